@@ -1,0 +1,26 @@
+"""advnmf: complete nonnegative matrices that have holes.
+
+minimise over F_1, ..., F_L >= 0    max over R    sum over observed (i, j) of  loss(X + R, F_1 F_2 ... F_L)  +  penalties
+"""
+
+from __future__ import annotations
+
+from .adversaries import FrobeniusPenalty
+from .losses import L21, Elastic, Frobenius
+from .models import NMF, DataWarning
+from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ADNMF",
+    "ATNMF",
+    "EADNMF",
+    "L21",
+    "NMF",
+    "DataWarning",
+    "DeepNMF",
+    "Elastic",
+    "Frobenius",
+    "FrobeniusPenalty",
+]

@@ -1,0 +1,185 @@
+"""Adversaries: who perturbs the observed values before the learner sees them.
+
+    max over R,  X + R >= 0,  R = 0 off the mask,   of   sum_i rho(||x_i + r_i - p_i||)  -  what the perturbation costs.
+
+An adversary sees the observed values of ``X`` and of the prediction ``P``, and the loss.  What a solver needs of it is a
+quadratic that touches the robust loss from above at the present prediction:
+
+    robust loss(P)  <=  sum_ij omega_ij w_i (T_ij - P_ij)^2 + const,
+
+with ``w = curvature(d)``, ``T = target(X, P, d)`` and the half-quadratic weights ``d`` that `respond` finds.  For every *fixed* ``d``
+it stays an upper bound, so one sweep may use one ``d`` for all factors and renew ``T`` with each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .data import DenseData
+    from .losses import SampleLoss
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class NoAdversary:
+    """R = 0: the plain loss."""
+
+    name: ClassVar[str] = "none"
+
+    def check(self, loss: SampleLoss) -> None:
+        """Every loss will do."""
+
+    def respond(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
+        """Loss of each sample and its half-quadratic weight d = D(x)."""
+        x = np.sqrt(data.squared_norms(P))
+        return loss.rho(x), loss.weight(x)
+
+    def curvature(self, d: Array) -> Array:
+        """W = d."""
+        return d
+
+    def target(self, data: DenseData, P: Array, d: Array) -> Array:
+        """T = X."""
+        return data.values
+
+    def perturb(self, loss: SampleLoss, data: DenseData, P: Array, *, one_step: bool = False) -> Array:
+        """X."""
+        return data.values
+
+
+@dataclass(frozen=True)
+class FrobeniusPenalty:
+    """max over R of  loss(X + R, P) - lam ||R||_F^2,   X + R >= 0.
+
+    With a sample's half-quadratic weight ``d`` (1 for squares) the maximiser is
+
+        R* = max( d (X - P) / (lam - d), -X ),
+
+    and the robust value of a sample is  min_d [ sum_j d phi_{lam/d}(X_ij, P_ij) + psi(d) ]  at the root of
+    ``D(||x + r(d) - p||) = d``, where  phi_lam(v, p) = lam/(lam - 1) (v - p)^2  if p <= lam v, else  p^2 - lam v^2.
+    It is touched from above by weights  w = d lam / (lam - d)  on the target  T = max(X, P d / lam).
+    With entry weights omega the penalty is weighted alike: lam sum omega R^2.
+
+    Sources: AT-NMF (relaxed problem and its closed form), EADNMF equation 21; the exact counterpart and its majoriser are
+    this project's.
+
+    Parameters
+    ----------
+    lam : float, default=2.0
+        Price of a perturbation, above 1 (and above the loss's largest weight: ``1 + 1/delta`` for the elastic loss).  Large
+        values leave nothing to the adversary.
+    """
+
+    lam: float = 2.0
+    name: ClassVar[str] = "frobenius_penalty"
+
+    def __post_init__(self) -> None:
+        if not 1 < self.lam < np.inf:
+            raise ValueError(
+                f"lam={self.lam!r} must exceed 1 and be finite: below, the adversary is unbounded"
+            )
+
+    def check(self, loss: SampleLoss) -> None:
+        """Refuse a loss whose weights reach lam: there the adversary is unbounded."""
+        if not self.lam > loss.max_weight:
+            raise ValueError(
+                f"lam={self.lam!r} must exceed {loss.max_weight:.6g}, the largest weight of the loss {loss!r}: raise lam"
+                f"{_HINTS.get(loss.name, '')}"
+            )
+
+    def respond(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
+        """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
+        d = self._weights(loss, data, P)
+        A, B, C = data.clipped_sums(P, d / self.lam)
+        stretched = np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)
+        return loss.rho(stretched) - self.lam * (np.square(d / (self.lam - d)) * A + C), d
+
+    def curvature(self, d: Array) -> Array:
+        """W = d lam / (lam - d)."""
+        return d * self.lam / (self.lam - d)
+
+    def target(self, data: DenseData, P: Array, d: Array) -> Array:
+        """T = max(X, P d / lam)."""
+        T = P * data.per_sample((d / self.lam).astype(P.dtype))
+        return np.maximum(data.values, T, out=T)
+
+    def perturb(self, loss: SampleLoss, data: DenseData, P: Array, *, one_step: bool = False) -> Array:
+        """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
+
+        `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point, which
+        over-attacks.
+        """
+        d = loss.weights(data, P) if one_step else self._weights(loss, data, P)
+        scale = data.per_sample((self.lam / (self.lam - d)).astype(P.dtype))
+        shrink = data.per_sample((d / (self.lam - d)).astype(P.dtype))
+        attacked = np.maximum(scale * data.values - shrink * P, 0)
+        return attacked if data.omega is None else attacked * (data.omega > 0)
+
+    def _weights(self, loss: SampleLoss, data: DenseData, P: Array) -> Array:
+        """D at the attacked residual of each sample.
+
+        ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie above it, so
+        solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
+        """
+        if loss.constant_weight:
+            return np.full(len(P), loss.max_weight)
+        A, B = data.squared_norms(P), np.zeros(len(P))
+        d = np.zeros(len(P))
+        for _ in range(_MAX_TANGENTS):
+            previous, d = d, self._tangent_root(loss, A, B)
+            if np.all(d <= previous * (1 + 1e-12)):
+                break
+            A, B, _ = data.clipped_sums(P, d / self.lam)
+        return d
+
+    def _tangent_root(self, loss: SampleLoss, A: Array, B: Array) -> Array:
+        """The d in (0, D(0)] with  D( sqrt((lam / (lam - d))^2 A + B) ) = d."""
+        return _decreasing_root(
+            lambda d: loss.weight(np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)) - d,
+            np.zeros(len(A)),
+            np.full(len(A), loss.max_weight),
+        )
+
+
+_MAX_TANGENTS = 100
+_HINTS = {
+    "elastic": " or delta (the bound is 1 + 1/delta)",
+    "l21": " or the floor (the bound is 1/(2 floor)), as in L21(floor=0.5)",
+}
+
+
+def _decreasing_root(g: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise: the Illinois rule, to about 1e-13 relative."""
+    g_low, g_high = g(low), g(high)
+    for _ in range(100):
+        gap = g_low - g_high
+        x = np.where(gap > 0, (high * g_low - low * g_high) / np.where(gap > 0, gap, 1), high)
+        x = np.clip(x, low, high)
+        value = g(x)
+        if np.all(np.abs(value) <= 1e-13 * high):
+            break
+        rises = value > 0
+        # Halving the value kept at an end that stays put keeps the secant from creeping.
+        g_low, g_high = np.where(rises, value, g_low / 2), np.where(rises, g_high / 2, value)
+        low, high = np.where(rises, x, low), np.where(rises, high, x)
+    return x
+
+
+ADVERSARIES: dict[str, type] = {cls.name: cls for cls in (NoAdversary, FrobeniusPenalty)}
+
+
+def get_adversary(adversary: object) -> NoAdversary | FrobeniusPenalty:
+    """Return the adversary that None or an object stands for."""
+    if adversary is None:
+        return NoAdversary()
+    if isinstance(adversary, tuple(ADVERSARIES.values())):
+        return adversary
+    raise ValueError(
+        f"adversary={adversary!r} is unknown: give None or an object such as FrobeniusPenalty(lam=2.0)"
+    )

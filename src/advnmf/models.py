@@ -1,0 +1,419 @@
+"""Estimators: scikit-learn models over the one loop.  Presets change defaults, never the algorithm."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
+from .data import DenseData
+from .factors import Factors, product
+from .loop import Callback, Limits, Progress, Result, minimise
+from .losses import SampleLoss, get_loss
+from .penalties import ElasticNet
+from .problem import Problem
+from .solvers import Solver, get_solver
+from .starts import pretrained_factors, random_factors, solve_codes
+from .validation import check_data, check_factors, check_layers, check_number
+
+logger = logging.getLogger("advnmf")
+
+Layers = int | Sequence[int]
+
+
+class DataWarning(UserWarning):
+    """The data leave something undetermined; the message says what was done about it."""
+
+
+class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Nonnegative matrix factorisation of a matrix that has holes.
+
+        min over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 F_2 ... F_L)  +  penalties
+
+    Rows of ``X`` are samples.  NaN is missing, and so is what ``mask`` (True = observed) leaves out: missing entries have no
+    influence whatever.  ``n_components=r`` gives ``X ~ W H``; a tuple ``(r_1, ..., r_p)`` gives a chain of ``p + 1`` factors.
+
+    Parameters
+    ----------
+    n_components : int or tuple of int, default=10
+        Rank; or the sizes of the layers, from the data side to the codes.
+    loss : {"frobenius", "l21", "elastic"} or object of `advnmf.losses`, default="frobenius"
+        What is summed over the observed entries (no factor 1/2).
+    adversary : None or object of `advnmf.adversaries`, default=None
+        Who perturbs the data during training, such as ``FrobeniusPenalty(lam=2.0)``.
+    attack : {"exact", "alternating"}, default="exact"
+        "exact" minimises the robust objective itself and never lets it rise; "alternating" freezes the perturbation for
+        `attack_every` sweeps, as the studies print it, and promises nothing.
+    attack_every : int, default=1
+        Sweeps between two attacks of ``attack="alternating"``.
+    solver : {"hals", "mu"} or solver object, default="hals"
+        Row-wise coordinate descent, or multiplicative updates.
+    init : {"random", "custom"}, default="random"
+        Half-normal draws on the scale of the data, with layer-wise pre-training of deep chains; or the ``factors`` given to `fit`.
+    alpha_W, alpha_H : float, default=0.0 and "same"
+        Penalties as in `sklearn.decomposition.NMF`: alpha_W (times n_features) on the codes, alpha_H (times n_samples) on
+        every other factor.
+    l1_ratio : float, default=0.0
+        0 for squares (l2), 1 for sums (l1), between for both.
+    max_iter : int, default=200
+        Most sweeps over all factors (as many again for each pre-trained layer).
+    tol : float, default=1e-4
+        Stop once a sweep changes the objective by less than this share of it.
+    n_init : int, default=1
+        Random starts, of which the one with the lowest objective is kept.
+    sparse_missing : {"zero", "absent"}, default="zero"
+        Meaning of what a sparse matrix does not store.
+    time_limit : float or None, default=None
+        Seconds after which the fit ends with what it has (each sweep and at least one is finished).
+    random_state : int, RandomState instance or None, default=None
+        Seed of the random starts; the same number gives the same result.
+    verbose : int, default=0
+        Log every `verbose`-th sweep to the logger "advnmf" at level INFO.
+    callback : callable or None, default=None
+        Called after each sweep with a `Progress`; a true answer ends the fit.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (r_p, n_features)
+        What a code multiplies: F_2 ... F_L.
+    factors_ : list of ndarray
+        F_1 (the codes of the training data), ..., F_L.
+    n_components_ : int or tuple of int
+        Layer sizes used.
+    n_iter_ : int
+        Sweeps made from the start that was kept (without pre-training).
+    loss_curve_ : ndarray of shape (n_iter_ + 1,)
+        Robust objective, penalties included, at the start and after each sweep.
+    reconstruction_err_ : float
+        Frobenius norm of the residual over the observed entries (weighted by ``weights``), without adversary.
+    stop_reason_ : {"tol", "max_iter", "time_limit", "callback", "interrupted"}
+        Why the fit ended.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    A sample (feature) with nothing observed gets the mean code (component column) of the others, with a `DataWarning`; one
+    that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors reached so far: the model is
+    fitted, and the `KeyboardInterrupt` goes on.
+    """
+
+    def __init__(
+        self,
+        n_components: Layers = 10,
+        *,
+        loss: str | SampleLoss = "frobenius",
+        adversary: FrobeniusPenalty | None = None,
+        attack: str = "exact",
+        attack_every: int = 1,
+        solver: str | Solver = "hals",
+        init: str = "random",
+        alpha_W: float = 0.0,
+        alpha_H: float | str = "same",
+        l1_ratio: float = 0.0,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_init: int = 1,
+        sparse_missing: str = "zero",
+        time_limit: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.loss = loss
+        self.adversary = adversary
+        self.attack = attack
+        self.attack_every = attack_every
+        self.solver = solver
+        self.init = init
+        self.alpha_W = alpha_W
+        self.alpha_H = alpha_H
+        self.l1_ratio = l1_ratio
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.sparse_missing = sparse_missing
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callback = callback
+
+    # --- fitting -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: object,
+        y: object = None,
+        *,
+        mask: object = None,
+        weights: object = None,
+        factors: Sequence[np.ndarray] | None = None,
+    ) -> Self:
+        """Learn the factors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.
+        y : ignored
+        mask : array-like of bool of the shape of X, optional
+            True = observed.
+        weights : array-like broadcastable to the shape of X, optional
+            Weight of each entry in the loss; 0 is missing.
+        factors : list of arrays [F_1, ..., F_L], optional
+            The start for ``init="custom"``.
+        """
+        self._check_parameters()
+        data = check_data(self, X, mask, weights, reset=True)
+        layers = check_layers(self.n_components)
+        problem = self._problem(data, len(layers) + 1)
+        self._warn_about(data, layers)
+        result = self._best_start(problem, layers, factors)
+        self._store(problem, layers, result)
+        if result.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        if result.stop_reason == "max_iter" and self.tol > 0:
+            warnings.warn(
+                f"The objective still fell by more than tol={self.tol:g} a sweep after max_iter={self.max_iter} sweeps: "
+                "raise max_iter, or tol if the fit is good enough",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+        """Learn the factors; the codes F_1 of the training data (see `fit` for the arguments)."""
+        return self.fit(X, y, **fit_params).factors_[0]
+
+    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+        """Learn the factors, then ``X`` with its holes filled by them; observed entries are kept as they are."""
+        self.fit(X, y, **fit_params)
+        return _fill(X, fit_params.get("mask"), self.reconstruct())
+
+    def _best_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Result:
+        """The result of the lowest objective among `n_init` starts."""
+        random_state, solver = check_random_state(self.random_state), get_solver(self.solver)
+        began, best = time.monotonic(), None
+        deadline = np.inf if self.time_limit is None else began + self.time_limit
+        for start in range(self.n_init if self.init == "random" else 1):
+            limits = Limits(
+                max_iter=self.max_iter,
+                tol=self.tol,
+                deadline=deadline,
+                callback=self._report,
+                attack_every=self.attack_every if self._alternates(problem) else None,
+                start=start,
+                n_init=self.n_init,
+            )
+            if self.init == "custom":
+                chain = check_factors(factors, problem.data, layers)
+            elif len(layers) == 1:
+                chain = random_factors(problem.data, layers, random_state)
+            else:
+                chain = pretrained_factors(problem, layers, solver, limits, random_state)
+            result = minimise(problem, chain, solver, limits)
+            if best is None or result.objective < best.objective:
+                best = result
+            if result.stop_reason in ("interrupted", "callback", "time_limit"):
+                break
+        return best
+
+    def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
+        """Set the fitted attributes."""
+        self.factors_ = _fill_empty(result.factors, problem.data)
+        self.components_ = product(self.factors_[1:])
+        self.n_components_ = layers[0] if len(layers) == 1 else layers
+        self.n_iter_ = result.n_iter
+        self.loss_curve_ = result.history
+        self.stop_reason_ = result.stop_reason
+        self.mean_code_ = self.factors_[0][problem.data.counts > 0].mean(axis=0)
+        codes = self.factors_[0]
+        squares = (d.squared_norms(codes[rows] @ self.components_).sum() for rows, d in problem.data.blocks())
+        self.reconstruction_err_ = float(np.sqrt(sum(squares)))
+
+    # --- using ---------------------------------------------------------------------------------------------------
+
+    def transform(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
+        """Codes of samples, each from its own observed entries, the components fixed.
+
+        With an adversary the codes minimise the robust objective, as in training.  A sample with nothing observed gets the
+        mean code of the training data.
+        """
+        check_is_fitted(self)
+        data = check_data(self, X, mask, weights, reset=False)
+        problem = self._problem(data, 2, n_fitted_samples=len(self.factors_[0]))
+        components = np.ascontiguousarray(self.components_.astype(data.dtype))
+        codes = solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
+        empty = data.counts == 0
+        if empty.any():
+            warnings.warn(
+                f"{empty.sum()} rows of X have no observed entry: they get the mean code of the training data",
+                DataWarning,
+                stacklevel=2,
+            )
+            codes[empty] = self.mean_code_
+        return codes
+
+    def inverse_transform(self, X: object) -> np.ndarray:
+        """The reconstruction ``X @ components_`` of codes ``X``."""
+        check_is_fitted(self)
+        codes = check_array(X, dtype=[np.float64, np.float32])
+        if codes.shape[1] != len(self.components_):
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but a code has {len(self.components_)} entries"
+            )
+        return codes @ self.components_.astype(codes.dtype, copy=False)
+
+    def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
+        """``X`` with its holes filled by the reconstruction from its own codes; observed entries are kept as they are."""
+        codes = self.transform(X, mask=mask, weights=weights)
+        return _fill(X, mask, codes @ self.components_.astype(codes.dtype, copy=False))
+
+    def reconstruct(self, rows: object = None, columns: object = None) -> np.ndarray:
+        """The fitted product ``F_1 ... F_L`` at some rows and columns (all unless given); no more than asked is built."""
+        check_is_fitted(self)
+        codes = self.factors_[0] if rows is None else self.factors_[0][rows]
+        components = self.components_ if columns is None else self.components_[:, columns]
+        return codes @ components
+
+    def score(self, X: object, y: object = None, *, mask: object = None) -> float:
+        """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
+        codes = self.transform(X, mask=mask)
+        data = check_data(self, X, mask, reset=False)
+        squares = (
+            d.squared_norms(codes[rows] @ self.components_.astype(d.dtype)) for rows, d in data.blocks()
+        )
+        return -float(np.sqrt(sum(part.sum() for part in squares) / data.counts.sum()))
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _make_loss(self) -> SampleLoss:
+        return get_loss(self.loss)
+
+    def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
+        return get_adversary(self.adversary)
+
+    def _problem(self, data: DenseData, n_factors: int, n_fitted_samples: int | None = None) -> Problem:
+        """The problem that the parameters pose over some data."""
+        n_samples = data.shape[0] if n_fitted_samples is None else n_fitted_samples
+        alpha_H = self.alpha_W if isinstance(self.alpha_H, str) else self.alpha_H
+        codes = _elastic_net(self.alpha_W * data.shape[1], self.l1_ratio)
+        others = _elastic_net(alpha_H * n_samples, self.l1_ratio)
+        return Problem(data, self._make_loss(), self._make_adversary(), (codes, *[others] * (n_factors - 1)))
+
+    def _alternates(self, problem: Problem) -> bool:
+        """Whether frozen attacks are asked for and there is somebody to attack."""
+        return self.attack == "alternating" and not isinstance(problem.adversary, NoAdversary)
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that mean nothing, by name and value."""
+        check_number("max_iter", self.max_iter, low=1, integer=True)
+        check_number("n_init", self.n_init, low=1, integer=True)
+        check_number("attack_every", self.attack_every, low=1, integer=True)
+        check_number("tol", self.tol)
+        check_number("alpha_W", self.alpha_W)
+        check_number("l1_ratio", self.l1_ratio, high=1.0)
+        if self.time_limit is not None:
+            check_number("time_limit", self.time_limit, strict=True)
+        if self.alpha_H != "same":
+            check_number("alpha_H", self.alpha_H)
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}"
+                )
+        if self.callback is not None and not callable(self.callback):
+            raise ValueError(f"callback={self.callback!r} must be callable or None")
+
+    def _warn_about(self, data: DenseData, layers: tuple[int, ...]) -> None:
+        """One line for each thing that the data leave open."""
+        for view, what, kind in ((data, "rows", "code"), (data.T, "columns", "component column")):
+            empty = view.counts == 0
+            zero = ~view.values.any(axis=1) & ~empty
+            if empty.any():
+                _warn(
+                    f"{empty.sum()} {what} of X have no observed entry: they get the mean {kind} of the others"
+                )
+            if zero.any():
+                _warn(f"{zero.sum()} {what} of X are zero wherever observed: they are completed with zeros")
+        unknowns, known = sum(data.shape) * layers[0], int(data.counts.sum())
+        if layers[0] > min(data.shape) or unknowns > known:
+            _warn(
+                f"n_components={layers[0]} asks {unknowns} numbers of {known} observed entries in {data.shape[0]} x "
+                f"{data.shape[1]}: the completion is one of many; lower n_components or raise alpha_W"
+            )
+        seen = data.values if data.omega is None else data.values[data.omega > 0]
+        if known > 1 and seen.min() == seen.max() > 0:
+            _warn(f"all observed entries of X equal {seen.max():g}: n_components=1 describes them")
+
+    def _report(self, progress: Progress) -> bool:
+        """Log, and ask the user's callback whether to stop."""
+        if self.verbose and progress.n_iter % int(self.verbose) == 0:
+            logger.info(
+                "start %d/%d %s sweep %d/%d: objective %.8g (%.1f s)",
+                progress.start + 1,
+                progress.n_init,
+                progress.phase,
+                progress.n_iter,
+                progress.max_iter,
+                progress.objective,
+                progress.seconds,
+            )
+        return bool(self.callback and self.callback(progress))
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+_CHOICES = {
+    "attack": ("exact", "alternating"),
+    "init": ("random", "custom"),
+    "sparse_missing": ("zero", "absent"),
+}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=4)
+
+
+def _elastic_net(alpha: float, l1_ratio: float) -> ElasticNet:
+    return ElasticNet(l1=alpha * l1_ratio, l2=alpha * (1 - l1_ratio))
+
+
+def _fill(X: object, mask: object, reconstruction: np.ndarray) -> np.ndarray:
+    """``X`` where observed, the reconstruction elsewhere, in the reconstruction's precision."""
+    hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
+    values = np.asarray(np.ma.getdata(X), dtype=reconstruction.dtype)
+    missing = np.isnan(values)
+    if hidden is not None:
+        missing |= hidden
+    if mask is not None:
+        missing |= ~np.asarray(mask, dtype=bool)
+    return np.where(missing, reconstruction, values)
+
+
+def _fill_empty(factors: Factors, data: DenseData) -> Factors:
+    """Codes of samples, and component columns of features, with nothing observed: the mean of the others."""
+    for view, rows in ((data, factors[0]), (data.T, factors[-1].T)):
+        empty = view.counts == 0
+        if empty.any():
+            rows[empty] = rows[~empty].mean(axis=0)
+    return factors

@@ -1,0 +1,69 @@
+"""The problem: data, loss, adversary and penalties put together.
+
+minimise over F_1, ..., F_L >= 0    max over R    sum over observed (i, j) of  loss(X + R, F_1 ... F_L)  +  penalties
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .adversaries import FrobeniusPenalty, NoAdversary
+from .data import DenseData
+from .factors import right
+from .losses import SampleLoss
+from .penalties import ElasticNet
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised: one penalty for each factor of the chain, the codes' first."""
+
+    data: DenseData
+    loss: SampleLoss
+    adversary: NoAdversary | FrobeniusPenalty
+    penalties: tuple[ElasticNet, ...]
+
+    def __post_init__(self) -> None:
+        self.adversary.check(self.loss)
+
+    def respond(self, data: DenseData, P: Array) -> tuple[Array, Array]:
+        """Robust loss and half-quadratic weight d of each sample of a block."""
+        return self.adversary.respond(self.loss, data, P)
+
+    def majorise(self, data: DenseData, P: Array, d: Array) -> Array:
+        """The target T of the touching quadratic; its weights are omega times `curvature`."""
+        return self.adversary.target(data, P, d)
+
+    def curvature(self, d: Array) -> Array:
+        """Weight of each sample in the touching quadratic, in the data's precision."""
+        return self.adversary.curvature(d).astype(self.data.dtype)
+
+    def penalty(self, factors: Sequence[Array]) -> float:
+        """Sum of the penalties."""
+        return sum(penalty.value(F) for penalty, F in zip(self.penalties, factors, strict=True))
+
+    def objective(self, factors: Sequence[Array]) -> float:
+        """Robust loss plus penalties; this is what never rises."""
+        B = right(factors, 0)
+        losses = (self.respond(data, factors[0][rows] @ B)[0].sum() for rows, data in self.data.blocks())
+        return float(sum(losses)) + self.penalty(factors)
+
+    def attacked(self, factors: Sequence[Array], *, one_step: bool = False) -> Problem:
+        """The learner's problem against this moment's perturbation, frozen: data X + R*, no adversary."""
+        B = right(factors, 0)
+        values = np.concatenate(
+            [
+                self.adversary.perturb(self.loss, data, factors[0][rows] @ B, one_step=one_step)
+                for rows, data in self.data.blocks()
+            ]
+        )
+        return replace(self, data=replace(self.data, values=values), adversary=NoAdversary())
+
+    def without_adversary(self) -> Problem:
+        """The same problem on the clean data."""
+        return replace(self, adversary=NoAdversary())

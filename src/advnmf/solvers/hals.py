@@ -1,0 +1,144 @@
+"""Row-wise coordinate descent (HALS) on the masked, weighted quadratic.
+
+The quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches the robust loss falls apart into the rows of F_1 and into the
+columns of F_L: each is a small nonnegative least-squares problem with its own mask, and is improved coordinate by coordinate.
+On complete data all rows share one Gram matrix.  An inner factor of a deep chain moves by coordinate descent on a
+surrogate without mask, followed by an exact line search on the masked quadratic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .. import kernels
+from ..data import DenseData
+from ..factors import Factors, left, right
+from ..penalties import ElasticNet
+from ..problem import Problem
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class HALS:
+    """One sweep of coordinate descent, F_1 first, `n_passes` over the coordinates of each row."""
+
+    n_passes: int = 2
+    name: ClassVar[str] = "hals"
+
+    def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array]:
+        """Renew F_1 in place, a block of samples at a time."""
+        codes, B = factors[0], np.ascontiguousarray(right(factors, 0))
+        ones = np.ones(B.shape[1], B.dtype)
+        values, weights = [], []
+        for rows, data in problem.data.blocks():
+            P = codes[rows] @ B
+            value, d = problem.respond(data, P)
+            T = problem.majorise(data, P, d)
+            self._descend(codes[rows], B, data, T, P, problem.curvature(d), ones, problem.penalties[0])
+            values.append(value)
+            weights.append(d)
+        return np.concatenate(values), np.concatenate(weights)
+
+    def sweep(self, problem: Problem, factors: Factors) -> float:
+        """Renew F_1, ..., F_L in turn; the objective on entry."""
+        penalty = problem.penalty(factors)
+        values, d = self.update_codes(problem, factors)
+        for index in range(1, len(factors) - 1):
+            self._update_inner(problem, factors, index, d)
+        self._update_last(problem, factors, d)
+        return float(values.sum()) + penalty
+
+    def _update_last(self, problem: Problem, factors: Factors, d: Array) -> None:
+        """Renew F_L in place, a block of features at a time: the rows of its transpose."""
+        B = np.ascontiguousarray(left(factors, len(factors) - 1).T)
+        columns = np.ascontiguousarray(factors[-1].T)
+        w = problem.curvature(d)
+        for rows, data in problem.data.T.blocks():
+            P = columns[rows] @ B
+            T = problem.majorise(data, P, d)
+            ones = np.ones(len(P), P.dtype)
+            self._descend(columns[rows], B, data, T, P, ones, w, problem.penalties[-1])
+        factors[-1][...] = columns.T
+
+    def _descend(
+        self,
+        A: Array,
+        B: Array,
+        data: DenseData,
+        T: Array,
+        P: Array,
+        row_weight: Array,
+        column_weight: Array,
+        penalty: ElasticNet,
+    ) -> None:
+        """Coordinate descent on the rows of A, in place, for  row_weight * omega * column_weight * (T - A B)^2."""
+        l1, l2 = A.dtype.type(penalty.l1), A.dtype.type(penalty.l2)
+        (n, K), m = A.shape, B.shape[1]
+        if data.omega is None:
+            G, C = (B * column_weight) @ B.T, (T * column_weight) @ B.T
+            work = n * K * K * (self.n_passes + 1)
+            kernels.over_rows(kernels.descend_gram, n, work, A, G, C, row_weight, l1, l2, self.n_passes)
+        else:
+            work = 2 * n * K * m * self.n_passes
+            kernels.over_rows(
+                kernels.descend_rows,
+                n,
+                work,
+                A,
+                B,
+                T,
+                P,
+                data.omega,
+                row_weight,
+                column_weight,
+                l1,
+                l2,
+                self.n_passes,
+            )
+
+    def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array) -> None:
+        """Renew an inner factor F of  P = L F R  in place.
+
+        Direction: coordinate descent on  omega_max tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0>  with G_L = L' w L, G_R = R R' and
+        half the descent direction G = L' (w omega (T - P)) R'; this is the masked quadratic with its holes filled by the prediction.
+        Step: the exact minimiser of the masked quadratic along it, as far as F stays nonnegative.
+        """
+        F, L, R = factors[index], left(factors, index), right(factors, index)
+        penalty, w = problem.penalties[index], problem.curvature(d)
+        top = 1.0 if problem.data.omega is None else float(problem.data.omega.max())
+        G = np.zeros_like(F)
+        for rows, data in problem.data.blocks():
+            P = L[rows] @ (F @ R)
+            E = data.weighted(problem.majorise(data, P, d[rows])) - data.weighted(P)
+            G += (w[rows, None] * L[rows]).T @ (E @ R.T)
+        G_L = F.dtype.type(top) * ((w[:, None] * L).T @ L)
+        D = F.copy()
+        _descend_matrix(D, G_L, R @ R.T, G, penalty, self.n_passes)
+        D -= F
+        curvature = penalty.l2 * float(np.vdot(D, D))
+        for rows, data in problem.data.blocks():
+            Q = L[rows] @ (D @ R)
+            curvature += float(np.sum(w[rows] * np.einsum("ij,ij->i", Q, data.weighted(Q)), dtype=np.float64))
+        slope = float(np.vdot(D, G)) - penalty.l1 * float(D.sum()) - penalty.l2 * float(np.vdot(F, D))
+        if curvature > 0 and slope > 0:
+            shrinking = D < 0
+            limit = float(np.min(F[shrinking] / -D[shrinking])) if shrinking.any() else np.inf
+            F += F.dtype.type(min(slope / curvature, limit)) * D
+            np.maximum(F, 0, out=F)
+
+
+def _descend_matrix(F: Array, G_L: Array, G_R: Array, G: Array, penalty: ElasticNet, n_passes: int) -> None:
+    """Coordinate descent, row by row and in place, on  tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0>  plus the penalty; F0 = F on entry."""
+    l1, l2 = F.dtype.type(penalty.l1), F.dtype.type(penalty.l2)
+    start, one = F.copy(), np.ones(1, F.dtype)
+    for a in range(len(F)):
+        scale = G_L[a : a + 1, a].copy()
+        if scale[0] > 0:
+            # What is left of row a's linear term once the other rows have moved.
+            others = G_L[a] @ (F - start) - scale[0] * (F[a] - start[a])
+            C = (G[a : a + 1] - others @ G_R) / scale + start[a : a + 1] @ G_R
+            kernels.descend_gram(0, 1, F[a : a + 1], G_R, C, scale * one, l1, l2, n_passes)

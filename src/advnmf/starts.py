@@ -1,0 +1,89 @@
+"""Where the factors start: random draws, layer-wise pre-training, codes of new samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .adversaries import NoAdversary
+from .data import DenseData
+from .factors import Factors, layer_shapes
+from .loop import Limits, minimise
+from .losses import Frobenius
+from .penalties import NO_PENALTY
+from .problem import Problem
+from .solvers import Solver
+
+
+def random_factors(
+    data: DenseData, n_components: Sequence[int], random_state: np.random.RandomState
+) -> Factors:
+    """|N(0, 1)| draws in float64 on the host, scaled so that the product's mean is about the data's.
+
+    The mean of |z| is sqrt(2/pi), so a chain of L factors has mean  prod(r) (2/pi)^(L/2) s^L  with the scale s common to all.
+    """
+    shapes = layer_shapes(*data.shape, n_components)
+    L = len(shapes)
+    scale = (max(data.mean, 0.0) / np.prod([float(r) for r in n_components])) ** (1 / L) * np.sqrt(np.pi / 2)
+    return [(scale * np.abs(random_state.standard_normal(shape))).astype(data.dtype) for shape in shapes]
+
+
+def pretrained_factors(
+    problem: Problem,
+    n_components: Sequence[int],
+    solver: Solver,
+    limits: Limits,
+    random_state: np.random.RandomState,
+) -> Factors:
+    """A deep chain learnt layer by layer (EADNMF, section 3): X ~ H_1 F_L on the mask with the chosen loss and no adversary,
+    then H_1 ~ H_2 F_{L-1}, ... as complete Frobenius problems.
+    """
+    limits = replace(limits, attack_every=None, phase="pretrain")
+    shallow = replace(
+        problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1])
+    )
+    H, last = minimise(
+        shallow, random_factors(problem.data, n_components[:1], random_state), solver, limits
+    ).factors
+    chain = [last]
+    for size in n_components[1:]:
+        layer = Problem(DenseData(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
+        H, F = minimise(layer, random_factors(layer.data, [size], random_state), solver, limits).factors
+        chain.insert(0, F)
+    return [H, *chain]
+
+
+def flat_codes(data: DenseData, B: np.ndarray) -> np.ndarray:
+    """Codes of new samples to start from: the multiple of (1, ..., 1) that fits each sample best.
+
+    a_i = <x_i, s> / <s, s> over the observed entries, s = sum of the components.  Each sample's start depends on nothing else.
+    """
+    s = B.sum(axis=0)
+    top = (data.weighted(data.values) * s).sum(axis=1, dtype=np.float64)
+    norm = np.square(s) if data.omega is None else data.omega @ np.square(s).astype(data.dtype)
+    multiple = np.where(norm > 0, top / np.where(norm > 0, norm, 1), 0)
+    return np.repeat(multiple[:, None], len(B), axis=1).astype(data.dtype)
+
+
+def solve_codes(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:
+    """Codes of samples for fixed components: each sample stops by itself, so none depends on the others in its batch."""
+    codes = flat_codes(problem.data, B)
+    active = np.arange(len(codes))
+    part, current, last = problem, codes.copy(), None
+    for _ in range(max_iter):
+        before = current.copy()
+        values, _ = solver.update_codes(part, [current, B])
+        values = values + problem.penalties[0].row_values(before)
+        if last is not None:
+            going = np.abs(last - values) > tol * values
+            codes[active[~going]] = current[~going]
+            if not going.any():
+                return codes
+            if not going.all():
+                active, current, values = active[going], current[going], values[going]
+                part = replace(part, data=part.data.take(going))
+        last = values
+    codes[active] = current
+    return codes

@@ -1,0 +1,170 @@
+"""The boundary: input is checked and converted here, once; behind it nobody checks again."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+from .data import DenseData
+from .factors import layer_shapes
+
+
+def check_data(
+    estimator: object, X: object, mask: object = None, weights: object = None, *, reset: bool
+) -> DenseData:
+    """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out or `weights` sets to 0.
+
+    The hidden entries of a `numpy.ma` array are missing too.
+    """
+    if sparse.issparse(X):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required: use X.toarray(), with NaN for what is missing"
+        )
+    hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
+    X = validate_data(
+        estimator,
+        np.ma.getdata(X) if hidden is not None else X,
+        reset=reset,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        order="C",
+    )
+    observed = np.isfinite(X)
+    infinite = ~observed & ~np.isnan(X)
+    if mask is not None:
+        keep = check_mask(mask, X.shape)
+        observed &= keep
+        infinite &= keep
+    if hidden is not None:
+        observed &= ~hidden
+        infinite &= ~hidden
+    omega = None if weights is None else check_weights(weights, X.shape, X.dtype)
+    if omega is not None:
+        observed &= omega > 0
+        infinite &= omega > 0
+    _refuse_first(
+        infinite, X, "Input X contains infinity", "NaN stands for a missing entry; mark it so or mask it"
+    )
+    _refuse_first(
+        (X < 0) & observed,
+        X,
+        "Negative values in data passed to X",
+        "only nonnegative values can be factorised",
+    )
+    if not observed.any():
+        raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
+    complete = observed.all()
+    values = np.ascontiguousarray(X) if complete else np.where(observed, X, X.dtype.type(0))
+    _check_scale(values)
+    if omega is not None:
+        return DenseData(values, np.where(observed, omega, omega.dtype.type(0)))
+    return DenseData(values, None if complete else observed.view(np.uint8))
+
+
+def check_mask(mask: object, shape: tuple[int, int]) -> np.ndarray:
+    """`mask` as booleans, True = observed."""
+    mask = np.asarray(mask)
+    if mask.shape != shape:
+        raise ValueError(
+            f"mask has shape {mask.shape}, X has {shape}: give one flag an entry, True where it is observed"
+        )
+    if mask.dtype != bool:
+        try:
+            good = np.isin(mask, (0, 1))
+        except TypeError:
+            good = np.zeros(shape, bool)
+        if not good.all():
+            i, j = np.argwhere(~good)[0]
+            raise ValueError(
+                f"mask holds {mask[i, j]!r} at row {i}, column {j}: only True/1 (observed) and False/0 are allowed"
+            )
+    return mask.astype(bool)
+
+
+def check_weights(weights: object, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """`weights` of the entries, nonnegative and finite, broadcast from (n, 1) or (1, m) where given so."""
+    try:
+        weights = np.asarray(weights, dtype)
+        full = np.broadcast_to(weights, shape)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"weights of shape {np.shape(weights)} do not fit X of shape {shape}: give that shape, (n_samples, 1) or (1, n_features)"
+        ) from None
+    bad = ~(np.isfinite(full) & (full >= 0))
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise ValueError(
+            f"weights holds {full[i, j]} at row {i}, column {j}: weights must be finite and not negative"
+        )
+    return full
+
+
+def _refuse_first(bad: np.ndarray, X: np.ndarray, what: str, fix: str) -> None:
+    """Raise naming the first bad entry."""
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise ValueError(f"{what}: {X[i, j]} at row {i}, column {j}; {fix}")
+
+
+def _check_scale(values: np.ndarray) -> None:
+    """Squares of the values, summed, must neither overflow nor vanish in the precision of the data."""
+    info = np.finfo(values.dtype)
+    top = float(values.max())
+    low, high = float(np.sqrt(info.tiny)) / info.eps, 1e-2 * float(np.sqrt(info.max / values.size))
+    if top > 0 and not low < top < high:
+        raise ValueError(
+            f"the largest value of X is {top:g}, outside ({low:.3g}, {high:.3g}) where {values.dtype} can be squared: rescale X"
+        )
+
+
+def check_layers(n_components: object) -> tuple[int, ...]:
+    """`n_components` as layer sizes (r_1, ..., r_p)."""
+    layers = tuple(n_components) if isinstance(n_components, (tuple, list, np.ndarray)) else (n_components,)
+    if not layers or not all(isinstance(r, Integral) and not isinstance(r, bool) and r >= 1 for r in layers):
+        raise ValueError(
+            f"n_components={n_components!r} must be a positive integer, or a tuple of them (one a layer)"
+        )
+    return tuple(int(r) for r in layers)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    low: float = 0.0,
+    high: float = np.inf,
+    integer: bool = False,
+    strict: bool = False,
+) -> None:
+    """Refuse `value` unless it is a number in [low, high], or in (low, high] if strict."""
+    kind = Integral if integer else Real
+    good = (
+        isinstance(value, kind)
+        and not isinstance(value, bool)
+        and (value > low if strict else value >= low)
+        and value <= high
+    )
+    if not good:
+        range_ = f"{'above' if strict else 'at least'} {low:g}" + (
+            f" and at most {high:g}" if high < np.inf else ""
+        )
+        raise ValueError(f"{name}={value!r} must be {'an integer' if integer else 'a number'} {range_}")
+
+
+def check_factors(factors: object, data: DenseData, layers: tuple[int, ...]) -> list[np.ndarray]:
+    """The start that a user gives, copied: F_1, ..., F_L, nonnegative and of the right shapes."""
+    shapes = layer_shapes(*data.shape, layers)
+    if factors is None or len(factors) != len(shapes):
+        raise ValueError(
+            f"init='custom' needs fit(..., factors=[F_1, ..., F_{len(shapes)}]) of shapes {shapes}"
+        )
+    checked = [np.array(F, dtype=data.dtype, order="C") for F in factors]
+    for index, (F, shape) in enumerate(zip(checked, shapes, strict=True), 1):
+        if F.shape != shape:
+            raise ValueError(f"factors: F_{index} has shape {F.shape}, expected {shape} (samples first)")
+        if not (np.isfinite(F).all() and (F >= 0).all()):
+            raise ValueError(f"factors: F_{index} has negative or non-finite entries")
+    return checked
