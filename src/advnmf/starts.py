@@ -17,9 +17,7 @@ from .problem import Problem
 from .solvers import Solver
 
 
-def random_factors(
-    data: DenseData, n_components: Sequence[int], random_state: np.random.RandomState
-) -> Factors:
+def random_factors(data: DenseData, n_components: Sequence[int], random_state: np.random.RandomState) -> Factors:
     """|N(0, 1)| draws in float64 on the host, scaled so that the product's mean is about the data's.
 
     The mean of |z| is sqrt(2/pi), so a chain of L factors has mean  prod(r) (2/pi)^(L/2) s^L  with the scale s common to all.
@@ -41,12 +39,8 @@ def pretrained_factors(
     then H_1 ~ H_2 F_{L-1}, ... as complete Frobenius problems.
     """
     limits = replace(limits, attack_every=None, phase="pretrain")
-    shallow = replace(
-        problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1])
-    )
-    H, last = minimise(
-        shallow, random_factors(problem.data, n_components[:1], random_state), solver, limits
-    ).factors
+    shallow = replace(problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1]))
+    H, last = minimise(shallow, random_factors(problem.data, n_components[:1], random_state), solver, limits).factors
     chain = [last]
     for size in n_components[1:]:
         layer = Problem(DenseData(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
@@ -62,7 +56,7 @@ def flat_codes(data: DenseData, B: np.ndarray) -> np.ndarray:
     """
     s = B.sum(axis=0)
     top = (data.weighted(data.values) * s).sum(axis=1, dtype=np.float64)
-    norm = np.square(s) if data.omega is None else data.omega @ np.square(s).astype(data.dtype)
+    norm = np.square(s).sum() if data.omega is None else data.omega @ np.square(s).astype(data.dtype)
     multiple = np.where(norm > 0, top / np.where(norm > 0, norm, 1), 0)
     return np.repeat(multiple[:, None], len(B), axis=1).astype(data.dtype)
 
