@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["FileError", "check_target", "read_bytes", "replacing", "require", "suffix"]
+__all__ = ["FileError", "check_target", "read_bytes", "replacing", "require", "suffix", "write_bytes"]
 
 # The first bytes of formats that people hand over under a wrong name.
 _SIGNATURES = (
@@ -135,6 +135,12 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
         raise
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = False) -> None:
+    """A file with this content, written whole or not at all."""
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
+
+
 def _target(path: str | os.PathLike[str]) -> Path:
     """The file behind a name, so that a link stays a link."""
     try:
@@ -175,9 +181,7 @@ def _move_new(temporary: Path, target: Path) -> None:
     except FileExistsError:
         kept = temporary.with_name(temporary.name.removeprefix("."))
         os.replace(temporary, kept)
-        raise FileError(
-            f"{target} has appeared meanwhile and was left alone; the result is in {kept}"
-        ) from None
+        raise FileError(f"{target} has appeared meanwhile and was left alone; the result is in {kept}") from None
     except OSError:  # a file system without hard links
         os.replace(temporary, target)
     else:

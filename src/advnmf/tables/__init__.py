@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..files import FileError, check_target, replacing, suffix
+from ..files import FileError, check_target, suffix, write_bytes
 from . import arrays, text
 from .arrays import Container
 from .text import MISSING, TextLayout
@@ -93,8 +93,9 @@ def read_table(
     Raises
     ------
     FileError
-        (a ValueError) with a one-line message: wrong or damaged file, text where a number should be (with line
-        and column), rows of unequal length, several arrays and no key, pickled objects, complex or text arrays.
+        (a ValueError) with a one-line message: a wrong or damaged file, text where a number should be
+        (with line and column), rows of unequal length, several arrays and no key, pickled objects, complex
+        or text arrays.
     """
     kind = _format(path)
     if kind in _TEXT:
@@ -136,12 +137,11 @@ def write_table(
     """
     check_table_target(path, table, delimiter=delimiter, overwrite=overwrite)
     content = _content(path, table, _fill(table, values), delimiter)
-    with replacing(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content, overwrite=overwrite)
 
 
 def check_table(table: Table) -> None:
-    """FileError where no nonnegative model can be fitted: a negative or infinite entry, or nothing observed."""
+    """FileError where nothing is observed, or where an observed entry is negative or infinite."""
     values = table.values
     for wrong, word in ((np.isinf(values), "infinite"), (values < 0, "negative")):
         if wrong.any():

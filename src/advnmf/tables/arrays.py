@@ -27,9 +27,7 @@ class Container:
     compressed: bool = False
 
 
-def read(
-    path: str | os.PathLike[str], key: str | None, na: Iterable[str]
-) -> tuple[np.ndarray, Container | None]:
+def read(path: str | os.PathLike[str], key: str | None, na: Iterable[str]) -> tuple[np.ndarray, Container | None]:
     """The matrix in an array file, NaN at the markers, and what is around it."""
     kind = suffix(path)
     markers = _markers(path, na)
@@ -95,9 +93,7 @@ def _markers(path: str | os.PathLike[str], na: Iterable[str]) -> list[float]:
         raise FileError(message) from error
 
 
-def _matrix(
-    path: str | os.PathLike[str], array: Any, markers: list[float], label: str = "the array"
-) -> np.ndarray:
+def _matrix(path: str | os.PathLike[str], array: Any, markers: list[float], label: str = "the array") -> np.ndarray:
     """The array as a matrix of numbers, NaN at the markers; FileError where it is no real matrix."""
     if hasattr(array, "tocsr"):
         raise FileError(

@@ -138,13 +138,9 @@ def _split(path: str | os.PathLike[str], text: str, delimiter: str) -> tuple[lis
     return rows, ends, "".join(tail)
 
 
-def _split_quoted(
-    path: str | os.PathLike[str], text: str, delimiter: str
-) -> tuple[list[list[str]], list[str]]:
+def _split_quoted(path: str | os.PathLike[str], text: str, delimiter: str) -> tuple[list[list[str]], list[str]]:
     sign = re.escape(delimiter)
-    cell = re.compile(
-        rf'("[^"]*(?:""[^"]*)*"[^{sign}\r\n]*|[^{sign}"\r\n][^{sign}\r\n]*|)({sign}|\r\n|\n|\r|\Z)'
-    )
+    cell = re.compile(rf'("[^"]*(?:""[^"]*)*"[^{sign}\r\n]*|[^{sign}"\r\n][^{sign}\r\n]*|)({sign}|\r\n|\n|\r|\Z)')
     rows: list[list[str]] = [[]]
     ends: list[str] = []
     at = 0
@@ -286,9 +282,7 @@ def _numbers(path: str | os.PathLike[str], layout: TextLayout, parse: _Cells) ->
     start = layout.index_columns
     width = len(body[0]) - start
     if start < 0 or width < 1:
-        raise FileError(
-            f"{path}: {start} index columns leave no column of numbers (there are {len(body[0])})"
-        )
+        raise FileError(f"{path}: {start} index columns leave no column of numbers (there are {len(body[0])})")
     values = np.empty((len(body), width))
     for i, row in enumerate(body):
         numbers = parse.row(row[start:])

@@ -1,0 +1,104 @@
+"""The program and its commands, and what becomes of an error: one line on stderr, no traceback."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import rich_click as click
+
+from .. import __version__
+from ..files import reason
+from .complete import complete
+from .demo import demo
+from .inpaint import inpaint
+from .options import in_options
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class Program(click.RichGroup):
+    """A group of commands that answers every exception with one line and an exit code."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run, then exit: 0 done, 2 wrong input, 130 interrupted, 1 anything unforeseen."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        debug = "--debug" in (args[0] if args and args[0] is not None else extra.get("args") or sys.argv[1:])
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except (click.Abort, KeyboardInterrupt):
+            _stop("Interrupted; nothing was written", INTERRUPTED)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
+        except click.ClickException as error:
+            _stop(f"Error: {_usage(error)}", 2)
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            _stop(*_explain(error))
+        sys.exit(code or 0)
+
+
+def _usage(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    return f"{message} (see {context.command_path} --help)" if context is not None else message
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """The line for an exception, and the exit code: 2 where the input is at fault."""
+    if isinstance(error, ValueError | ImportError):
+        return f"Error: {in_options(' '.join(str(error).split()))}", 2
+    if isinstance(error, MemoryError):
+        return f"Error: not enough memory: {reason(error)}", 1
+    return f"Error: unexpected {type(error).__name__}: {reason(error)} (--debug shows where)", 1
+
+
+def _stop(line: str, code: int) -> NoReturn:
+    # Labels of a file in an old encoding may not be printable.
+    click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
+    sys.exit(code)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit code: 0 done, 2 wrong input, 130 interrupted (Ctrl-C), 1 anything else.",
+)
+@click.rich_config(
+    help_config=click.RichHelpConfiguration(
+        max_width=110,
+        text_paragraph_linebreaks="\n\n",
+        option_groups={
+            f"advnmf {command}": [
+                {"name": "Input and output", "options": names},
+                {
+                    "name": "Model",
+                    "options": [
+                        *["--model", "--rank", "--lam", "--delta", "--alpha", "--solver", "--max-iter", "--tol"],
+                        *["--n-init", "--seed", "--time-limit"],
+                    ],
+                },
+                {"name": "Running", "options": ["--force", "--quiet", "--debug", "--help"]},
+            ]
+            for command, names in {
+                "complete": [
+                    *["--header", "--index-columns", "--na", "--delimiter", "--decimal", "--key"],
+                    "--scale-columns",
+                ],
+                "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
+            }.items()
+        },
+    )
+)
+@click.version_option(__version__, "--version", message="advnmf %(version)s")
+def program() -> None:
+    """Complete nonnegative matrices that have holes: plain, adversarial and deep NMF."""
+
+
+program.add_command(complete)
+program.add_command(inpaint)
+program.add_command(demo)

@@ -1,0 +1,106 @@
+"""`advnmf complete`: fill the holes of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import rich_click as click
+
+from ..tables import Table, check_table, check_table_target, read_table, write_table
+from .fitting import fit
+from .options import Settings, model_options
+from .progress import note
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@click.option(
+    "--header/--no-header",
+    default=None,
+    help="Whether the first row of a text table names the columns. [default: see above]",
+)
+@click.option(
+    "--index-columns",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How many leading columns are labels. [default: see above]",
+)
+@click.option(
+    "--na", multiple=True, metavar="TEXT", help="A further marker of missing cells, such as -999; repeatable."
+)
+@click.option(
+    "--delimiter",
+    metavar="CHAR",
+    help="What separates the cells of IN, and of OUT. [default: a tab for tsv; for csv the first of ; tab , that "
+    "cuts all of the first lines alike]",
+)
+@click.option(
+    "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of a text table."
+)
+@click.option("--key", metavar="NAME", help="The array to complete, where an npz or mat file holds several.")
+@click.option(
+    "--scale-columns",
+    is_flag=True,
+    help="Give all columns the same weight in the fit: for columns in different units.",
+)
+@model_options
+def complete(
+    source: str,
+    target: str,
+    header: bool | None,
+    index_columns: int | None,
+    na: tuple[str, ...],
+    delimiter: str | None,
+    decimal: str,
+    key: str | None,
+    scale_columns: bool,
+    settings: Settings,
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Fill the holes of the nonnegative table IN and write it to OUT.
+
+    Files: csv, tsv, npy, npz, mat (not 7.3); the name of OUT tells its format. NaN is missing, in text
+    tables also cells that are empty, NA, N/A or null.
+
+    What was observed comes back as it was: text cells as the very same text, arrays with their type and
+    the other arrays of their file.
+
+    The first row of a text table is a header if its cells are all text, or if its first cell is empty above
+    a column of labels; it is none if no cell is text. If it has both, say --header or --no-header. The first
+    column holds labels if it has text and no number, or if the header leaves it unnamed.
+
+    Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
+    """
+    table = read_table(
+        source,
+        key=key,
+        header=header,
+        index_columns=index_columns,
+        na=na,
+        delimiter=delimiter,
+        decimal=decimal,
+    )
+    check_table(table)
+    check_table_target(target, table, delimiter=delimiter, overwrite=force)
+    note(_describe(table), quiet)
+    if not table.missing.any():
+        write_table(target, table, delimiter=delimiter, overwrite=force)
+        note(f"nothing is missing: {target} is a copy", quiet)
+        return 0
+    result = fit(table.values.astype(np.float64), settings, scale_columns=scale_columns, quiet=quiet)
+    write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
+    note(f"{result.summary}; wrote {target}", quiet)
+    return 130 if result.interrupted else 0
+
+
+def _describe(table: Table) -> str:
+    rows, columns = table.values.shape
+    n_missing = int(np.count_nonzero(table.missing))
+    parts = [f"{table.path}: {rows} x {columns} values"]
+    if table.text is not None:
+        labels = table.text.index_columns
+        parts.append("a header" if table.text.header else "no header")
+        parts.append(f"{labels or 'no'} label column{'' if labels == 1 else 's'}")
+    parts.append(f"{n_missing} missing ({n_missing / table.values.size:.1%})")
+    return ", ".join(parts)

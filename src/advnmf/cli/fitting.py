@@ -1,0 +1,69 @@
+"""One fit on behalf of a command: scaled, watched, and kept when interrupted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from .options import Settings
+from .progress import progress_bar, warnings_as_notes
+
+_STOPPED = {
+    "tol": "converged",
+    "max_iter": "stopped at --max-iter before it converged",
+    "time_limit": "stopped at --time-limit",
+    "interrupted": "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The values of a fitted model at all entries, and how the fit went."""
+
+    values: np.ndarray
+    summary: str
+    interrupted: bool
+    seconds: float
+    loss_curve: np.ndarray
+
+
+def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet: bool = False) -> Fit:
+    """Fit the model that `settings` describe to a matrix with NaN at its holes.
+
+    Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
+    """
+    scale = _scale(X, scale_columns)
+    layers = settings.layers(X.shape, int(np.count_nonzero(~np.isnan(X))))
+    began = time.monotonic()
+    with warnings_as_notes(quiet), progress_bar(settings.model, quiet) as callback:
+        model = settings.build(layers, callback)
+        interrupted = False
+        try:
+            model.fit(X / scale)
+        except KeyboardInterrupt:
+            if not hasattr(model, "components_"):
+                raise
+            interrupted = True
+    seconds = time.monotonic() - began
+    reason = "interrupted" if interrupted else model.stop_reason_
+    summary = (
+        f"{settings.model}, rank {','.join(map(str, layers))}: {model.n_iter_} iterations in "
+        f"{seconds:.1f} s, {_STOPPED.get(reason, reason)}"
+    )
+    return Fit(model.reconstruct() * scale, summary, interrupted, seconds, model.loss_curve_)
+
+
+def _scale(X: np.ndarray, by_columns: bool) -> np.ndarray:
+    """What X is divided by to have a mean square of 1 over its observed entries; in each column if wanted."""
+    axis = 0 if by_columns else None
+    there = ~np.isnan(X)
+    values = np.where(there, X, 0.0)
+    # The largest value goes out first: the square of a large number is infinite.
+    peak = values.max(axis=axis, keepdims=True)
+    peak[peak == 0] = 1.0
+    counts = np.maximum(there.sum(axis=axis, keepdims=True), 1)
+    scale = peak * np.sqrt(np.sum((values / peak) ** 2, axis=axis, keepdims=True) / counts)
+    scale[scale == 0] = 1.0
+    return scale

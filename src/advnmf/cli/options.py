@@ -1,0 +1,191 @@
+"""The options that describe a model, shared by the commands, and the model they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rich_click as click
+
+from .. import ADNMF, ATNMF, EADNMF, NMF, DeepNMF
+
+MODELS = {"nmf": NMF, "atnmf": ATNMF, "deep": DeepNMF, "adnmf": ADNMF, "eadnmf": EADNMF}
+DEEP = ("deep", "adnmf", "eadnmf")
+ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
+
+#: Default ridge. It is multiplied by the size of the data, which is scaled to a mean square of 1, so it has no unit.
+ALPHA = 0.003
+_MOST_COMPONENTS = 50
+# The names of the parameters of the estimators, in the words of the command line.
+_OPTION_NAMES = {
+    "n_components": "rank",
+    "alpha_W": "alpha",
+    "random_state": "seed",
+    "max_iter": "max-iter",
+    "n_init": "n-init",
+    "time_limit": "time-limit",
+}
+
+
+class RankType(click.ParamType):
+    """One number or several with commas, each at least 1."""
+
+    name = "R or R1,R2"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The layer sizes."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            sizes = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no rank: give a number, or numbers with commas", param, ctx)
+        if min(sizes) < 1:
+            self.fail(f"rank {value} must be at least 1", param, ctx)
+        return sizes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asks of a model."""
+
+    model: str = "nmf"
+    rank: tuple[int, ...] | None = None
+    lam: float | None = None
+    delta: float | None = None
+    alpha: float = ALPHA
+    solver: str = "hals"
+    max_iter: int = 200
+    tol: float = 1e-4
+    n_init: int = 1
+    seed: int = 0
+    time_limit: float | None = None
+
+    def check(self) -> None:
+        """UsageError where options do not go together."""
+        if self.lam is not None and self.model not in ADVERSARIAL:
+            raise click.UsageError(f"--lam is the price of an attack; choose --model {', '.join(ADVERSARIAL)}")
+        if self.delta is not None and self.model != "eadnmf":
+            raise click.UsageError("--delta is a parameter of the elastic loss; choose --model eadnmf")
+        if self.rank is not None and len(self.rank) > 1 and self.model not in DEEP:
+            raise click.UsageError(f"several ranks are for the deep models: choose --model {', '.join(DEEP)}")
+
+    def layers(self, shape: tuple[int, int], n_observed: int) -> tuple[int, ...]:
+        """The layer sizes for data of this shape."""
+        rank = self.rank or (default_rank(shape, n_observed),)
+        return rank * 2 if self.model in DEEP and len(rank) == 1 else rank
+
+    def build(self, layers: tuple[int, ...], callback: Callable[[Any], object] | None) -> NMF:
+        """The estimator, not fitted."""
+        special = {name: value for name in ("lam", "delta") if (value := getattr(self, name)) is not None}
+        return MODELS[self.model](
+            layers[0] if len(layers) == 1 else layers,
+            alpha_W=self.alpha,
+            solver=self.solver,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_init=self.n_init,
+            time_limit=self.time_limit,
+            random_state=self.seed,
+            callback=callback,
+            **special,
+        )
+
+
+def default_rank(shape: tuple[int, int], n_observed: int) -> int:
+    """A rank with at least three observed entries for each number of the model, from 1 to 50."""
+    rank = n_observed // (3 * sum(shape))
+    return int(np.clip(rank, 1, min(_MOST_COMPONENTS, *shape)))
+
+
+def in_options(message: str) -> str:
+    """A message of an estimator with the names of its parameters replaced by those of the options."""
+    return re.sub("|".join(_OPTION_NAMES), lambda found: _OPTION_NAMES[found[0]], message)
+
+
+_MODEL_OPTIONS = (
+    click.option(
+        "--model",
+        type=click.Choice(list(MODELS)),
+        default="nmf",
+        show_default=True,
+        help="Plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF.",
+    ),
+    click.option(
+        "--rank",
+        type=RankType(),
+        metavar="R1,R2,...",
+        help="Number of components R; for a deep model the layer sizes R1,R2,... from the data side to the "
+        "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50]",
+    ),
+    click.option(
+        "--lam",
+        type=float,
+        metavar="X",
+        help="Price of an attack on the data, above 1 (atnmf, adnmf, eadnmf). [default: 2]",
+    ),
+    click.option(
+        "--delta", type=float, metavar="X", help="Shape of the elastic loss, at least 0 (eadnmf). [default: 2]"
+    ),
+    click.option(
+        "--alpha",
+        type=float,
+        metavar="X",
+        default=ALPHA,
+        show_default=True,
+        help="Ridge on the factors. The data are scaled to a mean square of 1 for the fit, so it has no unit.",
+    ),
+    click.option(
+        "--solver",
+        type=click.Choice(["hals", "mu"]),
+        default="hals",
+        show_default=True,
+        help="Coordinate descent, or multiplicative updates (slower).",
+    ),
+    click.option(
+        "--max-iter", type=int, metavar="N", default=200, show_default=True, help="Most sweeps over the factors."
+    ),
+    click.option(
+        "--tol",
+        type=float,
+        metavar="X",
+        default=1e-4,
+        show_default=True,
+        help="Stop once a sweep gains less than this share.",
+    ),
+    click.option(
+        "--n-init", type=int, metavar="N", default=1, show_default=True, help="Random starts; the best one is kept."
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Of the random starts; the same seed gives the same result.",
+    ),
+    click.option("--time-limit", type=float, metavar="SECONDS", help="Stop the fit then, with what it has."),
+)
+_RUN_OPTIONS = (
+    click.option("--force", is_flag=True, help="Replace an existing OUT."),
+    click.option("--quiet", is_flag=True, help="No progress bar, no notes: errors only."),
+    click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+)
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a model and of running; it receives a Settings as `settings`."""
+
+    def with_settings(**values: Any) -> Any:
+        settings = Settings(**{name: values.pop(name) for name in Settings.__dataclass_fields__})
+        settings.check()
+        return command(settings=settings, **values)
+
+    with_settings.__name__, with_settings.__doc__ = command.__name__, command.__doc__
+    with_settings.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed((*_MODEL_OPTIONS, *_RUN_OPTIONS)):
+        with_settings = option(with_settings)
+    return with_settings

@@ -1,0 +1,91 @@
+"""What the user sees of a fit: a progress bar and notes on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from sklearn.exceptions import ConvergenceWarning
+
+from .options import in_options
+
+_SECONDS_BETWEEN_UPDATES = 0.05
+
+
+def note(text: str, quiet: bool = False) -> None:
+    """One line on stderr, unless quiet."""
+    if not quiet:
+        click.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def warnings_as_notes(quiet: bool = False) -> Iterator[None]:
+    """Warnings for users become lines; those for programmers, and "not converged", are not shown.
+
+    Whether a fit converged is in the closing line of the command.
+    """
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        note(f"Warning: {in_options(' '.join(str(message).split()))}", quiet)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, quiet: bool = False) -> Iterator[Callable[[Any], None] | None]:
+    """A callback for a fit that draws a progress bar on stderr; None where nobody would see it."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("loss {task.fields[loss]:.4g}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, expand=console.width < 100) as progress:
+        yield _Updates(progress, label)
+
+
+class _Updates:
+    """Passes the records of a fit on to a bar, not more often than an eye can see."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self.progress = progress
+        self.label = label
+        self.task: TaskID | None = None
+        self.last = 0.0
+
+    def __call__(self, record: Any) -> None:
+        now = time.monotonic()
+        if now - self.last < _SECONDS_BETWEEN_UPDATES and record.n_iter < record.max_iter:
+            return
+        self.last = now
+        label = self.label
+        if getattr(record, "phase", "train") != "train":
+            label += f", {record.phase}"
+        if record.n_init > 1:
+            label += f" {record.start + 1}/{record.n_init}"
+        # The bar appears with the first sweep, so that its clock and loss are never made up.
+        if self.task is None:
+            self.task = self.progress.add_task(label, total=record.max_iter, loss=record.objective)
+        self.progress.update(
+            self.task,
+            description=label,
+            completed=record.n_iter,
+            total=record.max_iter,
+            loss=record.objective,
+        )
