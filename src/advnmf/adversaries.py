@@ -81,9 +81,7 @@ class FrobeniusPenalty:
 
     def __post_init__(self) -> None:
         if not 1 < self.lam < np.inf:
-            raise ValueError(
-                f"lam={self.lam!r} must exceed 1 and be finite: below, the adversary is unbounded"
-            )
+            raise ValueError(f"lam={self.lam!r} must exceed 1 and be finite: below, the adversary is unbounded")
 
     def check(self, loss: SampleLoss) -> None:
         """Refuse a loss whose weights reach lam: there the adversary is unbounded."""
@@ -180,6 +178,4 @@ def get_adversary(adversary: object) -> NoAdversary | FrobeniusPenalty:
         return NoAdversary()
     if isinstance(adversary, tuple(ADVERSARIES.values())):
         return adversary
-    raise ValueError(
-        f"adversary={adversary!r} is unknown: give None or an object such as FrobeniusPenalty(lam=2.0)"
-    )
+    raise ValueError(f"adversary={adversary!r} is unknown: give None or an object such as FrobeniusPenalty(lam=2.0)")

@@ -45,9 +45,7 @@ class DenseData:
 
     def take(self, rows: slice | np.ndarray) -> DenseData:
         """The data of some rows: a view for a slice, a copy for an index array."""
-        return DenseData(
-            self.values[rows], None if self.omega is None else self.omega[rows], self.sample_axis
-        )
+        return DenseData(self.values[rows], None if self.omega is None else self.omega[rows], self.sample_axis)
 
     def blocks(self) -> Iterator[tuple[slice, DenseData]]:
         """Runs of rows with their data."""

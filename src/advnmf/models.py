@@ -269,9 +269,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32])
         if codes.shape[1] != len(self.components_):
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but a code has {len(self.components_)} entries"
-            )
+            raise ValueError(f"X has {codes.shape[1]} columns, but a code has {len(self.components_)} entries")
         return codes @ self.components_.astype(codes.dtype, copy=False)
 
     def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
@@ -290,9 +288,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
         codes = self.transform(X, mask=mask)
         data = check_data(self, X, mask, reset=False)
-        squares = (
-            d.squared_norms(codes[rows] @ self.components_.astype(d.dtype)) for rows, d in data.blocks()
-        )
+        squares = (d.squared_norms(codes[rows] @ self.components_.astype(d.dtype)) for rows, d in data.blocks())
         return -float(np.sqrt(sum(part.sum() for part in squares) / data.counts.sum()))
 
     # --- parts ---------------------------------------------------------------------------------------------------
@@ -329,9 +325,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             check_number("alpha_H", self.alpha_H)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}"
-                )
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}")
         if self.callback is not None and not callable(self.callback):
             raise ValueError(f"callback={self.callback!r} must be callable or None")
 
@@ -341,9 +335,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             empty = view.counts == 0
             zero = ~view.values.any(axis=1) & ~empty
             if empty.any():
-                _warn(
-                    f"{empty.sum()} {what} of X have no observed entry: they get the mean {kind} of the others"
-                )
+                _warn(f"{empty.sum()} {what} of X have no observed entry: they get the mean {kind} of the others")
             if zero.any():
                 _warn(f"{zero.sum()} {what} of X are zero wherever observed: they are completed with zeros")
         unknowns, known = sum(data.shape) * layers[0], int(data.counts.sum())
@@ -401,7 +393,8 @@ def _elastic_net(alpha: float, l1_ratio: float) -> ElasticNet:
 def _fill(X: object, mask: object, reconstruction: np.ndarray) -> np.ndarray:
     """``X`` where observed, the reconstruction elsewhere, in the reconstruction's precision."""
     hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
-    values = np.asarray(np.ma.getdata(X), dtype=reconstruction.dtype)
+    X = X if hidden is None else np.ma.getdata(X)
+    values = check_array(X, dtype=reconstruction.dtype, ensure_all_finite=False)  # knows pandas' NA
     missing = np.isnan(values)
     if hidden is not None:
         missing |= hidden

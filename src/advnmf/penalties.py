@@ -22,9 +22,7 @@ class ElasticNet:
         """The value of each row of ``F`` by itself."""
         if not (self.l1 or self.l2):
             return np.zeros(len(F))
-        return 2 * self.l1 * F.sum(axis=1, dtype=np.float64) + self.l2 * np.square(F, dtype=np.float64).sum(
-            axis=1
-        )
+        return 2 * self.l1 * F.sum(axis=1, dtype=np.float64) + self.l2 * np.square(F, dtype=np.float64).sum(axis=1)
 
     def gradient_parts(self, F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N, Q), both >= 0, with d value / d F = Q - N:  N = 0,  Q = 2 l1 + 2 l2 F."""

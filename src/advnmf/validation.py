@@ -12,9 +12,7 @@ from .data import DenseData
 from .factors import layer_shapes
 
 
-def check_data(
-    estimator: object, X: object, mask: object = None, weights: object = None, *, reset: bool
-) -> DenseData:
+def check_data(estimator: object, X: object, mask: object = None, weights: object = None, *, reset: bool) -> DenseData:
     """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out or `weights` sets to 0.
 
     The hidden entries of a `numpy.ma` array are missing too.
@@ -45,16 +43,15 @@ def check_data(
     if omega is not None:
         observed &= omega > 0
         infinite &= omega > 0
-    _refuse_first(
-        infinite, X, "Input X contains infinity", "NaN stands for a missing entry; mark it so or mask it"
-    )
+    _refuse_first(infinite, X, "Input X contains infinity", "NaN stands for a missing entry; mark it so or mask it")
     _refuse_first(
         (X < 0) & observed,
         X,
         "Negative values in data passed to X",
         "only nonnegative values can be factorised",
     )
-    if not observed.any():
+    # New rows may be empty: each must come out the same whatever else is in its batch.
+    if reset and not observed.any():
         raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
     complete = observed.all()
     values = np.ascontiguousarray(X) if complete else np.where(observed, X, X.dtype.type(0))
@@ -96,9 +93,7 @@ def check_weights(weights: object, shape: tuple[int, int], dtype: np.dtype) -> n
     bad = ~(np.isfinite(full) & (full >= 0))
     if bad.any():
         i, j = np.argwhere(bad)[0]
-        raise ValueError(
-            f"weights holds {full[i, j]} at row {i}, column {j}: weights must be finite and not negative"
-        )
+        raise ValueError(f"weights holds {full[i, j]} at row {i}, column {j}: weights must be finite and not negative")
     return full
 
 
@@ -124,9 +119,7 @@ def check_layers(n_components: object) -> tuple[int, ...]:
     """`n_components` as layer sizes (r_1, ..., r_p)."""
     layers = tuple(n_components) if isinstance(n_components, (tuple, list, np.ndarray)) else (n_components,)
     if not layers or not all(isinstance(r, Integral) and not isinstance(r, bool) and r >= 1 for r in layers):
-        raise ValueError(
-            f"n_components={n_components!r} must be a positive integer, or a tuple of them (one a layer)"
-        )
+        raise ValueError(f"n_components={n_components!r} must be a positive integer, or a tuple of them (one a layer)")
     return tuple(int(r) for r in layers)
 
 
@@ -148,9 +141,7 @@ def check_number(
         and value <= high
     )
     if not good:
-        range_ = f"{'above' if strict else 'at least'} {low:g}" + (
-            f" and at most {high:g}" if high < np.inf else ""
-        )
+        range_ = f"{'above' if strict else 'at least'} {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
         raise ValueError(f"{name}={value!r} must be {'an integer' if integer else 'a number'} {range_}")
 
 
@@ -158,9 +149,7 @@ def check_factors(factors: object, data: DenseData, layers: tuple[int, ...]) -> 
     """The start that a user gives, copied: F_1, ..., F_L, nonnegative and of the right shapes."""
     shapes = layer_shapes(*data.shape, layers)
     if factors is None or len(factors) != len(shapes):
-        raise ValueError(
-            f"init='custom' needs fit(..., factors=[F_1, ..., F_{len(shapes)}]) of shapes {shapes}"
-        )
+        raise ValueError(f"init='custom' needs fit(..., factors=[F_1, ..., F_{len(shapes)}]) of shapes {shapes}")
     checked = [np.array(F, dtype=data.dtype, order="C") for F in factors]
     for index, (F, shape) in enumerate(zip(checked, shapes, strict=True), 1):
         if F.shape != shape:

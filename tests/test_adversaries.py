@@ -1,0 +1,169 @@
+"""The contract of every adversary, over the compatible pairs of loss and adversary."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from problems import CLASHES, PAIRS, random_data
+from scipy.optimize import minimize
+
+from advnmf.adversaries import FrobeniusPenalty, NoAdversary, get_adversary
+from advnmf.data import DenseData
+from advnmf.losses import L21, Elastic, Frobenius
+
+pairs = pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
+
+
+def payoff(loss, adversary, data, P, U):
+    """What each sample pays for the attacked values U = X + R."""
+    omega = np.ones(data.shape) if data.omega is None else data.omega
+    cost = getattr(adversary, "lam", 0.0) * (omega * (U - data.values) ** 2).sum(axis=1)
+    return loss.rho(np.sqrt((omega * (U - P) ** 2).sum(axis=1))) - cost
+
+
+@pytest.fixture(params=[False, True], ids=["mask", "weights"])
+def case(request):
+    rng = np.random.default_rng(5)
+    data = random_data(rng, weights=request.param)
+    # Some predictions are far above their data, so that the bound X + R >= 0 binds.
+    return rng, data, rng.gamma(1.0, 2.0, size=data.shape)
+
+
+@pairs
+def test_perturbation_is_feasible(loss, adversary, case):
+    _, data, P = case
+    before = data.values.copy(), P.copy()
+    for one_step in (False, True):
+        U = adversary.perturb(loss, data, P, one_step=one_step)
+        assert (U >= 0).all()
+        assert (U[data.omega == 0] == 0).all()
+        assert U.dtype == data.dtype
+    np.testing.assert_array_equal(before[0], data.values)
+    np.testing.assert_array_equal(before[1], P)
+
+
+@pairs
+def test_response_is_what_the_perturbation_pays(loss, adversary, case):
+    _, data, P = case
+    values, d = adversary.respond(loss, data, P)
+    U = adversary.perturb(loss, data, P)
+    np.testing.assert_allclose(values, payoff(loss, adversary, data, P, U), rtol=1e-9, atol=1e-9)
+    x = np.sqrt((data.omega * (U - P) ** 2).sum(axis=1))
+    np.testing.assert_allclose(d, loss.weight(x), rtol=1e-8)
+
+
+@pairs
+def test_no_random_perturbation_is_worse(loss, adversary, case):
+    rng, data, P = case
+    values, _ = adversary.respond(loss, data, P)
+    if isinstance(adversary, NoAdversary):
+        np.testing.assert_allclose(values, payoff(loss, adversary, data, P, data.values))
+        return
+    best = adversary.perturb(loss, data, P)
+    for size in (0.01, 0.3, 3.0):
+        for _ in range(350):
+            U = np.maximum(best + size * rng.standard_normal(data.shape), 0)
+            assert (payoff(loss, adversary, data, P, U) <= values + 1e-9).all()
+
+
+@pytest.mark.parametrize("loss", [Frobenius(), L21(0.5), Elastic(2.0), Elastic(0.2)], ids=repr)
+def test_no_ascent_from_any_start_is_worse(loss):
+    rng = np.random.default_rng(6)
+    adversary = FrobeniusPenalty(1.02 * max(1, loss.max_weight))
+    for _ in range(6):
+        data = DenseData(rng.gamma(1.0, size=(1, 4)))
+        P = rng.gamma(1.0, 2.0, size=(1, 4))
+        (value,), _ = adversary.respond(loss, data, P)
+        for _ in range(4):
+            found = minimize(
+                lambda u, data=data, P=P: -payoff(loss, adversary, data, P, u[None])[0],
+                rng.gamma(1.0, 3.0, size=4),
+                bounds=[(0, None)] * 4,
+            )
+            assert -found.fun <= value + 1e-6
+
+
+@pairs
+def test_touching_quadratic_lies_above_the_robust_loss(loss, adversary, case):
+    rng, data, P = case
+    values, d = adversary.respond(loss, data, P)
+    w, T = adversary.curvature(d), adversary.target(data, P, d)
+
+    def quadratic(Y):
+        return w * (data.omega * (T - Y) ** 2).sum(axis=1)
+
+    for size in (1e-3, 0.1, 1.0, 5.0):
+        for _ in range(20):
+            Y = np.maximum(P + size * rng.standard_normal(P.shape), 0)
+            assert (adversary.respond(loss, data, Y)[0] <= values + quadratic(Y) - quadratic(P) + 1e-8).all()
+
+
+@pairs
+def test_robust_gradient_is_that_at_the_attacked_data(loss, adversary, case):
+    # Danskin: d robust / d P = 2 D omega (P - U*).
+    _, data, P = case
+    _, d = adversary.respond(loss, data, P)
+    G = 2 * d[:, None] * data.omega * (P - adversary.perturb(loss, data, P))
+    step = 1e-5
+    for i, j in [(0, 0), (3, 4), (5, 6), (8, 1)]:
+        up, down = P.copy(), P.copy()
+        up[i, j] += step
+        down[i, j] -= step
+        slope = (adversary.respond(loss, data, up)[0] - adversary.respond(loss, data, down)[0]).sum() / (2 * step)
+        assert G[i, j] == pytest.approx(slope, abs=1e-4)
+
+
+def test_frobenius_closed_form():
+    # phi_lam(v, p) = lam/(lam-1) (v-p)^2 for p <= lam v, else p^2 - lam v^2; X + R* = max((lam v - p)/(lam - 1), 0).
+    rng = np.random.default_rng(7)
+    for lam in (1.001, 1.5, 2.0, 50.0):
+        v, p = rng.gamma(1.0, size=(2, 500, 1))
+        adversary = FrobeniusPenalty(lam)
+        phi = np.where(p <= lam * v, lam / (lam - 1) * (v - p) ** 2, p**2 - lam * v**2)
+        np.testing.assert_allclose(adversary.respond(Frobenius(), DenseData(v), p)[0], phi[:, 0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            adversary.perturb(Frobenius(), DenseData(v), p), np.maximum((lam * v - p) / (lam - 1), 0), atol=1e-12
+        )
+
+
+def test_one_step_is_equation_21_and_over_attacks():
+    loss, adversary = Elastic(2.0), FrobeniusPenalty(2.0)
+    data = DenseData(np.full((3, 1), 100.0))
+    x = np.array([[0.1], [1.0], [5.0]])
+    exact = adversary.perturb(loss, data, data.values - x) - data.values
+    printed = adversary.perturb(loss, data, data.values - x, one_step=True) - data.values
+    d = loss.weight(x)
+    np.testing.assert_allclose(printed, d / (2 - d) * x)
+    np.testing.assert_allclose(exact[:, 0], [0.165, 0.506, 0.699], atol=1e-3)
+    np.testing.assert_allclose(printed[:, 0], [0.230, 0.714, 0.799], atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [Frobenius(), Elastic(2.0)], ids=repr)
+def test_expensive_perturbations_leave_the_plain_loss(loss, case):
+    _, data, P = case
+    values, _ = FrobeniusPenalty(1e9).respond(loss, data, P)
+    np.testing.assert_allclose(values, NoAdversary().respond(loss, data, P)[0], rtol=1e-6)
+    np.testing.assert_allclose(FrobeniusPenalty(1e9).perturb(loss, data, P), data.values, atol=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "adversary"), CLASHES, ids=repr)
+def test_incompatible_pair_is_refused_with_its_bound(loss, adversary):
+    with pytest.raises(ValueError, match=f"must exceed {loss.max_weight:.6g}".replace("+", r"\+")):
+        adversary.check(loss)
+
+
+@pytest.mark.parametrize("lam", [1.0, 0.5, -2, float("inf"), float("nan")])
+def test_lam_at_most_one_is_refused(lam):
+    with pytest.raises(ValueError, match="lam="):
+        FrobeniusPenalty(lam)
+
+
+def test_get_adversary():
+    assert get_adversary(None) == NoAdversary()
+    adversary = FrobeniusPenalty(3.0)
+    assert get_adversary(adversary) is adversary
+    assert pickle.loads(pickle.dumps(adversary)) == adversary
+    with pytest.raises(ValueError, match="FrobeniusPenalty"):
+        get_adversary("penalty")

@@ -1,0 +1,194 @@
+"""The contract of every solver, over the compatible losses, adversaries and depths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from problems import PAIRS, complete_data, low_rank, random_chain, random_data
+from sklearn.decomposition import non_negative_factorization
+
+from advnmf.adversaries import FrobeniusPenalty, NoAdversary
+from advnmf.data import DenseData
+from advnmf.factors import layer_shapes, left, product, right
+from advnmf.loop import Limits, minimise
+from advnmf.losses import Elastic, Frobenius
+from advnmf.penalties import NO_PENALTY, ElasticNet
+from advnmf.problem import Problem
+from advnmf.solvers import HALS, SOLVERS, get_solver
+
+solvers = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+LAYERS = [(3,), (4, 3), (5, 4, 2)]
+PENALTIES = [NO_PENALTY, ElasticNet(0.05, 0.2)]
+
+
+def problem_of(data, loss=None, adversary=None, n_factors=2, penalty=NO_PENALTY):
+    return Problem(data, loss or Frobenius(), adversary or NoAdversary(), (penalty,) * n_factors)
+
+
+@solvers
+@pytest.mark.parametrize("layers", LAYERS, ids=str)
+@pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
+def test_objective_never_rises(solver, layers, loss, adversary):
+    for start in range(20):
+        rng = np.random.default_rng(start)
+        data = complete_data(rng) if start % 4 == 3 else random_data(rng, weights=start % 2 == 1)
+        problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[start % 3 == 2])
+        factors = random_chain(rng, data.shape, layers)
+        history = minimise(problem, factors, solver, Limits(max_iter=8, tol=0)).history
+        assert np.isfinite(history).all()
+        assert (np.diff(history) <= 1e-10 * history[:-1]).all()
+        assert history[-1] == pytest.approx(problem.objective(factors), rel=1e-12)
+        assert all((F >= 0).all() for F in factors)
+
+
+@solvers
+@pytest.mark.parametrize("layers", LAYERS, ids=str)
+def test_float32_is_kept_and_descends(solver, layers):
+    rng = np.random.default_rng(0)
+    data = random_data(rng, (30, 20), dtype=np.float32)
+    problem = problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), len(layers) + 1)
+    factors = random_chain(rng, data.shape, layers, np.float32)
+    history = minimise(problem, factors, solver, Limits(max_iter=50, tol=0)).history
+    assert all(F.dtype == np.float32 for F in factors)
+    assert (np.diff(history) <= 1e-5 * history[:-1]).all()
+    assert history[-1] < 0.5 * history[0]
+
+
+@solvers
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("loss", "adversary"), [(Frobenius(), NoAdversary()), (Frobenius(), FrobeniusPenalty(2.0)), (Elastic(2.0), FrobeniusPenalty(2.0))]
+)
+def test_planted_low_rank_matrix_is_recovered(solver, dtype, loss, adversary):
+    rng = np.random.default_rng(1)
+    X = low_rank(rng, (60, 40), 3).astype(dtype)
+    observed = rng.random(X.shape) > 0.3
+    data = DenseData(np.where(observed, X, 0).astype(dtype), observed.view(np.uint8))
+    factors = random_chain(rng, X.shape, (3,), dtype)
+    n = 300 if solver.name == "hals" else 3000
+    minimise(problem_of(data, loss, adversary), factors, solver, Limits(max_iter=n, tol=0))
+    error = np.linalg.norm((product(factors) - X)[~observed]) / np.linalg.norm(X[~observed])
+    assert error < 1e-2
+
+
+@solvers
+def test_entries_of_no_weight_have_no_influence(solver):
+    rng = np.random.default_rng(2)
+    data = random_data(rng, weights=True)
+    junk = DenseData(np.where(data.omega > 0, data.values, 1e3), data.omega)
+    start = random_chain(rng, data.shape, (4, 3))
+    results = []
+    for d in (data, junk):
+        factors = [F.copy() for F in start]
+        minimise(problem_of(d, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, Limits(max_iter=5, tol=0))
+        results.append(product(factors))
+    np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+@solvers
+def test_complete_data_equals_a_mask_of_ones(solver):
+    rng = np.random.default_rng(3)
+    data = complete_data(rng)
+    masked = DenseData(data.values, np.ones(data.shape, np.uint8))
+    start = random_chain(rng, data.shape, (4, 3))
+    results = []
+    for d in (data, masked):
+        factors = [F.copy() for F in start]
+        minimise(problem_of(d, n_factors=3), factors, solver, Limits(max_iter=10, tol=0))
+        results.append(product(factors))
+    np.testing.assert_allclose(*results, rtol=1e-9)
+
+
+@pytest.mark.parametrize("penalty", [(0.0, 0.0), (0.02, 0.0), (0.02, 0.5), (0.02, 1.0)], ids=str)
+def test_mu_is_scikit_learns_on_complete_data(penalty):
+    alpha, l1_ratio = penalty
+    rng = np.random.default_rng(4)
+    X = low_rank(rng, (30, 20), 4) + rng.random((30, 20))
+    W, H = random_chain(rng, X.shape, (5,))
+    expected = non_negative_factorization(
+        X, W=W.copy(), H=H.copy(), n_components=5, init="custom", solver="mu", beta_loss="frobenius", max_iter=60, tol=0,
+        alpha_W=alpha, alpha_H=alpha, l1_ratio=l1_ratio,
+    )  # fmt: skip
+    penalties = tuple(ElasticNet(alpha * size * l1_ratio, alpha * size * (1 - l1_ratio)) for size in (20, 30))
+    problem = Problem(DenseData(X), Frobenius(), NoAdversary(), penalties)
+    minimise(problem, [W, H], get_solver("mu"), Limits(max_iter=60, tol=0))
+    np.testing.assert_allclose(W, expected[0], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(H, expected[1], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_hals_rows_solve_nonnegative_least_squares(weights):
+    from scipy.optimize import nnls
+
+    rng = np.random.default_rng(5)
+    data = random_data(rng, (6, 30), observed=0.8, weights=weights)
+    B = rng.gamma(1.0, size=(4, 30))
+    codes = np.ones((6, 4))
+    for _ in range(500):
+        HALS().update_codes(problem_of(data), [codes, B])
+    for i in range(6):
+        root = np.sqrt(data.omega[i].astype(float))
+        if i != 1:  # nothing observed there
+            np.testing.assert_allclose(codes[i], nnls((B * root).T, data.values[i] * root)[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_hals_inner_factor_reaches_the_masked_minimum(index):
+    # With the others fixed the inner problem is convex: compare with a long run of projected gradients.
+    rng = np.random.default_rng(6)
+    data = random_data(rng, (12, 10), weights=True)
+    factors = random_chain(rng, data.shape, (4, 3, 3))
+    problem = problem_of(data, n_factors=4, penalty=ElasticNet(0.01, 0.03))
+    d = np.ones(12)
+    for _ in range(3000):
+        HALS()._update_inner(problem, factors, index, d)
+    F, L, R = factors[index], left(factors, index), right(factors, index)
+    half = L.T @ (data.omega * (L @ F @ R - data.values)) @ R.T + 0.01 + 0.03 * F
+    assert np.abs(np.minimum(F, half)).max() < 1e-5 * np.abs(L.T @ data.values @ R.T).max()  # KKT
+
+
+@solvers
+def test_no_nan_from_zero_factors_or_zero_data(solver):
+    rng = np.random.default_rng(7)
+    for data in (random_data(rng), DenseData(np.zeros((4, 5))), DenseData(np.zeros((4, 5)), np.eye(4, 5, dtype=np.uint8))):
+        for layers in LAYERS:
+            factors = [np.zeros(s) for s in layer_shapes(*data.shape, layers)]
+            history = minimise(problem_of(data, n_factors=len(factors)), factors, solver, Limits(max_iter=5)).history
+            assert np.isfinite(history).all()
+            assert all(np.isfinite(F).all() for F in factors)
+
+
+@solvers
+def test_alternating_attack_reports_the_robust_objective(solver):
+    rng = np.random.default_rng(8)
+    data = random_data(rng, (20, 15))
+    problem = problem_of(data, Elastic(2.0), FrobeniusPenalty(2.0))
+    factors = random_chain(rng, data.shape, (3,))
+    start = problem.objective(factors)
+    result = minimise(problem, factors, solver, Limits(max_iter=30, tol=0, attack_every=5))
+    assert result.history[0] == pytest.approx(start)
+    assert result.history[-1] == pytest.approx(problem.objective(factors))
+    assert result.objective < start
+
+
+def test_large_data_go_block_by_block(monkeypatch):
+    from advnmf import data as module
+
+    rng = np.random.default_rng(9)
+    data = random_data(rng, (23, 11))
+    start = random_chain(rng, data.shape, (4, 3))
+    results = []
+    for block in (2**20, 30):
+        monkeypatch.setattr(module, "_BLOCK_ENTRIES", block)
+        for solver in SOLVERS.values():
+            factors = [F.copy() for F in start]
+            minimise(problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, Limits(max_iter=5, tol=0))
+            results.append(product(factors))
+    np.testing.assert_allclose(results[0], results[2], rtol=1e-9)
+    np.testing.assert_allclose(results[1], results[3], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["cd", None, 1])
+def test_unknown_solver_lists_the_known(name):
+    with pytest.raises(ValueError, match="'hals', 'mu'"):
+        get_solver(name)
