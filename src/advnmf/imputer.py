@@ -25,20 +25,22 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         transform(X) = X where observed,  the reconstruction (W H) elsewhere
 
-    Observed entries come back bit for bit, float32 stays float32.  Each row is completed from its own observed entries and the
-    components learnt in `fit`, so new rows need no refit and no row depends on the others of its batch.
+    Observed entries come back bit for bit, float32 stays float32.  Each row is completed from its own observed
+    entries and the components learnt in `fit`, so new rows need no refit and no row depends on the others of its batch.
 
     Parameters
     ----------
     estimator : NMF, ATNMF, DeepNMF, ADNMF, EADNMF or None, default=None
-        The model; it is cloned.  None stands for ``NMF(n_components=r, alpha_W=a, random_state=0)`` with the largest rank
-        ``r <= 10`` that leaves at least two observed entries for each number to learn (and ``r <= min(n_samples, n_features)``,
-        ``r >= 1``), and ``a`` a thousandth of the mean observed value: enough to tame rows with few entries, at any scale.
+        The model; it is cloned.  None stands for ``NMF(n_components=r, alpha_W=a, random_state=0)`` with the largest
+        rank ``r <= 10`` that leaves at least two observed entries for each number to learn (and
+        ``1 <= r <= min(n_samples, n_features)``), and ``a`` a thousandth of the mean observed value: enough to tame
+        rows with few entries, at any scale.
     add_indicator : bool, default=False
         Append the columns of `sklearn.impute.MissingIndicator`: which entries were missing, for the features that had
         missing entries in `fit`.
     keep_empty_features : bool, default=False
-        Features with nothing observed in `fit` are dropped; with True they are kept, their missing entries filled with 0.
+        Features with nothing observed in `fit` are dropped; with True they are kept, their missing entries filled
+        with 0.
     clip : None, "observed" or (low, high), default=None
         Range that filled entries are held in: none (they are nonnegative anyway), that of the feature's observed values
         in `fit`, or the given one for all features.  Observed entries are never changed.
@@ -58,7 +60,8 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    To search a grid over the rank, give an estimator: ``NMFImputer(NMF())`` has the parameter ``estimator__n_components``.
+    To search a grid over the rank, give an estimator: ``NMFImputer(NMF())`` has the parameter
+    ``estimator__n_components``.
     """
 
     def __init__(

@@ -1,13 +1,13 @@
 """Errors of a completion, counted only where they should be.
 
-With the scored entries S (``mask`` is True there and the truth is not NaN), weights ``w`` (1 unless given), truth ``x`` and
-prediction ``p``:
+With the scored entries S (``mask`` is True there and the truth is not NaN), weights ``w`` (1 unless given), truth ``x``
+and prediction ``p``:
 
     rmse = sqrt( sum_S w (x - p)^2 / sum_S w )          mae = sum_S w |x - p| / sum_S w
     relative_error = sqrt( sum_S w (x - p)^2 / sum_S w x^2 )          psnr = 20 log10( data_range / rmse )
 
-``mask`` says which entries to score.  For the error of a completion these are the held-out ones: ``mask=~observed`` where
-``observed`` is what the model was given.  Arrays of any number of axes do.  All sums are in float64.
+``mask`` says which entries to score.  For the error of a completion these are the held-out ones: ``mask=~observed``
+where ``observed`` is what the model was given.  Arrays of any number of axes do.  All sums are in float64.
 """
 
 from __future__ import annotations

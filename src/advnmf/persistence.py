@@ -3,9 +3,10 @@
     header.json        format, format_version, advnmf_version, and the model as a tree of JSON values
     0.npy, 1.npy, ...  the arrays that the tree refers to by name, dtype and shape
 
-Nothing in a file names code: classes, losses, adversaries and solvers are looked up in tables of this package.  Members are
-stored, not compressed, so a file cannot unfold to more than its own size; each array's shape and dtype stand in the tree, in
-its .npy header and in the member's size, and all must agree before memory is taken.  Equal models give equal bytes.
+Nothing in a file names code: classes, losses, adversaries and solvers are looked up in tables of this package.
+Members are stored, not compressed, so a file cannot unfold to more than its own size; each array's shape and dtype
+stand in the tree, in its .npy header and in the member's size, and all must agree before memory is taken.  Equal models
+give equal bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -60,11 +62,12 @@ _BROKEN = (
 
 
 def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
-    """Write a model of this package to one file, replacing what was there; the old file stays until the new one is complete.
+    """Write a model of this package to one file.
 
-    Kept are the parameters and the fitted attributes, arrays bit for bit; NumPy scalars come back as Python numbers.  Not kept,
-    with a `UserWarning`: a ``callback`` and a RandomState object as ``random_state`` (an int is kept).  Not kept: what
-    ``set_output`` and ``set_..._request`` configured.
+    What was there is replaced, and stays until the new file is complete.  Kept are the parameters and the fitted
+    attributes, arrays bit for bit; NumPy scalars come back as Python numbers.  Not kept, with a `UserWarning`: a
+    ``callback``, and a RandomState object as ``random_state`` (an int is kept).  Not kept either: what ``set_output``
+    and ``set_..._request`` configured.
 
     Parameters
     ----------
@@ -154,8 +157,8 @@ def _read_header(text: bytes) -> dict:
         raise FileError(f"damaged: format_version is {version!r}")
     if version > FORMAT_VERSION:
         raise FileError(
-            f"saved by advnmf {header.get('advnmf_version')!s:.20} in format {version}; this is advnmf {_package_version()}, which "
-            f"reads up to format {FORMAT_VERSION}: upgrade advnmf"
+            f"saved by advnmf {header.get('advnmf_version')!s:.20} in format {version}; "
+            f"this is advnmf {_package_version()}, which reads up to format {FORMAT_VERSION}: upgrade advnmf"
         )
     return header
 
@@ -333,7 +336,7 @@ def _check_factorisation(model: NMF) -> None:
     good = (
         len(chain) >= 2
         and all(F.ndim == 2 and F.dtype == components.dtype for F in factors)
-        and all(a[1] == b[0] for a, b in zip(chain, chain[1:], strict=False))
+        and all(a[1] == b[0] for a, b in pairwise(chain))
         and components.dtype.kind == "f"
         and components.shape == (chain[0][1], chain[-1][1])
         and model.mean_code_.shape == (chain[0][1],)

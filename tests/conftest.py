@@ -1,0 +1,31 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets that the environment variable ADVNMF_DATA names."""
+    name = os.environ.get("ADVNMF_DATA")
+    if not name:
+        pytest.skip("the environment variable ADVNMF_DATA does not name a folder with the data sets")
+    folder = Path(name)
+    if not folder.is_dir():
+        pytest.skip(f"ADVNMF_DATA={name} is not a folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def planted() -> tuple[np.ndarray, np.ndarray]:
+    """(truth of rank 2, 40 x 12; the truth with 30 % of its entries NaN): read-only, nothing empty."""
+    rng = np.random.default_rng(0)
+    truth = rng.gamma(1.0, 1.0, (40, 2)) @ rng.gamma(1.0, 1.0, (2, 12))
+    holed = np.where(rng.random(truth.shape) < 0.3, np.nan, truth)
+    truth.flags.writeable = holed.flags.writeable = False
+    return truth, holed
