@@ -93,8 +93,7 @@ class FrobeniusPenalty:
 
     def respond(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
-        d = self._weights(loss, data, P)
-        A, B, C = data.clipped_sums(P, d / self.lam)
+        d, (A, B, C) = self._weights(loss, data, P)
         stretched = np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)
         return loss.rho(stretched) - self.lam * (np.square(d / (self.lam - d)) * A + C), d
 
@@ -113,28 +112,32 @@ class FrobeniusPenalty:
         `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point, which
         over-attacks.
         """
-        d = loss.weights(data, P) if one_step else self._weights(loss, data, P)
+        d = loss.weights(data, P) if one_step else self._weights(loss, data, P)[0]
         scale = data.per_sample((self.lam / (self.lam - d)).astype(P.dtype))
         shrink = data.per_sample((d / (self.lam - d)).astype(P.dtype))
         attacked = np.maximum(scale * data.values - shrink * P, 0)
         return attacked if data.omega is None else attacked * (data.omega > 0)
 
-    def _weights(self, loss: SampleLoss, data: DenseData, P: Array) -> Array:
-        """D at the attacked residual of each sample.
+    def _weights(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
+        """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
-        ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie above it, so
-        solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
+        ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie above
+        it, so solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
         """
         if loss.constant_weight:
-            return np.full(len(P), loss.max_weight)
-        A, B = data.squared_norms(P), np.zeros(len(P))
-        d = np.zeros(len(P))
+            d = np.full(len(P), loss.max_weight)
+            return d, data.clipped_sums(P, d / self.lam)
+        sums = np.zeros((3, len(P)))
+        sums[0] = data.squared_norms(P)
+        d, active = np.zeros(len(P)), np.ones(len(P), bool)
         for _ in range(_MAX_TANGENTS):
-            previous, d = d, self._tangent_root(loss, A, B)
-            if np.all(d <= previous * (1 + 1e-12)):
+            previous = d.copy()
+            d[active] = self._tangent_root(loss, *sums[:2, active])
+            active &= d > previous * (1 + 1e-12)
+            if not active.any():
                 break
-            A, B, _ = data.clipped_sums(P, d / self.lam)
-        return d
+            data.clipped_sums(P, d / self.lam, sums, active)
+        return d, sums
 
     def _tangent_root(self, loss: SampleLoss, A: Array, B: Array) -> Array:
         """The d in (0, D(0)] with  D( sqrt((lam / (lam - d))^2 A + B) ) = d."""
@@ -145,7 +148,7 @@ class FrobeniusPenalty:
         )
 
 
-_MAX_TANGENTS = 100
+_MAX_TANGENTS, _MAX_NEWTON = 100, 100
 _HINTS = {
     "elastic": " or delta (the bound is 1 + 1/delta)",
     "l21": " or the floor (the bound is 1/(2 floor)), as in L21(floor=0.5)",
@@ -153,19 +156,20 @@ _HINTS = {
 
 
 def _decreasing_root(g: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise: the Illinois rule, to about 1e-13 relative."""
-    g_low, g_high = g(low), g(high)
-    for _ in range(100):
-        gap = g_low - g_high
-        x = np.where(gap > 0, (high * g_low - low * g_high) / np.where(gap > 0, gap, 1), high)
-        x = np.clip(x, low, high)
+    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise, to about 1e-13 of the largest `high`.
+
+    Newton steps with a difference for the slope; one that leaves the bracket is replaced by its middle.
+    """
+    x, scale = (low + high) / 2, np.max(high)
+    h = 1e-7 * scale
+    for _ in range(_MAX_NEWTON):
         value = g(x)
-        if np.all(np.abs(value) <= 1e-13 * high):
+        if np.all(np.abs(value) <= 1e-13 * scale):
             break
-        rises = value > 0
-        # Halving the value kept at an end that stays put keeps the secant from creeping.
-        g_low, g_high = np.where(rises, value, g_low / 2), np.where(rises, g_high / 2, value)
-        low, high = np.where(rises, x, low), np.where(rises, high, x)
+        low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
+        slope = (value - g(x - h)) / h
+        newton = x - value / np.minimum(slope, -0.5)
+        x = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
     return x
 
 

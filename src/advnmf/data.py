@@ -59,7 +59,9 @@ class DenseData:
         """omega * E, zero where nothing was observed."""
         if self.omega is None or (E is self.values and self.omega.dtype == np.uint8):
             return E
-        return self.omega * E
+        out = np.empty_like(E)
+        kernels.over_rows(kernels.weighted, len(E), E.size, E, self.omega, out)
+        return out
 
     def per_sample(self, d: np.ndarray) -> np.ndarray:
         """One number a sample, shaped to multiply observed values."""
@@ -71,14 +73,17 @@ class DenseData:
         kernels.over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
         return out
 
-    def clipped_sums(self, P: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """(A, B, C) of each row in float64, split at the entries with ``c_i P_ij > X_ij``:
+    def clipped_sums(
+        self, P: np.ndarray, c: np.ndarray, out: np.ndarray | None = None, active: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(A, B, C) of each (active) row in float64, split at the entries with ``c_i P_ij > X_ij``.
 
         A = sum of omega (X - P)^2 over the others;  B = sum of omega P^2,  C = sum of omega X^2 over these.
         """
-        out = np.empty((3, len(P)))
-        c = c.astype(self.dtype)
-        kernels.over_rows(kernels.clipped_sums, len(P), 2 * P.size, self.values, P, self._omega_array, c, out)
+        out = np.empty((3, len(P))) if out is None else out
+        active = np.ones(len(P), bool) if active is None else active
+        args = self.values, P, self._omega_array, c.astype(self.dtype), active, out
+        kernels.over_rows(kernels.clipped_sums, len(P), 2 * P.size, *args)
         return out
 
     @property

@@ -63,19 +63,33 @@ def squared_norms(start, stop, X, P, omega, out):
 
 
 @_kernel
-def clipped_sums(start, stop, X, P, omega, c, out):
-    """out = (A, B, C): sums of omega (X - P)^2 where c_i P <= X, of omega P^2 and of omega X^2 elsewhere, in float64."""
+def clipped_sums(start, stop, X, P, omega, c, active, out):
+    """out = (A, B, C): sums of omega (X - P)^2 where c_i P <= X, of omega P^2 and of omega X^2 elsewhere, in float64.
+
+    Rows that are not active are left alone.  Selecting the weight, not the sum, is what lets the loop vectorise.
+    """
     shared = len(omega) == 1
+    zero = X.dtype.type(0)
     for i in range(start, stop):
-        w = omega[0 if shared else i]
-        a, b, q = 0.0, 0.0, 0.0
-        for j in range(X.shape[1]):
-            x, p, u = np.float64(X[i, j]), np.float64(P[i, j]), np.float64(w[j])
-            clipped = c[i] * P[i, j] > X[i, j]
-            a += 0.0 if clipped else u * (x - p) * (x - p)
-            b += u * p * p if clipped else 0.0
-            q += u * x * x if clipped else 0.0
-        out[0, i], out[1, i], out[2, i] = a, b, q
+        if active[i]:
+            w = omega[0 if shared else i]
+            a, b, q = 0.0, 0.0, 0.0
+            for j in range(X.shape[1]):
+                x, p, u = X[i, j], P[i, j], X.dtype.type(w[j])
+                clipped = u if c[i] * p > x else zero
+                kept = u - clipped
+                a += np.float64(kept * (x - p) * (x - p))
+                b += np.float64(clipped * p * p)
+                q += np.float64(clipped * x * x)
+            out[0, i], out[1, i], out[2, i] = a, b, q
+
+
+@_kernel
+def weighted(start, stop, E, omega, out):
+    """Out = omega E."""
+    for i in range(start, stop):
+        for j in range(E.shape[1]):
+            out[i, j] = E.dtype.type(omega[i, j]) * E[i, j]
 
 
 @_kernel
