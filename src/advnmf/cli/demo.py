@@ -159,7 +159,7 @@ def _print_results(tasks: list[Task]) -> None:
 
 
 def _write_pictures(folder: Path, image: Picture, observed: np.ndarray, task: Task, force: bool) -> None:
-    holes = replace(image, pixels=np.where(observed[:, :, None], image.pixels, 255).astype(np.uint8))
+    holes = replace(image, pixels=np.where(observed[:, :, None], image.pixels, 0).astype(np.uint8))
     pictures = {
         "original": image,
         "holes": holes,

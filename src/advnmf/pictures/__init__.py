@@ -112,7 +112,7 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
                 return _read_png16(path, data, max_pixels)
             if kind == "TIFF" and _tiff_dtype(path, data) == np.uint16:
                 return _read_tiff16(path, data, max_pixels)
-            return _read_with_pillow(path, data, max_pixels)
+            return _read_with_pillow(path, data, kind, max_pixels)
     except (FileError, ImportError):
         raise
     except Exception as error:  # damaged bytes can raise anything
@@ -211,11 +211,11 @@ def _check_size(path: str | os.PathLike[str], width: int, height: int, max_pixel
         )
 
 
-def _read_with_pillow(path: str | os.PathLike[str], data: bytes, max_pixels: int) -> Picture:
+def _read_with_pillow(path: str | os.PathLike[str], data: bytes, kind: str, max_pixels: int) -> Picture:
     Image = require("PIL.Image")
     ImageOps = require("PIL.ImageOps")
     try:
-        image = Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "MPO", "TIFF"])
+        image = Image.open(io.BytesIO(data), formats=[kind])
     except Image.DecompressionBombError as error:
         raise FileError(f"{path} has too many pixels: {reason(error)}") from error
     with image:
@@ -247,10 +247,11 @@ def _read_png16(path: str | os.PathLike[str], data: bytes, max_pixels: int) -> P
     # Pillow would read 16-bit colours as 8-bit ones without a word.
     width, height = png16.size(data)
     _check_size(path, width, height, max_pixels)
+    samples = png16.decode(data)
     Image = require("PIL.Image")
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         orientation, profile = image.getexif().get(0x0112, 1), image.info.get("icc_profile")
-    return _split(path, _orient(png16.decode(data), orientation), profile)
+    return _split(path, _orient(samples, orientation), profile)
 
 
 def _tiff_dtype(path: str | os.PathLike[str], data: bytes) -> np.dtype:

@@ -181,8 +181,10 @@ def _fill(table: Table, values: np.ndarray | None) -> np.ndarray:
     values = np.asarray(values)
     if values.shape != table.values.shape:
         raise ValueError(f"values have shape {values.shape}, the table has {table.values.shape}")
-    # Cast first: a float32 table that is filled from float64 stays float32.
-    return np.where(missing, values.astype(table.values.dtype), table.values)
+    # Into a copy, so that type, byte order and memory layout stay as they were.
+    filled = table.values.copy(order="K")
+    filled[missing] = values[missing]
+    return filled
 
 
 def _content(path: str | os.PathLike[str], table: Table, filled: np.ndarray, delimiter: str | None) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -118,8 +119,9 @@ def _sniff(text: str) -> str:
         lines = lines[:-1]  # perhaps cut in its middle
     bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
     for delimiter in ";\t,":
-        counts = {line.count(delimiter) for line in bare}
-        if len(counts) == 1 and counts != {0}:
+        counts = [line.count(delimiter) for line in bare]
+        # In a file from R the first line is one cell short.
+        if counts[-1] > 0 and set(counts[1:]) <= {counts[-1]} and counts[0] in (counts[-1], counts[-1] - 1):
             return delimiter
     return ","
 
@@ -158,13 +160,13 @@ def _split_quoted(path: str | os.PathLike[str], text: str, delimiter: str) -> tu
 
 def _check_lengths(path: str | os.PathLike[str], layout: TextLayout) -> None:
     rows = layout.rows
-    width = len(rows[1]) if len(rows) > 1 else len(rows[0])
+    # What most rows have; the header's length where two lengths are as frequent.
+    width = Counter(map(len, rows)).most_common(1)[0][0]
     for i, row in enumerate(rows):
         # R writes no name above its row names, so there the first row is one cell short.
         if len(row) != width and not (i == 0 and len(row) == width - 1 and len(rows) > 2):
-            expected = len(rows[0]) if i else width
             raise FileError(
-                f"{path}: line {layout.line(i)} has {len(row)} cells where {expected} are expected "
+                f"{path}: line {layout.line(i)} has {len(row)} cells where {width} are expected "
                 f"(delimiter {layout.delimiter!r})"
             )
 

@@ -1,0 +1,370 @@
+"""Tables: what was observed comes back as it was, and what is wrong is said in one line."""
+
+import gzip
+import io
+import os
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.io import loadmat, savemat
+
+from advnmf.files import FileError
+from advnmf.tables import Container, Table, check_table, check_table_target, read_table, write_table
+
+NAN = np.nan
+
+
+def save(path, text):
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def round_trip(tmp_path, text, fill=7.0, name="a.csv", **options):
+    """The bytes that come out when every hole of a text table is filled with one number."""
+    table = read_table(save(tmp_path / name, text), **options)
+    write_table(tmp_path / ("out-" + name), table, np.full(table.values.shape, fill))
+    return (tmp_path / ("out-" + name)).read_bytes().decode("utf-8", "surrogateescape")
+
+
+# --- text: reading ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "header", "index"),
+    [
+        ("1,2\n3,\n", [[1, 2], [3, NAN]], False, 0),
+        ("a,b\n1,2\n3,NA\n", [[1, 2], [3, NAN]], True, 0),
+        ("id,a,b\nx,1,2\ny,3,4\n", [[1, 2], [3, 4]], True, 1),
+        (",a,b\n0,1,2\n1,3,4\n", [[1, 2], [3, 4]], True, 1),  # pandas, named columns
+        (",0,1\n0,5,2\n1,3,\n", [[5, 2], [3, NAN]], True, 1),  # pandas, numbered columns
+        (",2001,2002\nx,1,2\ny,3,4\n", [[1, 2], [3, 4]], True, 1),
+        ("a\tb\nx\t1\t2\ny\t3\t4\n", [[1, 2], [3, 4]], True, 1),  # R
+        (",0.5\n0.3,0.2\n", [[NAN, 0.5], [0.3, 0.2]], False, 0),  # a hole in the corner is no header
+        ("2020-01-01,1,2\n2020-01-02,3,4\n", None, None, None),
+        ("1\n2\n\n", [[1], [2]], False, 0),
+        ("a;b\n1;2\n", [[1, 2]], True, 0),
+        ("a,b\r1,2\r", [[1, 2]], True, 0),
+    ],
+)
+def test_header_and_labels_by_rule(tmp_path, text, values, header, index):
+    path = save(tmp_path / "a.csv", text)
+    if values is None:
+        with pytest.raises(FileError, match="--header or --no-header"):
+            read_table(path)
+        return
+    table = read_table(path)
+    np.testing.assert_array_equal(table.values, values)
+    assert (table.text.header, table.text.index_columns) == (header, index)
+
+
+def test_header_and_labels_as_told(tmp_path):
+    path = save(tmp_path / "a.csv", "w,400,410\ns1,1,2\ns2,3,4\n")
+    np.testing.assert_array_equal(read_table(path, header=True).values, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(read_table(path, header=False).values, [[400, 410], [1, 2], [3, 4]])
+    path = save(tmp_path / "b.csv", "1,2,3\n4,5,6\n")
+    np.testing.assert_array_equal(read_table(path, header=True, index_columns=2).values, [[6]])
+
+
+@pytest.mark.parametrize("text", ["", "NA", "nan", "NaN", "N/A", "#N/A", "null", " na ", '""', '"NA"'])
+def test_missing_markers(tmp_path, text):
+    table = read_table(save(tmp_path / "a.csv", f"1,{text}\n3,4\n"))
+    np.testing.assert_array_equal(table.values, [[1, NAN], [3, 4]])
+
+
+@pytest.mark.parametrize("marker", ["-999", "-999.0", "-9.99e2"])
+def test_a_numeric_marker_is_a_number_in_any_spelling(tmp_path, marker):
+    table = read_table(save(tmp_path / "a.csv", f"1,{marker}\n-999,4\n"), na=["-999"])
+    np.testing.assert_array_equal(table.values, [[1, NAN], [NAN, 4]])
+
+
+def test_further_markers(tmp_path):
+    table = read_table(save(tmp_path / "a.csv", "1,?\n3,b.d.\n"), na=["?", "B.D."])
+    np.testing.assert_array_equal(table.values, [[1, NAN], [3, NAN]])
+
+
+def test_decimal_commas(tmp_path):
+    out = round_trip(tmp_path, "a;b\n1,50;\n2;0,5\n", fill=0.25, decimal=",")
+    assert out == "a;b\n1,50;0,25\n2;0,5\n"
+
+
+# --- text: writing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b\n1.0,\n03,4e0\n", "a,b\n1.0,7\n03,4e0\n"),
+        ("a,b\r\n1,\r\n,2\r\n", "a,b\r\n1,7\r\n7,2\r\n"),
+        ("\ufeffa,b\n1,NA", "\ufeffa,b\n1,7"),
+        ('"a, x","b ""q"""\n"1.50",""\n', '"a, x","b ""q"""\n"1.50",7\n'),
+        ('"two\nlines",b\n1,\n', '"two\nlines",b\n1,7\n'),
+        ("a;b\n1;\n\n\n", "a;b\n1;7\n\n\n"),
+        ("a,b\n 1 , nan \n", "a,b\n 1 ,7\n"),
+        ("id,a\nNA,1\nx,\n", "id,a\nNA,1\nx,7\n"),
+    ],
+)
+def test_only_holes_change(tmp_path, text, expected):
+    assert round_trip(tmp_path, text) == expected
+
+
+def test_labels_in_an_old_encoding_pass_through(tmp_path):
+    text = "id,a\nM\xfcller,1\nx,\n".encode("latin-1")
+    assert round_trip(tmp_path, text).encode("utf-8", "surrogateescape") == text.replace(b"x,", b"x,7")
+
+
+cells = st.one_of(
+    st.sampled_from(["", "NA", " nan", '""', '"3.10"', "007", "1e-3", "+2", ".5", "1.", "12345678901234567890"]),
+    st.floats(0, 1e300).map(repr),
+)
+
+
+@settings(deadline=None)
+@given(
+    data=st.integers(1, 4).flatmap(lambda w: st.lists(st.lists(cells, min_size=w, max_size=w), min_size=2, max_size=5)),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    sign=st.sampled_from([",", ";", "\t", "|"]),
+    last=st.booleans(),
+)
+def test_any_table_comes_back_but_for_its_holes(tmp_path_factory, data, end, sign, last):
+    folder = tmp_path_factory.mktemp("t")
+    if [""] in data:  # a blank line is none of the rows
+        return
+    text = end.join(sign.join(row) for row in data) + (end if last else "")
+    if not text.strip("\r\n\t "):
+        return
+    options = {"header": False, "index_columns": 0, "delimiter": sign}
+    table = read_table(save(folder / "a.csv", text), **options)
+    write_table(folder / "b.csv", table, np.full(table.values.shape, 0.5))
+    holes = {"", "NA", " nan", '""'}
+    expected = [["0.5" if cell in holes else cell for cell in row] for row in data]
+    assert (folder / "b.csv").read_bytes().decode() == end.join(map(sign.join, expected)) + (end if last else "")
+
+
+def test_other_delimiter_quotes_what_needs_it(tmp_path):
+    table = read_table(save(tmp_path / "a.csv", "a\tx,b\n1,2\n3,\n"))
+    write_table(tmp_path / "b.tsv", table, np.full((2, 2), 7.0))
+    assert (tmp_path / "b.tsv").read_text() == '"a\tx"\tb\n1\t2\n3\t7\n'
+    back = read_table(tmp_path / "b.tsv")
+    write_table(tmp_path / "c.csv", back)
+    assert (tmp_path / "c.csv").read_text() == '"a\tx",b\n1,2\n3,7\n'
+
+
+def test_holes_stay_holes_without_values(tmp_path):
+    table = read_table(save(tmp_path / "a.csv", "a,b\n1,\n"))
+    write_table(tmp_path / "b.csv", table)
+    assert (tmp_path / "b.csv").read_text() == "a,b\n1,\n"
+
+
+# --- text: refusals -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b\n1,2\n3,x4\n", r"line 3, column 2 is not a number: 'x4'"),
+        ('"a\nb",c\n1,2\n3,1_0\n', r"line 4, column 2 is not a number: '1_0'"),
+        ("a;b\n1;2,5\n", r"line 2, column 2 is not a number: '2,5' \(decimal commas"),
+        ("1,2\nx,4\n", r"line 2, column 1 is not a number: 'x' \(a column of labels: --index-columns 1\)"),
+        ("a,b\n1,2,3\n4,5\n", r"line 2 has 3 cells where 2 are expected"),
+        ("a,b\n1,2,3\n4,5,6\n7,8\n7,8,9\n", r"line 4 has 2 cells where 3 are expected"),
+        ("a,b\n1,2\n3\n", r"line 3 has 1 cells where 2"),
+        ("a,b\n1,2\n\n3,4\n", r"line 3 has 1 cells where 2"),
+        ('a,b\n1,"2\n3,4\n', r"quote that opens a cell in line 2 is never closed"),
+        ("a,b\n", "no row below the header"),
+        ("a\nb\nc\n", "leave no column of numbers"),
+        ("  \n\n", "is empty"),
+        ("\ufeff", "is empty"),
+        ("", "is empty"),
+        (b"\x89PNG\r\n\x1a\nxxxx", "no csv file: it is a PNG picture"),
+        (b"\x93NUMPY\x01\x00", "no csv file: it is a NumPy"),
+        (gzip.compress(b"1,2\n"), "no csv file: it is a gzip"),
+        ("1,2\n".encode("utf-16"), "UTF-16"),
+        (b"1,2\0\n", "a binary file"),
+    ],
+)
+def test_wrong_text(tmp_path, text, words):
+    with pytest.raises(FileError, match=words) as caught:
+        read_table(save(tmp_path / "a.csv", text))
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_options(tmp_path):
+    path = save(tmp_path / "a.csv", "1,2\n3,4\n")
+    for options, words in (
+        ({"key": "X"}, "a csv file has none"),
+        ({"delimiter": ",,"}, "cannot be a delimiter"),
+        ({"delimiter": ",", "decimal": ","}, "both delimiter and decimal"),
+        ({"index_columns": 2}, "leave no column"),
+    ):
+        with pytest.raises(FileError, match=words):
+            read_table(path, **options)
+    np.save(tmp_path / "a.npy", np.ones((2, 2)))
+    for options, words in (
+        ({"header": True}, "header is for csv"),
+        ({"key": "X"}, "has none"),
+        ({"na": ["x"]}, "number"),
+    ):
+        with pytest.raises(FileError, match=words):
+            read_table(tmp_path / "a.npy", **options)
+    with pytest.raises(FileError, match=r"must end in one of \.csv"):
+        read_table(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b\n1,2\n-3,4\n", r"negative value -3 at line 3, column 1 \(1 in all\)"),
+        ("id,b\nx,inf\ny,-4\n", r"infinite value inf at line 2, column 2"),
+        ("a,b\nNA,\n,NA\n", "all 4 values are missing"),
+    ],
+)
+def test_values_no_model_can_use(tmp_path, text, words):
+    table = read_table(save(tmp_path / "a.csv", text))
+    with pytest.raises(FileError, match=words):
+        check_table(table)
+
+
+def test_place_in_an_array_counts_from_one():
+    with pytest.raises(FileError, match="row 1, column 2"):
+        check_table(Table(np.array([[1.0, -2.0]])))
+
+
+# --- arrays -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "g"])
+def test_npy_keeps_dtype_and_observed_bits(tmp_path, dtype):
+    X = np.array([[0.1, NAN], [1 / 3, 4]], dtype)
+    np.save(tmp_path / "a.npy", X)
+    write_table(tmp_path / "b.npy", read_table(tmp_path / "a.npy"), np.full((2, 2), 1 / 7))
+    out = np.load(tmp_path / "b.npy")
+    assert out.dtype == X.dtype
+    np.testing.assert_array_equal(out, np.where(np.isnan(X), np.array(1 / 7, dtype), X))
+
+
+def test_integers_with_a_marker_become_floats(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[1, -1], [3, 4]], np.int16))
+    plain, marked = read_table(tmp_path / "a.npy"), read_table(tmp_path / "a.npy", na=["-1"])
+    assert plain.values.dtype == np.int16
+    np.testing.assert_array_equal(marked.values, [[1, NAN], [3, 4]])
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_npz_keeps_the_other_arrays(tmp_path, compressed):
+    arrays = {"X": np.array([[1, NAN]], "f4"), "file": np.array(["a", "b"]), "n": np.array(3, np.int8)}
+    path = tmp_path / "a.npz"
+    (np.savez_compressed if compressed else np.savez)(path, **{k: v for k, v in arrays.items() if k != "file"})
+    with zipfile.ZipFile(path, "a") as archive:  # np.savez has an argument called file
+        archive.writestr("file.npy", bytes_of(np.save, arrays["file"]))
+    with pytest.raises(FileError, match="choose one of X, n, file"):
+        read_table(path)
+    with pytest.raises(FileError, match="no array 'Y'; it holds X, n, file"):
+        read_table(path, key="Y")
+    table = read_table(path, key="X")
+    assert table.container.compressed == compressed
+    write_table(tmp_path / "b.npz", table, np.full((1, 2), 2.0))
+    with np.load(tmp_path / "b.npz") as out:
+        np.testing.assert_array_equal(out["X"], np.array([[1, 2]], "f4"))
+        assert out["X"].dtype == np.float32
+        assert out["n"].dtype == np.int8
+        np.testing.assert_array_equal(out["file"], ["a", "b"])
+
+
+def test_mat_keeps_the_other_arrays(tmp_path):
+    savemat(tmp_path / "a.mat", {"M": [[1.0, NAN]], "names": ["p", "q"], "s": {"f": 3.0}})
+    with pytest.raises(FileError, match="choose one of M, names, s"):
+        read_table(tmp_path / "a.mat")
+    table = read_table(tmp_path / "a.mat", key="M")
+    write_table(tmp_path / "b.mat", table, np.full((1, 2), 2.0))
+    out = loadmat(tmp_path / "b.mat")
+    np.testing.assert_array_equal(out["M"], [[1, 2]])
+    assert list(out["names"]) == ["p", "q"]
+    assert out["s"]["f"][0, 0] == 3
+    with pytest.raises(FileError, match=r"array 's' of .* cannot be kept in an npz"):
+        check_table_target(tmp_path / "b.npz", table)
+
+
+def test_between_formats(tmp_path):
+    table = read_table(save(tmp_path / "a.csv", "id,a,b\nx,0.1,\n"))
+    for name in ("b.npy", "b.npz", "b.mat"):
+        write_table(tmp_path / name, table, np.full((1, 2), 2.0))
+        np.testing.assert_array_equal(read_table(tmp_path / name).values, [[0.1, 2]])
+    np.save(tmp_path / "c.npy", np.array([[0.1, NAN]], "f4"))
+    write_table(tmp_path / "c.csv", read_table(tmp_path / "c.npy"), np.full((1, 2), 2.0))
+    assert (tmp_path / "c.csv").read_text() == "0.1,2.0\n"
+
+
+def bytes_of(saver, *args, **kwargs):
+    stream = io.BytesIO()
+    saver(stream, *args, **kwargs)
+    return stream.getvalue()
+
+
+NPY = bytes_of(np.save, np.ones((30, 40)))
+NPZ = bytes_of(np.savez, X=np.ones((30, 40)))
+MAT = bytes_of(savemat, {"X": np.ones((30, 40))})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.npy", b"1,2\n", "is no npy file"),
+        ("a.npz", b"1,2\n", "is no npz file"),
+        ("a.mat", b"1,2\n", "is not a readable mat file"),
+        ("a.npy", NPZ, "is no npy file: it is a zip"),
+        ("a.npz", NPY, "is no npz file: it is a NumPy"),
+        ("a.mat", NPY, "is no mat file: it is a NumPy"),
+        ("a.npy", b"", "is empty"),
+        ("a.npy", NPY[:200], "not a readable npy"),
+        ("a.npz", NPZ[:200], "not a readable npz"),
+        ("a.mat", MAT[:150], "not a readable mat"),
+        ("a.npy", bytes_of(np.save, np.array([[{}]]), allow_pickle=True), "pickled Python objects"),
+        ("a.npz", bytes_of(np.savez, X=np.array([[{}]])), "pickled Python objects"),
+        ("a.npy", b"\x80\x04K\x01.", "it is a Python pickle"),
+        ("a.npy", bytes_of(np.save, np.ones((2, 2), complex)), "complex numbers"),
+        ("a.npy", bytes_of(np.save, np.array([["a"]])), "text"),
+        ("a.npy", bytes_of(np.save, np.ones(3)), r"1 dimensions \(3,\)"),
+        ("a.npy", bytes_of(np.save, np.ones((2, 2, 2))), "3 dimensions"),
+        ("a.npy", bytes_of(np.save, np.ones((0, 2))), "is empty"),
+        ("a.mat", b"MATLAB 7.3 MAT-file" + b" " * 200, "MATLAB 7.3"),
+        ("a.mat", b"\x89HDF\r\n\x1a\n" + b" " * 200, "MATLAB 7.3"),
+        ("a.mat", bytes_of(savemat, {"X": sparse.eye_array(3)}), "sparse"),
+        ("a.mat", bytes_of(savemat, {"X": np.array([[1, "a"]], object)}), "objects"),
+    ],
+)
+def test_wrong_arrays(tmp_path, name, content, words):
+    with pytest.raises(FileError, match=words) as caught:
+        read_table(save(tmp_path / name, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_any_damage_is_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind, content in (("npy", NPY), ("npz", NPZ), ("mat", MAT)):
+        for _ in range(40):
+            damaged = bytearray(content)
+            for at in rng.integers(0, 160, 3):
+                damaged[at] = rng.integers(256)
+            try:
+                table = read_table(save(tmp_path / f"a.{kind}", bytes(damaged)))
+            except FileError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+            else:
+                assert table.values.ndim == 2
+
+
+def test_names_a_mat_file_cannot_hold(tmp_path):
+    table = Table(np.ones((2, 2)), container=Container("1 x"))
+    with pytest.raises(FileError, match="cannot hold an array named '1 x'"):
+        check_table_target(tmp_path / "a.mat", table)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_large_table_is_read(tmp_path):
+    X = np.random.default_rng(0).random((2000, 100))
+    path = save(tmp_path / "a.csv", "\n".join(",".join(map(repr, row)) for row in X.tolist()))
+    np.testing.assert_array_equal(read_table(path).values, X)
