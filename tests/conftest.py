@@ -23,9 +23,10 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def planted() -> tuple[np.ndarray, np.ndarray]:
-    """(truth of rank 2, 40 x 12; the truth with 30 % of its entries NaN): read-only, nothing empty."""
+    """(truth of rank 2, 40 x 12; what was observed of it): 1 % noise, 30 % NaN, nothing empty.  Both are read-only."""
     rng = np.random.default_rng(0)
     truth = rng.gamma(1.0, 1.0, (40, 2)) @ rng.gamma(1.0, 1.0, (2, 12))
-    holed = np.where(rng.random(truth.shape) < 0.3, np.nan, truth)
+    noisy = truth * (1 + 0.01 * rng.uniform(-1, 1, truth.shape))
+    holed = np.where(rng.random(truth.shape) < 0.3, np.nan, noisy)
     truth.flags.writeable = holed.flags.writeable = False
     return truth, holed
