@@ -1,6 +1,6 @@
 """advnmf: complete nonnegative matrices that have holes.
 
-minimise over F_1, ..., F_L >= 0    max over R    sum over observed (i, j) of  loss(X + R, F_1 F_2 ... F_L)  +  penalties
+minimise over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 ... F_L)  +  penalties
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
     max over R,  X + R >= 0,  R = 0 off the mask,   of   sum_i rho(||x_i + r_i - p_i||)  -  what the perturbation costs.
 
-An adversary sees the observed values of ``X`` and of the prediction ``P``, and the loss.  What a solver needs of it is a
-quadratic that touches the robust loss from above at the present prediction:
+An adversary sees the observed values of ``X`` and of the prediction ``P``, and the loss.  What a solver needs of it
+is a quadratic that touches the robust loss from above at the present prediction:
 
     robust loss(P)  <=  sum_ij omega_ij w_i (T_ij - P_ij)^2 + const,
 
-with ``w = curvature(d)``, ``T = target(X, P, d)`` and the half-quadratic weights ``d`` that `respond` finds.  For every *fixed* ``d``
-it stays an upper bound, so one sweep may use one ``d`` for all factors and renew ``T`` with each.
+with ``w = curvature(d)``, ``T = target(X, P, d)`` and the half-quadratic weights ``d`` that `respond` finds.  For
+every *fixed* ``d`` it stays an upper bound, so one sweep may use one ``d`` for all factors and renew ``T`` with each.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ class FrobeniusPenalty:
     It is touched from above by weights  w = d lam / (lam - d)  on the target  T = max(X, P d / lam).
     With entry weights omega the penalty is weighted alike: lam sum omega R^2.
 
-    Sources: AT-NMF (relaxed problem and its closed form), EADNMF equation 21; the exact counterpart and its majoriser are
-    this project's.
+    Sources: AT-NMF (relaxed problem and its closed form), EADNMF equation 21; the exact counterpart and its majoriser
+    are this project's.
 
     Parameters
     ----------
     lam : float, default=2.0
-        Price of a perturbation, above 1 (and above the loss's largest weight: ``1 + 1/delta`` for the elastic loss).  Large
-        values leave nothing to the adversary.
+        Price of a perturbation, above 1 (and above the loss's largest weight: ``1 + 1/delta`` for the elastic loss).
+        Large values leave nothing to the adversary.
     """
 
     lam: float = 2.0
@@ -87,8 +87,8 @@ class FrobeniusPenalty:
         """Refuse a loss whose weights reach lam: there the adversary is unbounded."""
         if not self.lam > loss.max_weight:
             raise ValueError(
-                f"lam={self.lam!r} must exceed {loss.max_weight:.6g}, the largest weight of the loss {loss!r}: raise lam"
-                f"{_HINTS.get(loss.name, '')}"
+                f"lam={self.lam!r} must exceed {loss.max_weight:.6g}, the largest weight of the loss {loss!r}: "
+                f"raise lam{_HINTS.get(loss.name, '')}"
             )
 
     def respond(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
@@ -109,8 +109,8 @@ class FrobeniusPenalty:
     def perturb(self, loss: SampleLoss, data: DenseData, P: Array, *, one_step: bool = False) -> Array:
         """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
 
-        `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point, which
-        over-attacks.
+        `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point,
+        which over-attacks.
         """
         d = loss.weights(data, P) if one_step else self._weights(loss, data, P)[0]
         scale = data.per_sample((self.lam / (self.lam - d)).astype(P.dtype))
@@ -121,8 +121,8 @@ class FrobeniusPenalty:
     def _weights(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
-        ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie above
-        it, so solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
+        ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie
+        above it, so solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
         """
         if loss.constant_weight:
             d = np.full(len(P), loss.max_weight)

@@ -14,14 +14,14 @@ import numpy as np
 
 from . import kernels
 
-# Rows are handled in blocks of about this many entries: a block's prediction then stays in cache, and no array of the size
-# of the data is ever made for it.
+# Rows are handled in blocks of about this many entries: a block's prediction then stays in cache, and no array of the
+# size of the data is ever made for it.
 _BLOCK_ENTRIES = 2**20
 
 
 @dataclass(frozen=True)
 class DenseData:
-    """An array with a mask.  Samples lie along `sample_axis`: 0, or 1 in the transposed view that feature updates use."""
+    """An array with a mask.  Samples lie along `sample_axis`: 0, or 1 in the transposed view of feature updates."""
 
     values: np.ndarray
     omega: np.ndarray | None = None
@@ -94,8 +94,17 @@ class DenseData:
     @cached_property
     def counts(self) -> np.ndarray:
         """How many entries of each row carry weight."""
-        n, m = self.shape
-        return np.full(n, m) if self.omega is None else np.count_nonzero(self.omega, axis=1)
+        return self._count(axis=1)
+
+    @cached_property
+    def column_counts(self) -> np.ndarray:
+        """How many entries of each column carry weight."""
+        return self._count(axis=0)
+
+    def _count(self, axis: int) -> np.ndarray:
+        if self.omega is None:
+            return np.full(self.shape[1 - axis], self.shape[axis])
+        return np.count_nonzero(self.omega, axis=axis)
 
     @cached_property
     def mean(self) -> float:

@@ -1,13 +1,15 @@
 """Compiled kernels over rows, and the sharing of rows among threads.
 
-A kernel handles rows ``start..stop`` and releases the interpreter lock; `over_rows` gives each thread a run of rows.  Rows do not
-depend on each other, so the result is the same for every number of threads (set with ``numba.set_num_threads``).
+A kernel handles rows ``start..stop`` and releases the interpreter lock; `over_rows` gives each thread a run of rows.
+Rows do not depend on each other, so the result is the same for every number of threads (set with
+``numba.set_num_threads``).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -37,7 +39,7 @@ def over_rows(kernel: Callable, n_rows: int, work: float, *args: object) -> None
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=run, args=pair) for pair in zip(edges[1:-1], edges[2:], strict=True)]
+    threads = [threading.Thread(target=run, args=pair) for pair in pairwise(edges[1:])]
     for thread in threads:
         thread.start()
     try:
@@ -99,7 +101,8 @@ def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, 
     min_{a >= 0}  c_i sum_j omega_ij c'_j (T_ij - (a B)_j)^2 + 2 l1 sum(a) + l2 sum(a^2),
 
     starting with ``P = A B``.  The coordinate minimiser is  a_k <- max(0, (c (h a_k + g) - l1) / (c h + l2))  with
-    g = sum_j omega c' (T - aB)_j B_kj  and  h = sum_j omega c' B_kj^2.  A coordinate on which nothing depends (c h + l2 = 0) stays.
+    g = sum_j omega c' (T - aB)_j B_kj  and  h = sum_j omega c' B_kj^2.  A coordinate on which nothing depends (c h +
+    l2 = 0) stays.
     """
     K, m = B.shape
     w = np.empty(m, A.dtype)
@@ -135,7 +138,9 @@ def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, 
 
 @_kernel
 def descend_gram(start, stop, A, G, C, row_weight, l1, l2, n_passes):
-    """Coordinate descent on each row ``a`` of ``A``, in place:  min_{a >= 0} c_i (a G a' - 2 a C_i') + 2 l1 sum(a) + l2 sum(a^2).
+    """Coordinate descent on each row ``a`` of ``A``, in place:
+
+    min_{a >= 0}  c_i (a G a' - 2 a C_i') + 2 l1 sum(a) + l2 sum(a^2).
 
     The quadratic of complete data, where all rows share ``G = B B'`` and ``C = T B'``.
     """

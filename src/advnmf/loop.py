@@ -36,8 +36,8 @@ Callback = Callable[[Progress], object]
 class Limits:
     """When to stop, and whom to tell.
 
-    `deadline` is in seconds of `time.monotonic`.  `attack_every` None lets every factor update meet the exact adversary; a
-    number freezes the perturbation for that many sweeps, as the studies print it.
+    `deadline` is in seconds of `time.monotonic`.  `attack_every` None lets every factor update meet the exact
+    adversary; a number freezes the perturbation for that many sweeps, as the studies print it.
     """
 
     max_iter: int = 200
@@ -77,8 +77,8 @@ class Result:
 def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits) -> Result:
     """Sweep over `factors`, in place, until a limit is hit.
 
-    The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.  An interruption
-    (Ctrl-C) ends the loop like a limit: the factors are valid after every update.
+    The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.  An
+    interruption (Ctrl-C) ends the loop like a limit: the factors are valid after every update.
     """
     began = time.monotonic()
     history: list[float] = []

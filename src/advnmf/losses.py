@@ -5,7 +5,8 @@ each sample (row of ``X``) by the norm of its residual over the observed entries
 
     loss(X, P) = sum_i rho(x_i),      x_i = sqrt( sum_j omega_ij (X_ij - P_ij)^2 ),
 
-with ``omega`` the mask times the entry weights.  There is no factor 1/2, as in both studies.  ``rho`` is half-quadratic:
+with ``omega`` the mask times the entry weights.  There is no factor 1/2, as in both studies.  ``rho`` is
+half-quadratic:
 
     rho(x) = min_{0 < d <= D(0)}  d x^2 + psi(d),      attained at  d = D(x) = rho'(x) / (2 x),
 
@@ -90,14 +91,14 @@ class Frobenius(SampleLoss):
 class L21(SampleLoss):
     """sum_i x_i: the l2,1 norm of the residual, robust against samples that are wrong as a whole.
 
-    ``x_i`` is the residual norm of sample ``i``.  Below `floor` it is continued by the quadratic of the same value and slope,
-    ``x^2 / (2 floor) + floor / 2``, so that the weight ``1 / (2 max(x, floor))`` stays finite.
+    ``x_i`` is the residual norm of sample ``i``.  Below `floor` it is continued by the quadratic of the same value
+    and slope, ``x^2 / (2 floor) + floor / 2``, so that the weight ``1 / (2 max(x, floor))`` stays finite.
 
     Parameters
     ----------
     floor : float, default=1e-10
-        In the units of a sample's residual norm.  With an adversary ``lam`` must exceed ``1 / (2 floor)``: ``floor=0.5``
-        admits every ``lam > 1``.
+        In the units of a sample's residual norm.  With an adversary ``lam`` must exceed ``1 / (2 floor)``:
+        ``floor=0.5`` admits every ``lam > 1``.
     """
 
     floor: float = 1e-10
@@ -127,7 +128,8 @@ class Elastic(SampleLoss):
     Parameters
     ----------
     delta : float, default=2.0
-        Where the loss turns from quadratic to linear, in the units of a sample's residual norm, so it scales with ``X``.
+        Where the loss turns from quadratic to linear, in the units of a sample's residual norm, so it scales with
+        ``X``.
     """
 
     delta: float = 2.0

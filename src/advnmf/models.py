@@ -16,14 +16,14 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .data import DenseData
-from .factors import Factors, product
+from .factors import fill_empty, product
 from .loop import Callback, Limits, Progress, Result, minimise
 from .losses import SampleLoss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
 from .solvers import Solver, get_solver
 from .starts import pretrained_factors, random_factors, solve_codes
-from .validation import check_data, check_factors, check_layers, check_number
+from .validation import check_data, check_factors, check_layers, check_number, describe_gaps, fill_holes
 
 logger = logging.getLogger("advnmf")
 
@@ -37,10 +37,11 @@ class DataWarning(UserWarning):
 class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Nonnegative matrix factorisation of a matrix that has holes.
 
-        min over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 F_2 ... F_L)  +  penalties
+        min over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 ... F_L)  +  penalties
 
-    Rows of ``X`` are samples.  NaN is missing, and so is what ``mask`` (True = observed) leaves out: missing entries have no
-    influence whatever.  ``n_components=r`` gives ``X ~ W H``; a tuple ``(r_1, ..., r_p)`` gives a chain of ``p + 1`` factors.
+    Rows of ``X`` are samples.  NaN is missing, and so is what ``mask`` (True = observed) leaves out: missing entries
+    have no influence whatever.  ``n_components=r`` gives ``X ~ W H``; a tuple ``(r_1, ..., r_p)`` gives a chain of
+    ``p + 1`` factors.
 
     Parameters
     ----------
@@ -58,10 +59,11 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     solver : {"hals", "mu"} or solver object, default="hals"
         Row-wise coordinate descent, or multiplicative updates.
     init : {"random", "custom"}, default="random"
-        Half-normal draws on the scale of the data, with layer-wise pre-training of deep chains; or the ``factors`` given to `fit`.
+        Half-normal draws on the scale of the data, with layer-wise pre-training of deep chains; or the ``factors``
+        given to `fit`.
     alpha_W, alpha_H : float, default=0.0 and "same"
-        Penalties as in `sklearn.decomposition.NMF`: alpha_W (times n_features) on the codes, alpha_H (times n_samples) on
-        every other factor.
+        Penalties as in `sklearn.decomposition.NMF`: alpha_W (times n_features) on the codes, alpha_H (times
+        n_samples) on every other factor.
     l1_ratio : float, default=0.0
         0 for squares (l2), 1 for sums (l1), between for both.
     max_iter : int, default=200
@@ -102,9 +104,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A sample (feature) with nothing observed gets the mean code (component column) of the others, with a `DataWarning`; one
-    that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors reached so far: the model is
-    fitted, and the `KeyboardInterrupt` goes on.
+    A sample (feature) with nothing observed gets the mean code (component column) of the others, with a
+    `DataWarning`; one that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors
+    reached so far: the model is fitted, and the `KeyboardInterrupt` goes on.
     """
 
     def __init__(
@@ -177,14 +179,15 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         data = check_data(self, X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
         problem = self._problem(data, len(layers) + 1)
-        self._warn_about(data, layers)
+        for message in describe_gaps(data, layers):
+            warnings.warn(message, DataWarning, stacklevel=2)
         result = self._best_start(problem, layers, factors)
         self._store(problem, layers, result)
         if result.stop_reason == "interrupted":
             raise KeyboardInterrupt
         if result.stop_reason == "max_iter" and self.tol > 0:
             warnings.warn(
-                f"The objective still fell by more than tol={self.tol:g} a sweep after max_iter={self.max_iter} sweeps: "
+                f"The objective still fell by more than tol={self.tol:g} in sweep max_iter={self.max_iter}: "
                 "raise max_iter, or tol if the fit is good enough",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -198,7 +201,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def fit_complete(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
         """Learn the factors, then ``X`` with its holes filled by them; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
-        return _fill(X, fit_params.get("mask"), self.reconstruct())
+        return fill_holes(X, fit_params.get("mask"), self.reconstruct())
 
     def _best_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Result:
         """The result of the lowest objective among `n_init` starts."""
@@ -230,7 +233,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
-        self.factors_ = _fill_empty(result.factors, problem.data)
+        self.factors_ = fill_empty(result.factors, problem.data.counts, problem.data.column_counts)
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
         self.n_iter_ = result.n_iter
@@ -246,8 +249,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
         """Codes of samples, each from its own observed entries, the components fixed.
 
-        With an adversary the codes minimise the robust objective, as in training.  A sample with nothing observed gets the
-        mean code of the training data.
+        With an adversary the codes minimise the robust objective, as in training.  A sample with nothing observed
+        gets the mean code of the training data.
         """
         check_is_fitted(self)
         data = check_data(self, X, mask, weights, reset=False)
@@ -273,12 +276,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return codes @ self.components_.astype(codes.dtype, copy=False)
 
     def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
-        """``X`` with its holes filled by the reconstruction from its own codes; observed entries are kept as they are."""
+        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
         codes = self.transform(X, mask=mask, weights=weights)
-        return _fill(X, mask, codes @ self.components_.astype(codes.dtype, copy=False))
+        return fill_holes(X, mask, codes @ self.components_.astype(codes.dtype, copy=False))
 
     def reconstruct(self, rows: object = None, columns: object = None) -> np.ndarray:
-        """The fitted product ``F_1 ... F_L`` at some rows and columns (all unless given); no more than asked is built."""
+        """The fitted product F_1 ... F_L at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
         codes = self.factors_[0] if rows is None else self.factors_[0][rows]
         components = self.components_ if columns is None else self.components_[:, columns]
@@ -329,25 +332,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self.callback is not None and not callable(self.callback):
             raise ValueError(f"callback={self.callback!r} must be callable or None")
 
-    def _warn_about(self, data: DenseData, layers: tuple[int, ...]) -> None:
-        """One line for each thing that the data leave open."""
-        for view, what, kind in ((data, "rows", "code"), (data.T, "columns", "component column")):
-            empty = view.counts == 0
-            zero = ~view.values.any(axis=1) & ~empty
-            if empty.any():
-                _warn(f"{empty.sum()} {what} of X have no observed entry: they get the mean {kind} of the others")
-            if zero.any():
-                _warn(f"{zero.sum()} {what} of X are zero wherever observed: they are completed with zeros")
-        unknowns, known = sum(data.shape) * layers[0], int(data.counts.sum())
-        if layers[0] > min(data.shape) or unknowns > known:
-            _warn(
-                f"n_components={layers[0]} asks {unknowns} numbers of {known} observed entries in {data.shape[0]} x "
-                f"{data.shape[1]}: the completion is one of many; lower n_components or raise alpha_W"
-            )
-        seen = data.values if data.omega is None else data.values[data.omega > 0]
-        if known > 1 and seen.min() == seen.max() > 0:
-            _warn(f"all observed entries of X equal {seen.max():g}: n_components=1 describes them")
-
     def _report(self, progress: Progress) -> bool:
         """Log, and ask the user's callback whether to stop."""
         if self.verbose and progress.n_iter % int(self.verbose) == 0:
@@ -382,31 +366,5 @@ _CHOICES = {
 }
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, DataWarning, stacklevel=4)
-
-
 def _elastic_net(alpha: float, l1_ratio: float) -> ElasticNet:
     return ElasticNet(l1=alpha * l1_ratio, l2=alpha * (1 - l1_ratio))
-
-
-def _fill(X: object, mask: object, reconstruction: np.ndarray) -> np.ndarray:
-    """``X`` where observed, the reconstruction elsewhere, in the reconstruction's precision."""
-    hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
-    X = X if hidden is None else np.ma.getdata(X)
-    values = check_array(X, dtype=reconstruction.dtype, ensure_all_finite=False)  # knows pandas' NA
-    missing = np.isnan(values)
-    if hidden is not None:
-        missing |= hidden
-    if mask is not None:
-        missing |= ~np.asarray(mask, dtype=bool)
-    return np.where(missing, reconstruction, values)
-
-
-def _fill_empty(factors: Factors, data: DenseData) -> Factors:
-    """Codes of samples, and component columns of features, with nothing observed: the mean of the others."""
-    for view, rows in ((data, factors[0]), (data.T, factors[-1].T)):
-        empty = view.counts == 0
-        if empty.any():
-            rows[empty] = rows[~empty].mean(axis=0)
-    return factors

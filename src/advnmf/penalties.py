@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ElasticNet:
-    """2 l1 sum(F) + l2 sum(F^2): twice scikit-learn's ``l1 sum(F) + l2/2 sum(F^2)``, as the losses have no factor 1/2."""
+    """2 l1 sum(F) + l2 sum(F^2): twice scikit-learn's, as the losses have no factor 1/2."""
 
     l1: float = 0.0
     l2: float = 0.0

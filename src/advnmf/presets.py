@@ -16,8 +16,8 @@ class ATNMF(NMF):
 
         min over W, H >= 0   max over R, X + R >= 0    sum over observed (i, j) of (X + R - W H)^2  -  lam R^2
 
-    Source: AT-NMF (Cai, Tan and Fevotte, 2021).  With a correct mask this differs from plain NMF only through entries that are
-    over-predicted by more than the factor `lam`.
+    Source: AT-NMF (Cai, Tan and Fevotte, 2021).  With a correct mask this differs from plain NMF only through entries
+    that are over-predicted by more than the factor `lam`.
 
     Parameters
     ----------
@@ -202,7 +202,8 @@ class EADNMF(NMF):
     lam : float, default=2.0
         Price of a perturbation, see `advnmf.adversaries.FrobeniusPenalty`.  Must exceed ``1 + 1/delta``.
     delta : float, default=2.0
-        Where the loss turns from quadratic to linear, in units of a sample's residual norm; see `advnmf.losses.Elastic`.
+        Where the loss turns from quadratic to linear, in units of a sample's residual norm; see
+        `advnmf.losses.Elastic`.
     """
 
     def __init__(

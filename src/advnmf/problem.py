@@ -55,15 +55,7 @@ class Problem:
 
     def attacked(self, factors: Sequence[Array], *, one_step: bool = False) -> Problem:
         """The learner's problem against this moment's perturbation, frozen: data X + R*, no adversary."""
-        B = right(factors, 0)
-        values = np.concatenate(
-            [
-                self.adversary.perturb(self.loss, data, factors[0][rows] @ B, one_step=one_step)
-                for rows, data in self.data.blocks()
-            ]
-        )
+        B, values = right(factors, 0), np.empty_like(self.data.values)
+        for rows, data in self.data.blocks():
+            values[rows] = self.adversary.perturb(self.loss, data, factors[0][rows] @ B, one_step=one_step)
         return replace(self, data=replace(self.data, values=values), adversary=NoAdversary())
-
-    def without_adversary(self) -> Problem:
-        """The same problem on the clean data."""
-        return replace(self, adversary=NoAdversary())

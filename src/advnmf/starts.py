@@ -20,7 +20,8 @@ from .solvers import Solver
 def random_factors(data: DenseData, n_components: Sequence[int], random_state: np.random.RandomState) -> Factors:
     """|N(0, 1)| draws in float64 on the host, scaled so that the product's mean is about the data's.
 
-    The mean of |z| is sqrt(2/pi), so a chain of L factors has mean  prod(r) (2/pi)^(L/2) s^L  with the scale s common to all.
+    The mean of |z| is sqrt(2/pi), so a chain of L factors has mean  prod(r) (2/pi)^(L/2) s^L  with the scale s common
+    to all.
     """
     shapes = layer_shapes(*data.shape, n_components)
     L = len(shapes)
@@ -35,8 +36,9 @@ def pretrained_factors(
     limits: Limits,
     random_state: np.random.RandomState,
 ) -> Factors:
-    """A deep chain learnt layer by layer (EADNMF, section 3): X ~ H_1 F_L on the mask with the chosen loss and no adversary,
-    then H_1 ~ H_2 F_{L-1}, ... as complete Frobenius problems.
+    """A deep chain learnt layer by layer (EADNMF, section 3).
+
+    X ~ H_1 F_L on the mask with the chosen loss and no adversary; then H_1 ~ H_2 F_{L-1}, ..., complete and Frobenius.
     """
     limits = replace(limits, attack_every=None, phase="pretrain")
     shallow = replace(problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1]))
@@ -52,7 +54,8 @@ def pretrained_factors(
 def flat_codes(data: DenseData, B: np.ndarray) -> np.ndarray:
     """Codes of new samples to start from: the multiple of (1, ..., 1) that fits each sample best.
 
-    a_i = <x_i, s> / <s, s> over the observed entries, s = sum of the components.  Each sample's start depends on nothing else.
+    a_i = <x_i, s> / <s, s> over the observed entries, s = sum of the components.  Each sample's start depends on
+    nothing else.
     """
     s = B.sum(axis=0)
     top = (data.weighted(data.values) * s).sum(axis=1, dtype=np.float64)
@@ -62,7 +65,7 @@ def flat_codes(data: DenseData, B: np.ndarray) -> np.ndarray:
 
 
 def solve_codes(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:
-    """Codes of samples for fixed components: each sample stops by itself, so none depends on the others in its batch."""
+    """Codes of samples for fixed components: each stops by itself, so none depends on the others in its batch."""
     codes = flat_codes(problem.data, B)
     active = np.arange(len(codes))
     part, current, last = problem, codes.copy(), None

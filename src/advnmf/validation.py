@@ -88,7 +88,8 @@ def check_weights(weights: object, shape: tuple[int, int], dtype: np.dtype) -> n
         full = np.broadcast_to(weights, shape)
     except (TypeError, ValueError):
         raise ValueError(
-            f"weights of shape {np.shape(weights)} do not fit X of shape {shape}: give that shape, (n_samples, 1) or (1, n_features)"
+            f"weights of shape {np.shape(weights)} do not fit X of shape {shape}: "
+            "give that shape, (n_samples, 1) or (1, n_features)"
         ) from None
     bad = ~(np.isfinite(full) & (full >= 0))
     if bad.any():
@@ -111,7 +112,8 @@ def _check_scale(values: np.ndarray) -> None:
     low, high = float(np.sqrt(info.tiny)) / info.eps, 1e-2 * float(np.sqrt(info.max / values.size))
     if top > 0 and not low < top < high:
         raise ValueError(
-            f"the largest value of X is {top:g}, outside ({low:.3g}, {high:.3g}) where {values.dtype} can be squared: rescale X"
+            f"the largest value of X is {top:g}, outside ({low:.3g}, {high:.3g}) "
+            f"where {values.dtype} can be squared: rescale X"
         )
 
 
@@ -157,3 +159,40 @@ def check_factors(factors: object, data: DenseData, layers: tuple[int, ...]) -> 
         if not (np.isfinite(F).all() and (F >= 0).all()):
             raise ValueError(f"factors: F_{index} has negative or non-finite entries")
     return checked
+
+
+def describe_gaps(data: DenseData, layers: tuple[int, ...]) -> list[str]:
+    """One line for each thing that the data leave open, and what is done about it."""
+    messages = []
+    sides = (
+        ("rows", "code", data.counts, data.values.any(axis=1)),
+        ("columns", "component column", data.column_counts, data.values.any(axis=0)),
+    )
+    for what, kind, counts, positive in sides:
+        if empty := np.count_nonzero(counts == 0):
+            messages.append(f"{empty} {what} of X have no observed entry: they get the mean {kind} of the others")
+        if zero := np.count_nonzero(~positive & (counts > 0)):
+            messages.append(f"{zero} {what} of X are zero wherever observed: they are completed with zeros")
+    (n, m), known = data.shape, int(data.counts.sum())
+    unknowns = (n + m) * layers[0]
+    if layers[0] > min(n, m) or unknowns > known:
+        messages.append(
+            f"n_components={layers[0]} asks {unknowns} numbers of {known} observed entries in {n} x {m}: "
+            "the completion is one of many; lower n_components or raise alpha_W"
+        )
+    seen = data.values if data.omega is None else data.values[data.omega > 0]
+    if known > 1 and seen.min() == seen.max() > 0:
+        messages.append(f"all observed entries of X equal {seen.max():g}: n_components=1 describes them")
+    return messages
+
+
+def fill_holes(X: object, mask: object, reconstruction: np.ndarray) -> np.ndarray:
+    """``X`` where observed, the reconstruction elsewhere, in the reconstruction's precision."""
+    hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
+    values = np.asarray(np.ma.getdata(X), dtype=reconstruction.dtype)
+    missing = np.isnan(values)
+    if hidden is not None:
+        missing |= hidden
+    if mask is not None:
+        missing |= ~np.asarray(mask, dtype=bool)
+    return np.where(missing, reconstruction, values)

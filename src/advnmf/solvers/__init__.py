@@ -5,8 +5,9 @@ A solver is an object with a name and
     update_codes(problem, factors) -> (values, d)     renew F_1 alone
     sweep(problem, factors) -> objective              renew all factors
 
-Both report on the factors as they were *on entry* (the prediction is at hand there, so it costs nothing): the loss of each
-sample with its half-quadratic weight, and the objective.  A sweep takes its weights ``d`` once and its target anew for each factor.
+Both report on the factors as they were *on entry* (the prediction is at hand there, so it costs nothing): the loss of
+each sample with its half-quadratic weight, and the objective.  A sweep takes its weights ``d`` once and its target
+anew for each factor.
 """
 
 from __future__ import annotations

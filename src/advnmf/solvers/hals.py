@@ -1,9 +1,9 @@
 """Row-wise coordinate descent (HALS) on the masked, weighted quadratic.
 
-The quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches the robust loss falls apart into the rows of F_1 and into the
-columns of F_L: each is a small nonnegative least-squares problem with its own mask, and is improved coordinate by coordinate.
-On complete data all rows share one Gram matrix.  An inner factor of a deep chain moves by coordinate descent on a
-surrogate without mask, followed by an exact line search on the masked quadratic.
+The quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches the robust loss falls apart into the rows of F_1 and
+into the columns of F_L: each is a small nonnegative least-squares problem with its own mask, and is improved
+coordinate by coordinate.  On complete data all rows share one Gram matrix.  An inner factor of a deep chain moves by
+coordinate descent on a surrogate without mask, followed by an exact line search on the masked quadratic.
 """
 
 from __future__ import annotations
@@ -103,9 +103,10 @@ class HALS:
     def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array) -> None:
         """Renew an inner factor F of  P = L F R  in place.
 
-        Direction: coordinate descent on  omega_max tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0>  with G_L = L' w L, G_R = R R' and
-        half the descent direction G = L' (w omega (T - P)) R'; this is the masked quadratic with its holes filled by the prediction.
-        Step: the exact minimiser of the masked quadratic along it, as far as F stays nonnegative.
+        Direction: coordinate descent on  omega_max tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0>  with G_L = L' w L,
+        G_R = R R' and half the descent direction G = L' (w omega (T - P)) R'; this is the masked quadratic with its
+        holes filled by the prediction. Step: the exact minimiser of the masked quadratic along it, as far as F stays
+        nonnegative.
         """
         F, L, R = factors[index], left(factors, index), right(factors, index)
         penalty, w = problem.penalties[index], problem.curvature(d)
@@ -132,7 +133,7 @@ class HALS:
 
 
 def _descend_matrix(F: Array, G_L: Array, G_R: Array, G: Array, penalty: ElasticNet, n_passes: int) -> None:
-    """Coordinate descent, row by row and in place, on  tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0>  plus the penalty; F0 = F on entry."""
+    """Coordinate descent, in place, on  tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0> + penalty;  F0 = F on entry."""
     l1, l2 = F.dtype.type(penalty.l1), F.dtype.type(penalty.l2)
     start, one = F.copy(), np.ones(1, F.dtype)
     for a in range(len(F)):

@@ -4,8 +4,8 @@ Each factor minimises the quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that t
 
     F <- F * [ L' (w omega T) R' ] / [ L' (w omega P) R' + l1 + l2 F ],        P = L F R,
 
-the minimiser of a separable quadratic above it.  Sources: Lee and Seung's rule; AT-NMF; EADNMF equations 25 and 27 with its
-attacked data replaced by the target T.  Entries that reach zero stay there.
+the minimiser of a separable quadratic above it.  Sources: Lee and Seung's rule; AT-NMF; EADNMF equations 25 and 27
+with its attacked data replaced by the target T.  Entries that reach zero stay there.
 """
 
 from __future__ import annotations
