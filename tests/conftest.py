@@ -7,6 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# The same examples in each run, and no limit on their time: a busy machine must not make a test fail.
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=4000)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,550 @@
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+
+import advnmf
+from advnmf import (
+    ADNMF,
+    ATNMF,
+    EADNMF,
+    L21,
+    NMF,
+    DeepNMF,
+    Elastic,
+    FrobeniusPenalty,
+    NMFImputer,
+    load,
+    persistence,
+    save,
+)
+from advnmf.adversaries import ADVERSARIES
+from advnmf.losses import LOSSES
+from advnmf.solvers import HALS, SOLVERS
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"
+)
+
+FEW = {"max_iter": 5, "random_state": 0}
+MODELS = [
+    NMF(2, **FEW),
+    NMF((3, 2), loss="elastic", solver="mu", **FEW),
+    NMF(2, loss=Elastic(np.inf), adversary=FrobeniusPenalty(3.0), solver=HALS(n_passes=1), alpha_W=0.1, **FEW),
+    NMF([3, 2], loss=L21(floor=0.5), alpha_H=0.0, time_limit=100, **FEW),
+    ATNMF(2, lam=1.5, attack="alternating", attack_every=2, **FEW),
+    DeepNMF((3, 2), **FEW),
+    ADNMF((3, 2), **FEW),
+    EADNMF((3, 2), delta=1.7, **FEW),
+    NMFImputer(),
+    NMFImputer(NMF(2, loss="l21", **FEW), add_indicator=True, clip="observed"),
+    NMFImputer(ATNMF(2, **FEW), keep_empty_features=True, clip=(0.0, np.inf)),
+]
+
+
+def use(model: BaseEstimator, X: np.ndarray) -> np.ndarray:
+    """What the model makes of X."""
+    return model.transform(X) if isinstance(model, NMFImputer) else model.complete(X)
+
+
+def assert_same(a: object, b: object) -> None:
+    """Equal types, values, dtypes and bits, through and through."""
+    assert type(a) is type(b)
+    if isinstance(a, BaseEstimator):
+        assert vars(a).keys() == vars(b).keys()
+        for name, value in vars(a).items():
+            assert_same(value, vars(b)[name])
+    elif isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        assert a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
+        assert a.flags.f_contiguous == b.flags.f_contiguous
+        assert b.flags.writeable
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for one, other in zip(a, b, strict=True):
+            assert_same(one, other)
+    else:
+        assert a == b or (a != a and b != b)  # equal, or both NaN
+
+
+@pytest.fixture
+def X(planted):
+    return planted[1]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.advnmf"
+
+
+# --- round trips -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_round_trip(model, X, dtype, path):
+    X = X.astype(dtype)
+    model.fit(X)
+    save(model, path)
+    again = load(path)
+    assert_same(again, model)
+    assert use(again, X[:7]).tobytes() == use(model, X[:7]).tobytes()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_not_fitted(model, path):
+    model = type(model)(**model.get_params(deep=False))
+    save(model, path)
+    assert_same(load(path), model)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss(name, path):
+    save(NMF(loss=LOSSES[name]()), path)
+    assert load(path).loss == LOSSES[name]()
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_every_adversary(name, path):
+    save(NMF(adversary=ADVERSARIES[name]()), path)
+    assert load(path).adversary == ADVERSARIES[name]()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_solver(name, path):
+    save(NMF(solver=SOLVERS[name]), path)
+    assert load(path).solver == SOLVERS[name]
+
+
+@pytest.mark.parametrize("model", [NMF(2, **FEW), NMFImputer(NMF(2, **FEW), add_indicator=True)])
+def test_feature_names(model, X, path):
+    frame = pd.DataFrame(X, columns=[f"Wert {j} µ" for j in range(12)])
+    frame["Wert 3 µ"] = np.nan
+    save(model.fit(frame), path)
+    again = load(path)
+    assert_same(again, model)
+    assert list(again.get_feature_names_out()) == list(model.get_feature_names_out())
+    with pytest.raises(ValueError, match="feature names"):
+        again.transform(frame.rename(columns={"Wert 0 µ": "other"}))
+
+
+def test_every_fitted_attribute_is_kept(X, path):
+    """A new attribute that a model sets must be one that can be saved."""
+    for model in MODELS:
+        kept = {k for k in vars(model.fit(X)) if k not in model.get_params(deep=False) and not k.startswith("_")}
+        save(model, path)
+        assert kept <= vars(load(path)).keys()
+
+
+def test_numpy_scalars_become_python_numbers(X, path):
+    save(NMF(np.int64(2), tol=np.float32(0.5), random_state=np.int32(3)).fit(X), path)
+    again = load(path)
+    assert (again.n_components, again.tol, again.random_state) == (2, 0.5, 3)
+    assert type(again.n_components) is int
+    assert use(again, X).shape == X.shape
+
+
+def test_equal_models_give_equal_files(X, tmp_path):
+    for name in "ab":
+        save(NMF(2, **FEW).fit(X), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_numpy_reads_the_arrays(X, path):
+    model = NMF(2, **FEW).fit(X)
+    save(model, path)
+    with zipfile.ZipFile(path) as archive:
+        stored = [np.load(archive.open(name), allow_pickle=False) for name in archive.namelist()[1:]]
+    assert any(np.array_equal(array, model.components_) for array in stored)
+
+
+# --- what is not saved -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [("callback", print), ("random_state", np.random.RandomState(0))])
+def test_dropped_with_a_warning(name, value, path):
+    with pytest.warns(UserWarning, match=f"NMF.{name} is not saved"):
+        save(NMF(**{name: value}), path)
+    assert getattr(load(path), name) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (make_pipeline(NMF()), "Pipeline cannot be saved"),
+        (type("Mine", (NMF,), {})(), "Mine cannot be saved"),
+        (type("NMF", (NMF,), {})(), "NMF cannot be saved"),
+        (NMFImputer(make_pipeline(NMF())), "Pipeline cannot be saved"),
+        (NMF(loss=print), "NMF.loss=.* cannot be saved"),
+        (NMF(2 + 1j), "NMF.n_components=.* cannot be saved"),
+        (NMF(np.array([1j])), "dtype complex128"),
+        (3, "int cannot be saved"),
+    ],
+)
+def test_refused(model, message, path):
+    with pytest.raises(TypeError, match=message):
+        save(model, path)
+    assert not path.exists()
+
+
+def test_an_old_file_survives_a_failed_save(X, path, monkeypatch):
+    save(NMF(2, **FEW).fit(X), path)
+    before = path.read_bytes()
+    calls = []
+
+    def fail(*args, **kwargs):
+        calls.append(args)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "write_array", fail)
+    with pytest.raises(ValueError, match="No space left"):
+        save(NMF(3, **FEW).fit(X), path)
+    assert calls
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_file_is_replaced(X, path):
+    save(NMF(2, **FEW).fit(X), path)
+    save(NMF(3, **FEW), path)
+    assert load(path).n_components == 3
+    assert os.listdir(path.parent) == [path.name]
+
+
+# --- files that are not, or no longer, a model -------------------------------------------------------------------
+
+
+def refuse(path, message: str | None = None) -> None:
+    """Loading fails with one line that names the path."""
+    with pytest.raises(ValueError, match=message) as raised:
+        load(path)
+    text = str(raised.value)
+    assert str(path) in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a zip file"),
+        (b"a,b\n1,2\n", "not a zip file"),
+        (b"PK\x05\x06" + bytes(18), "without header.json"),
+        (b"\x80\x04K\x01.", "not a zip file"),
+    ],
+)
+def test_foreign_files(path, content, message):
+    path.write_bytes(content)
+    refuse(path, message)
+
+
+def test_foreign_archives(path):
+    np.savez(path.with_suffix(".npz"), header=np.ones(3))
+    refuse(path.with_suffix(".npz"), "without header.json")
+
+
+def test_no_file_and_a_folder(path):
+    refuse(path, "cannot be read")
+    path.mkdir()
+    refuse(path, "cannot be read")
+
+
+@functools.cache
+def saved() -> bytes:
+    """The bytes of a small saved model that has everything."""
+    X = np.random.default_rng(0).random((6, 4)) + 0.1
+    X[0, 0] = np.nan
+    imputer = NMFImputer(NMF(1, loss=Elastic(2.0), **FEW), add_indicator=True, clip="observed")
+    imputer.fit(pd.DataFrame(X, columns=list("abcd")))
+    return written(imputer)
+
+
+def written(model: BaseEstimator) -> bytes:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        save(model, f"{folder}/m")
+        with open(f"{folder}/m", "rb") as stream:
+            return stream.read()
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(content: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def loaded(path, data: bytes) -> BaseEstimator | None:
+    """The model in a file of these bytes, or None after one clear error: nothing else may come of a damaged file."""
+    path.write_bytes(data)
+    message = None
+    try:
+        model = load(path)
+    except ValueError as error:
+        message = str(error)
+    if message is None:
+        return model
+    assert str(path) in message
+    assert "\n" not in message
+    return None
+
+
+def same_or_refused(path, data: bytes) -> None:
+    """Either the very model or an error."""
+    model = loaded(path, data)
+    assert model is None or written(model) == saved()
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    return tmp_path_factory.mktemp("damaged") / "model"
+
+
+@given(st.data())
+def test_changed_bytes(damaged, data):
+    content = bytearray(saved())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    same_or_refused(damaged, bytes(content))
+
+
+@given(st.data())
+def test_changed_bytes_of_the_directory(damaged, data):
+    """Where the structure of a zip archive is, so that most changes matter."""
+    content = bytearray(saved())
+    start = content.index(b"PK\x01\x02")
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(start, len(content) - 1))] = data.draw(st.integers(0, 255))
+    same_or_refused(damaged, bytes(content))
+
+
+@given(st.floats(0, 1), st.binary(max_size=40))
+def test_cut_and_continued(damaged, share, tail):
+    content = saved()
+    same_or_refused(damaged, content[: int(share * len(content))] + tail)
+
+
+def test_cut_by_one_byte(damaged):
+    same_or_refused(damaged, saved()[:-1])
+
+
+@given(st.data())
+def test_changed_members(damaged, data):
+    """Damage below the checksums: the archive is sound, its content is not."""
+    content = {name: bytearray(member) for name, member in members(saved()).items()}
+    name = data.draw(st.sampled_from(sorted(content)))
+    where = data.draw(st.integers(0, min(200, len(content[name]) - 1)))
+    content[name][where] = data.draw(st.integers(0, 255))
+    assert isinstance(loaded(damaged, packed(content)), NMFImputer | None)
+
+
+KINDS = ["array", "float", "indicator", "model", "names", "tuple", "loss", "class", "x"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KINDS), inner, max_size=2),
+    max_leaves=8,
+)
+
+
+def replaced(tree: object, where: int, new: object) -> tuple[object, int]:
+    """The tree with its node number `where` replaced; and how many nodes are left to count."""
+    if where == 0:
+        return new, -1
+    where -= 1
+    if isinstance(tree, (dict, list)):
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        out = dict(pairs) if isinstance(tree, dict) else list(tree)
+        for key, value in list(out.items()) if isinstance(out, dict) else list(enumerate(out)):
+            if where < 0:
+                break
+            out[key], where = replaced(value, where, new)
+        return out, where
+    return tree, where
+
+
+@given(st.integers(0, 150), JSON)
+def test_changed_headers(damaged, where, new):
+    """Any value in place of any part of the header."""
+    content = members(saved())
+    header, _ = replaced(json.loads(content["header.json"]), where, new)
+    content["header.json"] = json.dumps(header).encode()
+    assert isinstance(loaded(damaged, packed(content)), NMFImputer | None)
+
+
+def edited(edit) -> bytes:
+    """The saved model with its header (a dict) edited."""
+    content = members(saved())
+    header = json.loads(content["header.json"])
+    edit(header)
+    content["header.json"] = json.dumps(header).encode()
+    return packed(content)
+
+
+def set_at(*keys: object, to: object):
+    def edit(header: dict) -> None:
+        for key in keys[:-1]:
+            header = header[key]
+        header[keys[-1]] = to
+
+    return edit
+
+
+MODEL = ("model", "fitted", "estimator_", "model")
+COMPONENTS = (*MODEL, "fitted", "components_", "array")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (set_at("format", to="other"), "not a model saved by advnmf"),
+        (set_at("format_version", to=2), "saved by advnmf .* in format 2; this is advnmf .* upgrade advnmf"),
+        (set_at("format_version", to="1"), "format_version is '1'"),
+        (set_at("model", "class", to="Pipeline"), "it holds a 'Pipeline'"),
+        (set_at("model", "class", to="os.system"), "it holds a 'os.system'"),
+        (set_at(*MODEL, "class", to="NMFImputer"), "NMFImputer has no parameter"),
+        (set_at(*MODEL, "params", "loss", "loss", 0, to="huber"), "its loss 'huber' is not known"),
+        (set_at(*MODEL, "params", "loss", "loss", 1, "delta", to=-1), "must not be negative"),
+        (set_at(*MODEL, "params", "loss", "loss", 1, "nothing", to=1), "nothing"),
+        (set_at(*MODEL, "params", "loss", to={"import": "os"}), "a value of kind 'import'"),
+        (set_at(*MODEL, "params", "magic", to=1), "NMF has no parameter 'magic'"),
+        (set_at(*MODEL, "fitted", "fit", to=1), "no fitted attribute 'fit'"),
+        (set_at(*MODEL, "fitted", "__class__", to=1), "no fitted attribute '__class__'"),
+        (set_at(*MODEL, "fitted", "mean_code_", to=[1.0]), "damaged"),
+        (set_at(*MODEL, "fitted", "n_features_in_", to=5), "do not fit together"),
+        (set_at("model", "fitted", "n_features_in_", to=5), "do not fit together"),
+        (set_at("model", "fitted", "feature_names_in_", "names", to=["a", "b"]), "do not fit together"),
+        (set_at("model", "fitted", "feature_names_in_", "names", to=[1, 2, 3, 4]), "a name that is no text"),
+        (set_at(*COMPONENTS, 0, to="9.npy"), "missing"),
+        (set_at(*COMPONENTS, 0, to="../../etc/passwd"), "missing"),
+        (set_at(*COMPONENTS, 1, to="<f4"), "is not of dtype <f4"),
+        (set_at(*COMPONENTS, 1, to="|O8"), "is declared with dtype"),
+        (set_at(*COMPONENTS, 2, to=[10**9, 10**9]), "is not of dtype"),
+        (set_at(*COMPONENTS, 2, to=[-1, -4]), "is declared with dtype"),
+        (set_at(*COMPONENTS, 2, to=[4, 1]), "is not of dtype"),
+        (lambda header: header["model"]["fitted"].pop("clip_range_"), "clip_range_"),
+        (lambda header: header["model"]["fitted"].pop("indicator_"), "damaged"),
+    ],
+)
+def test_edited_headers_are_refused(path, edit, message):
+    path.write_bytes(edited(edit))
+    refuse(path, message)
+
+
+def test_parameters_of_a_later_version_keep_their_default(path):
+    """A file of an older version, that has one parameter less, still loads."""
+    path.write_bytes(edited(lambda header: header["model"]["params"].pop("clip")))
+    assert load(path).clip is None
+
+
+def npy(array: np.ndarray, **options) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, **options)
+    return stream.getvalue()
+
+
+def header_says(text: bytes, data: bytes = b"") -> bytes:
+    text = text.ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+HUGE = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000000000), }"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b"",
+        b"\x93NUMPY",
+        npy(np.ones(3)),
+        npy(np.ones((1, 4)), version=(2, 0)),
+        npy(np.array([[None] * 4]), allow_pickle=True),
+        npy(np.ones((1, 4))) + b"\0",
+        npy(np.ones((1, 4)))[:-1],
+        npy(np.ones((1, 4), ">f8")),
+        header_says(HUGE),
+        header_says(b"(" * 100),
+        header_says(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999999999999999999,), }"),
+    ],
+)
+def test_wrong_arrays_are_refused(path, member):
+    content = members(saved())
+    name = json.loads(content["header.json"])["model"]["fitted"]["estimator_"]["model"]["fitted"]["components_"]
+    content[name["array"][0]] = member
+    path.write_bytes(packed(content))
+    refuse(path)
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+def test_impossible_factors_are_refused(path, value):
+    model = NMF(2, **FEW).fit(np.ones((5, 4)) + np.eye(5, 4))
+    model.factors_[0][0, 0] = value
+    path.write_bytes(written(model))
+    refuse(path, "do not fit together")
+
+
+def test_additional_members_are_refused(path):
+    path.write_bytes(packed({**members(saved()), "more.npy": npy(np.ones(3))}))
+    refuse(path, "nothing refers to")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_members_of_one_name_are_refused(path):
+    path.write_bytes(saved())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("0.npy", npy(np.ones(3)))
+    refuse(path, "two members have one name")
+
+
+def test_compressed_members_are_refused_before_they_unfold(path, monkeypatch):
+    """A bomb: ten megabytes of zeros in a few kilobytes."""
+    bomb = {**members(saved()), "0.npy": bytes(10**7)}
+    path.write_bytes(packed(bomb, zipfile.ZIP_DEFLATED))
+    assert path.stat().st_size < 10**5
+    monkeypatch.setattr(persistence, "_read_header", lambda text: pytest.fail("read before it was checked"))
+    refuse(path, "compressed")
+
+
+def test_overlapping_members_are_refused(path):
+    """Many entries of the directory that point at one member."""
+    content = saved()
+    entry = content.index(b"PK\x01\x02")
+    end = content.index(b"PK\x05\x06")
+    first = bytearray(content[entry : content.index(b"PK\x01\x02", entry + 1)])
+    name = first.index(b"header.json")
+    copies = b""
+    for index in range(50):
+        first[name : name + 11] = f"head{index:03d}.npy".encode()
+        copies += bytes(first)
+    tail = bytearray(content[end:])
+    count = int.from_bytes(tail[10:12], "little") + 50
+    tail[8:10] = tail[10:12] = count.to_bytes(2, "little")
+    tail[12:16] = (end - entry + len(copies)).to_bytes(4, "little")
+    path.write_bytes(content[:end] + copies + bytes(tail))
+    refuse(path)
+
+
+def test_deep_headers_are_refused(path):
+    path.write_bytes(packed({"header.json": b"[" * 200_000}))
+    refuse(path)
+
+
+def test_the_package_version_is_noted():
+    assert json.loads(members(saved())["header.json"])["advnmf_version"] == advnmf.__version__
