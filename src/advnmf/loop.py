@@ -90,6 +90,7 @@ def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits)
             else:
                 history.append(problem.objective(factors))
                 if n_iter % limits.attack_every == 0:
+                    learner = problem  # lets go of the last attacked copy before the next is made
                     learner = problem.attacked(factors, one_step=True)
                 solver.sweep(learner, factors)
             n_iter += 1

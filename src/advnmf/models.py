@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .data import DenseData
-from .factors import fill_empty, product
+from .factors import Factors, fill_empty, product
 from .loop import Callback, Limits, Progress, Result, minimise
 from .losses import SampleLoss, get_loss
 from .penalties import ElasticNet
@@ -179,9 +179,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         data = check_data(self, X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
         problem = self._problem(data, len(layers) + 1)
+        given = check_factors(factors, data, layers) if self.init == "custom" else None
         for message in describe_gaps(data, layers):
             warnings.warn(message, DataWarning, stacklevel=2)
-        result = self._best_start(problem, layers, factors)
+        result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
         if result.stop_reason == "interrupted":
             raise KeyboardInterrupt
@@ -203,12 +204,12 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.fit(X, y, **fit_params)
         return fill_holes(X, fit_params.get("mask"), self.reconstruct())
 
-    def _best_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Result:
-        """The result of the lowest objective among `n_init` starts."""
+    def _best_start(self, problem: Problem, layers: tuple[int, ...], given: Factors | None) -> Result:
+        """The result of the lowest objective among `n_init` random starts, or that of the given one."""
         random_state, solver = check_random_state(self.random_state), get_solver(self.solver)
         began, best = time.monotonic(), None
         deadline = np.inf if self.time_limit is None else began + self.time_limit
-        for start in range(self.n_init if self.init == "random" else 1):
+        for start in range(1 if given else self.n_init):
             limits = Limits(
                 max_iter=self.max_iter,
                 tol=self.tol,
@@ -218,8 +219,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 start=start,
                 n_init=self.n_init,
             )
-            if self.init == "custom":
-                chain = check_factors(factors, problem.data, layers)
+            if given:
+                chain = given
             elif len(layers) == 1:
                 chain = random_factors(problem.data, layers, random_state)
             else:
@@ -316,6 +317,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Refuse parameters that mean nothing, by name and value."""
+        get_solver(self.solver)
         check_number("max_iter", self.max_iter, low=1, integer=True)
         check_number("n_init", self.n_init, low=1, integer=True)
         check_number("attack_every", self.attack_every, low=1, integer=True)
