@@ -18,4 +18,7 @@ def main() -> None:
             f"Error: the command line needs {error.name}, which is not installed: pip install 'advnmf[cli]'\n"
         )
         sys.exit(1)
+    except KeyboardInterrupt:  # numpy and its company take a second or two to load
+        sys.stderr.write("Interrupted; nothing was written\n")
+        sys.exit(130)
     program(prog_name="advnmf")

@@ -17,6 +17,9 @@ from .options import in_options
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
+# Older versions of click show the help themselves.
+_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
 
 class Program(click.RichGroup):
     """A group of commands that answers every exception with one line and an exit code."""
@@ -30,7 +33,7 @@ class Program(click.RichGroup):
             code = super().main(*args, standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             _stop("Interrupted; nothing was written", INTERRUPTED)
-        except click.exceptions.NoArgsIsHelpError as error:
+        except _NO_ARGUMENTS as error:
             error.show()
             sys.exit(2)
         except click.ClickException as error:

@@ -13,7 +13,6 @@ import rich_click as click
 
 from ..files import FileError, check_target, require, write_bytes
 from ..pictures import Picture, write_picture
-from ..tables import Table, write_table
 from .fitting import Fit, fit
 from .inpaint import filled, matrix
 from .options import Settings
@@ -73,7 +72,8 @@ def demo(out: str, seed: int, force: bool, quiet: bool) -> int:
 
     The picture is china.jpg of scikit-learn, of which half of the pixels are hidden; the table its breast cancer data
     (569 samples, 30 columns), of which three in ten values are hidden. Nothing is downloaded. All models
-    run as `advnmf complete` and `advnmf inpaint` would by default: nothing is tuned on what is hidden.
+    run as `advnmf complete --scale-columns` and `advnmf inpaint` would by default: nothing is tuned on what
+    is hidden.
 
     Prints the errors over the hidden entries; writes pictures, a figure that compares them, and the loss curves.
     """
@@ -82,16 +82,15 @@ def demo(out: str, seed: int, force: bool, quiet: bool) -> int:
     folder = _folder(out, force)
     rng = np.random.default_rng(seed)
     image, observed, picture = _picture_task(rng, quiet)
-    table = _table_task(rng, quiet)
+    text, table = _table_task(rng, quiet)
     _print_results([picture, table])
     _write_pictures(folder, image, observed, picture, force)
     content = _loss_figure([picture, table])
     write_bytes(folder / _FILES["losses"], content, overwrite=force)
-    holes = Table(np.where(table.missing, np.nan, np.round(table.truth, 6)))
-    write_table(folder / _FILES["table"], holes, overwrite=force)
+    write_bytes(folder / _FILES["table"], text, overwrite=force)
     note(f"wrote {len(_FILES)} files to {folder}; look at {folder / _FILES['comparison']}, then try", quiet)
     note(f"  advnmf inpaint {folder / 'holes.png'} out.png --mask {folder / 'mask.png'}", quiet)
-    note(f"  advnmf complete {folder / _FILES['table']} out.csv", quiet)
+    note(f"  advnmf complete {folder / _FILES['table']} out.csv --scale-columns", quiet)
     return 0
 
 
@@ -130,16 +129,20 @@ def _picture_task(rng: np.random.Generator, quiet: bool) -> tuple[Picture, np.nd
     return image, observed, replace(task, fits=clipped)
 
 
-def _table_task(rng: np.random.Generator, quiet: bool) -> Task:
+def _table_task(rng: np.random.Generator, quiet: bool) -> tuple[bytes, Task]:
+    """The table with its holes as csv, in its own units, and the task in units of the columns."""
     from sklearn.datasets import load_breast_cancer
 
-    values = load_breast_cancer().data
+    data = load_breast_cancer()
+    values = data.data
     missing = rng.random(values.shape) < 0.3
     # The columns have different units: each is divided by the root mean square of what is left of it, so
     # that all weigh the same in the fit and in the error.
     X = np.where(missing, np.nan, values)
     scale = np.sqrt(np.nanmean(X**2, axis=0))
-    return Task("table", values / scale, missing, _fit_all("table", X / scale, 0, quiet))
+    rows = ([f"{value:g}" if value == value else "" for value in row] for row in X)
+    text = "\n".join(",".join(row) for row in (data.feature_names, *rows)) + "\n"
+    return text.encode(), Task("table", values / scale, missing, _fit_all("table", X / scale, 0, quiet))
 
 
 def _print_results(tasks: list[Task]) -> None:
