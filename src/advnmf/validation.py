@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from .data import DenseData
 from .factors import layer_shapes
@@ -189,7 +189,9 @@ def describe_gaps(data: DenseData, layers: tuple[int, ...]) -> list[str]:
 def fill_holes(X: object, mask: object, reconstruction: np.ndarray) -> np.ndarray:
     """``X`` where observed, the reconstruction elsewhere, in the reconstruction's precision."""
     hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
-    values = np.asarray(np.ma.getdata(X), dtype=reconstruction.dtype)
+    # check_array knows the missing values of pandas, NumPy does not.
+    X = X if hidden is None else np.ma.getdata(X)
+    values = check_array(X, dtype=reconstruction.dtype, ensure_all_finite=False)
     missing = np.isnan(values)
     if hidden is not None:
         missing |= hidden
