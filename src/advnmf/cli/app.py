@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import rich_click as click
@@ -24,13 +25,19 @@ _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 class Program(click.RichGroup):
     """A group of commands that answers every exception with one line and an exit code."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run, then exit: 0 done, 2 wrong input, 130 interrupted, 1 anything unforeseen."""
+        args = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
-        debug = "--debug" in (args[0] if args and args[0] is not None else extra.get("args") or sys.argv[1:])
+            return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, prog_name, standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             _stop("Interrupted; nothing was written", INTERRUPTED)
         except _NO_ARGUMENTS as error:
@@ -39,7 +46,7 @@ class Program(click.RichGroup):
         except click.ClickException as error:
             _stop(f"Error: {_usage(error)}", 2)
         except Exception as error:
-            if debug:
+            if "--debug" in args:
                 traceback.print_exc()
             _stop(*_explain(error))
         sys.exit(code or 0)

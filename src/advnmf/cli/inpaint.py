@@ -12,6 +12,7 @@ from ..pictures import (
     FORMATS,
     MAX_PIXELS,
     Picture,
+    Polarity,
     check_picture_target,
     color_mask,
     fold,
@@ -55,7 +56,7 @@ def inpaint(
     picture: str,
     target: str,
     mask: str | None,
-    mask_polarity: str,
+    mask_polarity: Polarity,
     missing_color: str | None,
     max_pixels: int,
     settings: Settings,
@@ -78,10 +79,10 @@ def inpaint(
         raise click.UsageError("say what is missing: either --mask or --missing-color")
     image = read_picture(picture, max_pixels=max_pixels)
     check_picture_target(target, image, overwrite=force)
-    if mask is not None:
-        observed = read_mask(mask, polarity=mask_polarity, size=image.size, max_pixels=max_pixels)
-    else:
+    if missing_color is not None:
         observed = color_mask(image, missing_color)
+    else:
+        observed = read_mask(mask or "", polarity=mask_polarity, size=image.size, max_pixels=max_pixels)
     if not observed.any():
         raise FileError(f"{mask or picture}: all {observed.size} pixels are missing (see --mask-polarity)")
     note(_describe(image, observed), quiet)

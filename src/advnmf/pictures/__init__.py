@@ -22,6 +22,7 @@ __all__ = [
     "FORMATS",
     "MAX_PIXELS",
     "Picture",
+    "Polarity",
     "check_picture_target",
     "color_mask",
     "fold",
@@ -219,7 +220,7 @@ def _read_with_pillow(path: str | os.PathLike[str], data: bytes, kind: str, max_
     except Image.DecompressionBombError as error:
         raise FileError(f"{path} has too many pixels: {reason(error)}") from error
     with image:
-        _check_size(path, *image.size, max_pixels)
+        _check_size(path, image.width, image.height, max_pixels)
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
             raise FileError(f"{path} holds {image.n_frames} pictures; one is needed")
         profile = image.info.get("icc_profile")
