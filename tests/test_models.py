@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 
 import hypothesis.extra.numpy as hnp
@@ -220,6 +221,27 @@ def test_interruption_keeps_the_model_and_goes_on(holes):
         model.fit(X, mask=mask)
     assert model.stop_reason_ == "interrupted"
     assert np.isfinite(model.complete(X, mask=mask)).all()
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "callback"])
+def test_pretraining_can_be_cut_short(holes, reason):
+    X, mask = holes
+    phases = []
+
+    def stop(progress):
+        phases.append(progress.phase)
+        if progress.n_iter == 2 and reason == "interrupted":
+            raise KeyboardInterrupt
+        return progress.n_iter == 2
+
+    model = DeepNMF((4, 3, 3), tol=0, callback=stop, n_init=3)
+    with pytest.raises(KeyboardInterrupt) if reason == "interrupted" else contextlib.nullcontext():
+        model.fit(X, mask=mask)
+    assert phases[:3] == ["pretrain"] * 3
+    assert len(phases) <= 4  # the first layer's sweeps, and the last look at the whole chain
+    assert model.stop_reason_ == reason
+    assert model.n_iter_ == 0
+    assert np.isfinite(model.reconstruct()).all()
 
 
 def test_not_converged_is_said(holes):

@@ -1,17 +1,23 @@
 """advnmf: complete nonnegative matrices that have holes.
 
 minimise over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 ... F_L)  +  penalties
+
+Names are imported on first use: scikit-learn and Numba take a second that ``import advnmf`` need not.
 """
 
 from __future__ import annotations
 
-from . import metrics
-from .adversaries import FrobeniusPenalty
-from .imputer import NMFImputer
-from .losses import L21, Elastic, Frobenius
-from .models import NMF, DataWarning
-from .persistence import load, save
-from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import metrics
+    from .adversaries import FrobeniusPenalty
+    from .imputer import NMFImputer
+    from .losses import L21, Elastic, Frobenius
+    from .models import NMF, DataWarning
+    from .persistence import load, save
+    from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
 
 __version__ = "0.1.0"
 
@@ -31,3 +37,25 @@ __all__ = [
     "metrics",
     "save",
 ]
+
+_HOMES = {
+    "adversaries": ["FrobeniusPenalty"],
+    "imputer": ["NMFImputer"],
+    "losses": ["L21", "Elastic", "Frobenius"],
+    "models": ["NMF", "DataWarning"],
+    "persistence": ["load", "save"],
+    "presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name == "metrics":
+        return import_module(".metrics", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

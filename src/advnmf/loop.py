@@ -69,6 +69,11 @@ class Result:
         return self.stop_reason == "tol"
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether somebody or the clock ended it."""
+        return self.stop_reason in ("interrupted", "callback", "time_limit")
+
+    @property
     def objective(self) -> float:
         """The objective reached."""
         return float(self.history[-1])

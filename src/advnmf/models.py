@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -219,16 +220,18 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 start=start,
                 n_init=self.n_init,
             )
+            cut = ""
             if given:
                 chain = given
             elif len(layers) == 1:
                 chain = random_factors(problem.data, layers, random_state)
             else:
-                chain = pretrained_factors(problem, layers, solver, limits, random_state)
-            result = minimise(problem, chain, solver, limits)
+                chain, cut = pretrained_factors(problem, layers, solver, limits, random_state)
+            result = minimise(problem, chain, solver, replace(limits, max_iter=0) if cut else limits)
+            result = replace(result, stop_reason=cut or result.stop_reason)
             if best is None or result.objective < best.objective:
                 best = result
-            if result.stop_reason in ("interrupted", "callback", "time_limit"):
+            if result.stopped_early:
                 break
         return best
 

@@ -35,20 +35,23 @@ def pretrained_factors(
     solver: Solver,
     limits: Limits,
     random_state: np.random.RandomState,
-) -> Factors:
-    """A deep chain learnt layer by layer (EADNMF, section 3).
+) -> tuple[Factors, str]:
+    """A deep chain learnt layer by layer (EADNMF, section 3), and why it was cut short ("" if it was not).
 
     X ~ H_1 F_L on the mask with the chosen loss and no adversary; then H_1 ~ H_2 F_{L-1}, ..., complete and Frobenius.
+    Once cut short, each layer left gets a single sweep, so that the chain is whole.
     """
     limits = replace(limits, attack_every=None, phase="pretrain")
-    shallow = replace(problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1]))
-    H, last = minimise(shallow, random_factors(problem.data, n_components[:1], random_state), solver, limits).factors
-    chain = [last]
-    for size in n_components[1:]:
-        layer = Problem(DenseData(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
-        H, F = minimise(layer, random_factors(layer.data, [size], random_state), solver, limits).factors
+    layer = replace(problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1]))
+    chain, cut = [], ""
+    for size in n_components:
+        result = minimise(layer, random_factors(layer.data, [size], random_state), solver, limits)
+        if result.stopped_early:
+            cut, limits = result.stop_reason, replace(limits, max_iter=1, callback=None)
+        H, F = result.factors
         chain.insert(0, F)
-    return [H, *chain]
+        layer = Problem(DenseData(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
+    return [H, *chain], cut
 
 
 def flat_codes(data: DenseData, B: np.ndarray) -> np.ndarray:
