@@ -1,0 +1,91 @@
+"""What the README says is run: its Python, its command lines, and its test command in continuous integration."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import advnmf
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+CI = ROOT / ".ci" / "run"
+
+pytestmark = pytest.mark.skipif(not README.exists(), reason="there is no README beside these tests")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    first, second = blocks("python")
+    exec(compile(first, "README.md, first block", "exec"), names)
+    assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
+    X, filled = names["X"], names["filled"]
+    assert X[names["observed"]].tobytes() == filled[names["observed"]].tobytes()
+    exec(compile(second, "README.md, second block", "exec"), names)
+    assert names["search"].best_params_ == {"nmfimputer__estimator__n_components": 5}
+
+
+def test_what_is_said_about_column_means():
+    """ "filling in the column means: 27 %" """
+    names: dict[str, object] = {}
+    exec(blocks("python")[0].replace("print(", "str("), names)
+    X, truth, observed = names["X"], names["truth"], names["observed"]
+    means = np.broadcast_to(np.nanmean(X, axis=0), X.shape)
+    assert round(100 * advnmf.metrics.relative_error(truth, means, mask=~observed)) == 27
+
+
+def test_the_preset_is_what_is_said():
+    text = re.search(r"`(NMF\(.*)` is an `EADNMF`", README.read_text("utf-8")).group(1)
+    model = eval(text, {"NMF": advnmf.NMF, "FrobeniusPenalty": advnmf.FrobeniusPenalty}).set_params(random_state=0)
+    X = np.random.default_rng(0).random((30, 25))
+    preset = advnmf.EADNMF(random_state=0)
+    with pytest.warns(advnmf.DataWarning):
+        np.testing.assert_array_equal(preset.fit_complete(X), model.fit_complete(X))
+    np.testing.assert_array_equal(preset.components_, model.components_)
+
+
+def command_lines() -> list[list[str]]:
+    lines = "".join(blocks("sh")).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("advnmf ")]
+
+
+def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
+    from advnmf.cli.app import program
+    from advnmf.pictures import Picture, write_picture
+
+    testing = pytest.importorskip("click.testing")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    table = rng.random((30, 2)) @ rng.random((2, 8)) + 0.1
+    cells = [["" if rng.random() < 0.2 else f"{value:.4f}" for value in row] for row in table]
+    Path("spectra.csv").write_text("\n".join(",".join(row) for row in cells) + "\n")
+    write_picture(tmp_path / "photo.png", Picture(rng.integers(1, 256, (20, 24, 3)).astype(np.uint8)))
+    write_picture(tmp_path / "mask.png", Picture(np.where(rng.random((20, 24)) > 0.2, 255, 0).astype(np.uint8)))
+    assert len(command_lines()) == 3
+    for arguments in command_lines():
+        result = testing.CliRunner().invoke(program, arguments)
+        assert result.exit_code == 0, result.output
+        assert Path(arguments[2]).exists()
+
+
+def test_linked_files_exist():
+    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text("utf-8"))
+    assert "CONTRIBUTING.md" in links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.skipif(not CI.exists(), reason="an unpacked source distribution has no .ci")
+def test_continuous_integration_runs_the_test_command_of_the_readme():
+    """The script takes its command out of the README; what it takes is what stands there."""
+    result = subprocess.run(["bash", str(CI), "--show"], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.splitlines() == [blocks("sh")[-1].strip()]
