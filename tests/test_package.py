@@ -9,7 +9,8 @@ import pytest
 
 import advnmf
 
-OPTIONAL = {"rich", "rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest"}
+# Not rich: scikit-learn imports it where it is installed.
+OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest"}
 
 
 def modules_after(statement: str) -> set[str]:
