@@ -165,3 +165,30 @@ def descend_gram(start, stop, A, G, C, row_weight, l1, l2, n_passes):
                         A[i, k] = new
                         for q in range(K):
                             g[q] -= step * G[k, q]
+
+
+@_kernel
+def descend_matrix(F, G_L, G_R, g, l1, l2, n_passes):
+    """Coordinate descent on a whole matrix, row by row and in place, from F0 = F:
+
+    min_{F >= 0}  tr((F - F0)' G_L (F - F0) G_R) - 2 <g, F - F0> + 2 l1 sum(F) + l2 sum(F^2);  g is used up.
+    """
+    r, s = F.shape
+    moved = np.empty(s, F.dtype)
+    for a in range(r):
+        moved[:] = 0
+        for _ in range(n_passes):
+            for k in range(s):
+                own = G_L[a, a] * G_R[k, k]
+                if own + l2 > 0:
+                    new = max(F.dtype.type(0), (own * F[a, k] + g[a, k] - l1) / (own + l2))
+                    step = new - F[a, k]
+                    if step != 0:
+                        F[a, k] = new
+                        for q in range(s):
+                            change = step * G_R[k, q]
+                            moved[q] += change
+                            g[a, q] -= G_L[a, a] * change
+        for b in range(a + 1, r):  # rows before have had their turn
+            for q in range(s):
+                g[b, q] -= G_L[b, a] * moved[q]

@@ -118,7 +118,8 @@ class HALS:
             G += (w[rows, None] * L[rows]).T @ (E @ R.T)
         G_L = F.dtype.type(top) * ((w[:, None] * L).T @ L)
         D = F.copy()
-        _descend_matrix(D, G_L, R @ R.T, G, penalty, self.n_passes)
+        l1, l2 = F.dtype.type(penalty.l1), F.dtype.type(penalty.l2)
+        kernels.descend_matrix(D, G_L, R @ R.T, G.copy(), l1, l2, self.n_passes)
         D -= F
         curvature = penalty.l2 * float(np.vdot(D, D))
         for rows, data in problem.data.blocks():
@@ -128,18 +129,6 @@ class HALS:
         if curvature > 0 and slope > 0:
             shrinking = D < 0
             limit = float(np.min(F[shrinking] / -D[shrinking])) if shrinking.any() else np.inf
-            F += F.dtype.type(min(slope / curvature, limit)) * D
-            np.maximum(F, 0, out=F)
-
-
-def _descend_matrix(F: Array, G_L: Array, G_R: Array, G: Array, penalty: ElasticNet, n_passes: int) -> None:
-    """Coordinate descent, in place, on  tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0> + penalty;  F0 = F on entry."""
-    l1, l2 = F.dtype.type(penalty.l1), F.dtype.type(penalty.l2)
-    start, one = F.copy(), np.ones(1, F.dtype)
-    for a in range(len(F)):
-        scale = G_L[a : a + 1, a].copy()
-        if scale[0] > 0:
-            # What is left of row a's linear term once the other rows have moved.
-            others = G_L[a] @ (F - start) - scale[0] * (F[a] - start[a])
-            C = (G[a : a + 1] - others @ G_R) / scale + start[a : a + 1] @ G_R
-            kernels.descend_gram(0, 1, F[a : a + 1], G_R, C, scale * one, l1, l2, n_passes)
+            D *= F.dtype.type(min(slope / curvature, limit))
+            # What is left of an entry that reaches zero is rounding, and would bound the next step at 1.
+            F[...] = np.where(F + D > 10 * np.finfo(F.dtype).eps * F, F + D, 0)
