@@ -1,13 +1,12 @@
 """Time of one sweep: each solver with and without adversary and elastic loss, beside the bare matrix products.
 
-    pytest benchmarks/bench_sweeps.py --benchmark-only
+pytest benchmarks/bench_sweeps.py --benchmark-only
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RANK
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData
@@ -15,6 +14,7 @@ from advnmf.losses import Elastic, Frobenius
 from advnmf.penalties import NO_PENALTY
 from advnmf.problem import Problem
 from advnmf.solvers import SOLVERS
+from conftest import RANK
 
 CASES = {
     "plain": (Frobenius(), NoAdversary()),

@@ -57,7 +57,9 @@ def main() -> None:
     print(f"{'model':22} float64 float32   (peak memory / data, {n} x {m}, 30 % missing)")
     for name, model in MODELS.items():
         peaks = [
-            subprocess.run([sys.executable, __file__, model, dtype, n, m], capture_output=True, text=True, check=True).stdout
+            subprocess.run(
+                [sys.executable, __file__, model, dtype, n, m], capture_output=True, text=True, check=True
+            ).stdout
             for dtype in ("float64", "float32")
         ]
         print(f"{name:22} {float(peaks[0]):7.2f} {float(peaks[1]):7.2f}")

@@ -12,9 +12,16 @@ import numpy as np
 with np.load(sys.argv[1], allow_pickle=False) as file:
     X, mask = file["X"], file["mask"]
 model = cmfrec.CMF(
-    k=int(sys.argv[2]), nonneg=True, niter=30, lambda_=float(sys.argv[3]), user_bias=False, item_bias=False, center=False,
-    verbose=False, nthreads=2,
-)  # fmt: skip
+    k=int(sys.argv[2]),
+    lambda_=float(sys.argv[3]),
+    nonneg=True,
+    niter=30,
+    user_bias=False,
+    item_bias=False,
+    center=False,
+    verbose=False,
+    nthreads=2,
+)
 began = time.perf_counter()
 model.fit(np.where(mask, X, np.nan))
 seconds = time.perf_counter() - began

@@ -6,12 +6,12 @@ import pickle
 
 import numpy as np
 import pytest
-from problems import CLASHES, PAIRS, random_data
 from scipy.optimize import minimize
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from advnmf.data import DenseData
 from advnmf.losses import L21, Elastic, Frobenius
+from problems import CLASHES, PAIRS, random_data
 
 pairs = pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
 

@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from problems import LOSS_CASES, complete_data, random_data
 
 from advnmf.data import DenseData
-from advnmf.losses import L21, LOSSES, Elastic, Frobenius, get_loss
+from advnmf.losses import L21, LOSSES, Frobenius, get_loss
+from problems import LOSS_CASES, complete_data, random_data
 
 pytestmark = pytest.mark.parametrize("loss", LOSS_CASES, ids=repr)
 

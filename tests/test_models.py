@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import low_rank
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from advnmf import ADNMF, ATNMF, EADNMF, NMF, DataWarning, DeepNMF, Elastic, FrobeniusPenalty
 from advnmf.factors import product
+from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 MODELS = [
@@ -316,7 +316,9 @@ def test_odd_data_never_give_nan(model, dtype):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    X=hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=8), elements=st.floats(0, 100, width=32)),
+    X=hnp.arrays(
+        np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=8), elements=st.floats(0, 100, width=32)
+    ),
     seed=st.integers(0, 2**16),
     share=st.floats(0.1, 1.0),
     model=st.sampled_from(MODELS),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problems import PAIRS, complete_data, low_rank, random_chain, random_data
 from sklearn.decomposition import non_negative_factorization
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
@@ -15,6 +14,7 @@ from advnmf.losses import Elastic, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
 from advnmf.problem import Problem
 from advnmf.solvers import HALS, SOLVERS, get_solver
+from problems import PAIRS, complete_data, low_rank, random_chain, random_data
 
 solvers = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 LAYERS = [(3,), (4, 3), (5, 4, 2)]
@@ -57,7 +57,8 @@ def test_float32_is_kept_and_descends(solver, layers):
 @solvers
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
-    ("loss", "adversary"), [(Frobenius(), NoAdversary()), (Frobenius(), FrobeniusPenalty(2.0)), (Elastic(2.0), FrobeniusPenalty(2.0))]
+    ("loss", "adversary"),
+    [(Frobenius(), NoAdversary()), (Frobenius(), FrobeniusPenalty(2.0)), (Elastic(2.0), FrobeniusPenalty(2.0))],
 )
 def test_planted_low_rank_matrix_is_recovered(solver, dtype, loss, adversary):
     rng = np.random.default_rng(1)
@@ -106,9 +107,18 @@ def test_mu_is_scikit_learns_on_complete_data(penalty):
     X = low_rank(rng, (30, 20), 4) + rng.random((30, 20))
     W, H = random_chain(rng, X.shape, (5,))
     expected = non_negative_factorization(
-        X, W=W.copy(), H=H.copy(), n_components=5, init="custom", solver="mu", beta_loss="frobenius", max_iter=60, tol=0,
-        alpha_W=alpha, alpha_H=alpha, l1_ratio=l1_ratio,
-    )  # fmt: skip
+        X,
+        W=W.copy(),
+        H=H.copy(),
+        n_components=5,
+        init="custom",
+        solver="mu",
+        max_iter=60,
+        tol=0,
+        alpha_W=alpha,
+        alpha_H=alpha,
+        l1_ratio=l1_ratio,
+    )
     penalties = tuple(ElasticNet(alpha * size * l1_ratio, alpha * size * (1 - l1_ratio)) for size in (20, 30))
     problem = Problem(DenseData(X), Frobenius(), NoAdversary(), penalties)
     minimise(problem, [W, H], get_solver("mu"), Limits(max_iter=60, tol=0))
@@ -150,7 +160,11 @@ def test_hals_inner_factor_reaches_the_masked_minimum(index):
 @solvers
 def test_no_nan_from_zero_factors_or_zero_data(solver):
     rng = np.random.default_rng(7)
-    for data in (random_data(rng), DenseData(np.zeros((4, 5))), DenseData(np.zeros((4, 5)), np.eye(4, 5, dtype=np.uint8))):
+    for data in (
+        random_data(rng),
+        DenseData(np.zeros((4, 5))),
+        DenseData(np.zeros((4, 5)), np.eye(4, 5, dtype=np.uint8)),
+    ):
         for layers in LAYERS:
             factors = [np.zeros(s) for s in layer_shapes(*data.shape, layers)]
             history = minimise(problem_of(data, n_factors=len(factors)), factors, solver, Limits(max_iter=5)).history
@@ -182,7 +196,9 @@ def test_large_data_go_block_by_block(monkeypatch):
         monkeypatch.setattr(module, "_BLOCK_ENTRIES", block)
         for solver in SOLVERS.values():
             factors = [F.copy() for F in start]
-            minimise(problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, Limits(max_iter=5, tol=0))
+            minimise(
+                problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, Limits(max_iter=5, tol=0)
+            )
             results.append(product(factors))
     np.testing.assert_allclose(results[0], results[2], rtol=1e-9)
     np.testing.assert_allclose(results[1], results[3], rtol=1e-9)

@@ -131,4 +131,4 @@ class HALS:
             limit = float(np.min(F[shrinking] / -D[shrinking])) if shrinking.any() else np.inf
             D *= F.dtype.type(min(slope / curvature, limit))
             # What is left of an entry that reaches zero is rounding, and would bound the next step at 1.
-            F[...] = np.where(F + D > 10 * np.finfo(F.dtype).eps * F, F + D, 0)
+            F[...] = np.where(10 * np.finfo(F.dtype).eps * F < F + D, F + D, 0)
