@@ -3,7 +3,7 @@
     ADVNMF_DATA=... python benchmarks/compare_cmfrec.py [runs]
 
 cmfrec is installed from PyPI into an environment of its own, `benchmarks/.peers`.  Its ridge is the best of a few by
-*test* error, in its favour; ours is fixed beforehand.  Our time is that of the shortest whole fit (number of sweeps) whose
+*test* error, in its favour; ours is fixed beforehand.  Our time is that of the shortest whole fit (in sweeps) whose
 test error is at most cmfrec's.
 """
 
