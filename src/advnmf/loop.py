@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -79,37 +80,82 @@ class Result:
         return float(self.history[-1])
 
 
-def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits) -> Result:
-    """Sweep over `factors`, in place, until a limit is hit.
+class Process(Protocol):
+    """What the loop runs: a state that `step` moves on."""
 
-    The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.  An
-    interruption (Ctrl-C) ends the loop like a limit: the factors are valid after every update.
+    def step(self) -> float:
+        """One iteration, in place; the objective *on entry*, where the prediction is at hand."""
+
+    def objective(self) -> float:
+        """The objective as things stand."""
+
+    def converged(self, history: Sequence[float], tol: float) -> bool:
+        """Whether the last of these objectives is good enough to end."""
+
+
+def iterate(process: Process, limits: Limits) -> tuple[int, str, np.ndarray]:
+    """Step until a limit is hit: the number of steps, why it ended, and the objective at the start and after each.
+
+    An interruption (Ctrl-C) ends the loop like a limit: a process is valid after every update.
     """
     began = time.monotonic()
     history: list[float] = []
-    n_iter, reason, learner = 0, "", problem
+    n_iter, reason = 0, ""
     try:
         while not reason and n_iter < limits.max_iter:
-            if limits.attack_every is None:
-                history.append(solver.sweep(problem, factors))
-            else:
-                history.append(problem.objective(factors))
-                if n_iter % limits.attack_every == 0:
-                    learner = problem  # lets go of the last attacked copy before the next is made
-                    learner = problem.attacked(factors, one_step=True)
-                solver.sweep(learner, factors)
+            history.append(process.step())
             n_iter += 1
-            reason = _stop_reason(history, limits, began, problem)
+            reason = _stop_reason(history, limits, began, process)
     except KeyboardInterrupt:
         reason = "interrupted"
-    # Sweeps report on entry, so the last one is still to be looked at.
-    history.append(problem.objective(factors))
+    # Steps report on entry, so the last one is still to be looked at.
+    history.append(process.objective())
     if reason in ("", "tol"):
-        reason = _stop_reason(history, limits, began, problem) or reason
-    return Result(factors, n_iter, reason or "max_iter", np.array(history))
+        reason = _stop_reason(history, limits, began, process) or reason
+    return n_iter, reason or "max_iter", np.array(history)
 
 
-def _stop_reason(history: list[float], limits: Limits, began: float, problem: Problem) -> str:
+def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits) -> Result:
+    """Sweep over `factors`, in place, until a limit is hit.
+
+    The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.
+    """
+    n_iter, reason, history = iterate(_Sweeps(problem, factors, solver, limits.attack_every), limits)
+    return Result(factors, n_iter, reason, history)
+
+
+class _Sweeps:
+    """Sweeps of a solver against the exact adversary, or against one that is frozen for `attack_every` sweeps."""
+
+    def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None) -> None:
+        self.problem = self.learner = problem
+        self.factors = factors
+        self.solver = solver
+        self.attack_every = attack_every
+        self.n_iter = 0
+
+    def step(self) -> float:
+        if self.attack_every is None:
+            return self.solver.sweep(self.problem, self.factors)
+        objective = self.objective()
+        if self.n_iter % self.attack_every == 0:
+            self.learner = self.problem  # lets go of the last attacked copy before the next is made
+            self.learner = self.problem.attacked(self.factors, one_step=True)
+        self.solver.sweep(self.learner, self.factors)
+        self.n_iter += 1
+        return objective
+
+    def objective(self) -> float:
+        return self.problem.objective(self.factors)
+
+    def converged(self, history: Sequence[float], tol: float) -> bool:
+        if len(history) > 1 and abs(history[-2] - history[-1]) <= tol * history[-1]:
+            return True
+        # A perfect fit: what is left is rounding.
+        return history[-1] <= (10 * np.finfo(self.problem.data.dtype).eps) ** 2 * history[0]
+
+
+def _stop_reason(history: list[float], limits: Limits, began: float, process: Process) -> str:
     """Why to stop now, or the empty string."""
     now = time.monotonic()
     if limits.callback is not None and limits.callback(
@@ -126,8 +172,4 @@ def _stop_reason(history: list[float], limits: Limits, began: float, problem: Pr
         return "callback"
     if now > limits.deadline:
         return "time_limit"
-    if len(history) > 1 and abs(history[-2] - history[-1]) <= limits.tol * history[-1]:
-        return "tol"
-    # A perfect fit: what is left is rounding.
-    exact = (10 * np.finfo(problem.data.dtype).eps) ** 2 * history[0]
-    return "tol" if history[-1] <= exact else ""
+    return "tol" if process.converged(history, limits.tol) else ""

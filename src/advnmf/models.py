@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils import check_random_state
 
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
+from .completion import CompletionModel, DataWarning
 from .data import DenseData
 from .factors import Factors, fill_empty, product
-from .loop import Callback, Limits, Progress, Result, minimise
+from .loop import Callback, Limits, Result, minimise
 from .losses import SampleLoss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
 from .solvers import Solver, get_solver
 from .starts import pretrained_factors, random_factors, solve_codes
-from .validation import check_data, check_factors, check_layers, check_number, describe_gaps, fill_holes
+from .validation import check_choice, check_factors, check_layers, check_number, describe_gaps
 
-logger = logging.getLogger("advnmf")
+__all__ = ["NMF", "DataWarning", "Layers"]
 
 Layers = int | Sequence[int]
 
 
-class DataWarning(UserWarning):
-    """The data leave something undetermined; the message says what was done about it."""
-
-
-class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class NMF(CompletionModel):
     """Nonnegative matrix factorisation of a matrix that has holes.
 
         min over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 ... F_L)  +  penalties
@@ -177,7 +169,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             The start for ``init="custom"``.
         """
         self._check_parameters()
-        data = check_data(self, X, mask, weights, reset=True)
+        data = self._check_data(X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
         problem = self._problem(data, len(layers) + 1)
         given = check_factors(factors, data, layers) if self.init == "custom" else None
@@ -185,42 +177,16 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             warnings.warn(message, DataWarning, stacklevel=2)
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
-        if result.stop_reason == "interrupted":
-            raise KeyboardInterrupt
-        if result.stop_reason == "max_iter" and self.tol > 0:
-            warnings.warn(
-                f"The objective still fell by more than tol={self.tol:g} in sweep max_iter={self.max_iter}: "
-                "raise max_iter, or tol if the fit is good enough",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        self._end_fit(result)
         return self
-
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
-        """Learn the factors; the codes F_1 of the training data (see `fit` for the arguments)."""
-        return self.fit(X, y, **fit_params).factors_[0]
-
-    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
-        """Learn the factors, then ``X`` with its holes filled by them; observed entries are kept as they are."""
-        self.fit(X, y, **fit_params)
-        return fill_holes(X, fit_params.get("mask"), self.reconstruct())
 
     def _best_start(self, problem: Problem, layers: tuple[int, ...], given: Factors | None) -> Result:
         """The result of the lowest objective among `n_init` random starts, or that of the given one."""
         random_state, solver = check_random_state(self.random_state), get_solver(self.solver)
-        began, best = time.monotonic(), None
-        deadline = np.inf if self.time_limit is None else began + self.time_limit
-        for start in range(1 if given else self.n_init):
-            limits = Limits(
-                max_iter=self.max_iter,
-                tol=self.tol,
-                deadline=deadline,
-                callback=self._report,
-                attack_every=self.attack_every if self._alternates(problem) else None,
-                start=start,
-                n_init=self.n_init,
-            )
-            cut = ""
+        attack_every = self.attack_every if self._alternates(problem) else None
+
+        def run(limits: Limits) -> Result:
+            limits, cut = replace(limits, attack_every=attack_every), ""
             if given:
                 chain = given
             elif len(layers) == 1:
@@ -228,12 +194,9 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             else:
                 chain, cut = pretrained_factors(problem, layers, solver, limits, random_state)
             result = minimise(problem, chain, solver, replace(limits, max_iter=0) if cut else limits)
-            result = replace(result, stop_reason=cut or result.stop_reason)
-            if best is None or result.objective < best.objective:
-                best = result
-            if result.stopped_early:
-                break
-        return best
+            return replace(result, stop_reason=cut or result.stop_reason)
+
+        return self._best_of(run, 1 if given else self.n_init)
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
@@ -244,61 +207,15 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
         self.mean_code_ = self.factors_[0][problem.data.counts > 0].mean(axis=0)
-        codes = self.factors_[0]
-        squares = (d.squared_norms(codes[rows] @ self.components_).sum() for rows, d in problem.data.blocks())
-        self.reconstruction_err_ = float(np.sqrt(sum(squares)))
-
-    # --- using ---------------------------------------------------------------------------------------------------
-
-    def transform(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
-        """Codes of samples, each from its own observed entries, the components fixed.
-
-        With an adversary the codes minimise the robust objective, as in training.  A sample with nothing observed
-        gets the mean code of the training data.
-        """
-        check_is_fitted(self)
-        data = check_data(self, X, mask, weights, reset=False)
-        problem = self._problem(data, 2, n_fitted_samples=len(self.factors_[0]))
-        components = np.ascontiguousarray(self.components_.astype(data.dtype))
-        codes = solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
-        empty = data.counts == 0
-        if empty.any():
-            warnings.warn(
-                f"{empty.sum()} rows of X have no observed entry: they get the mean code of the training data",
-                DataWarning,
-                stacklevel=2,
-            )
-            codes[empty] = self.mean_code_
-        return codes
-
-    def inverse_transform(self, X: object) -> np.ndarray:
-        """The reconstruction ``X @ components_`` of codes ``X``."""
-        check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32])
-        if codes.shape[1] != len(self.components_):
-            raise ValueError(f"X has {codes.shape[1]} columns, but a code has {len(self.components_)} entries")
-        return codes @ self.components_.astype(codes.dtype, copy=False)
-
-    def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
-        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
-        codes = self.transform(X, mask=mask, weights=weights)
-        return fill_holes(X, mask, codes @ self.components_.astype(codes.dtype, copy=False))
-
-    def reconstruct(self, rows: object = None, columns: object = None) -> np.ndarray:
-        """The fitted product F_1 ... F_L at some rows and columns (all unless given), built no larger than asked."""
-        check_is_fitted(self)
-        codes = self.factors_[0] if rows is None else self.factors_[0][rows]
-        components = self.components_ if columns is None else self.components_[:, columns]
-        return codes @ components
-
-    def score(self, X: object, y: object = None, *, mask: object = None) -> float:
-        """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
-        codes = self.transform(X, mask=mask)
-        data = check_data(self, X, mask, reset=False)
-        squares = (d.squared_norms(codes[rows] @ self.components_.astype(d.dtype)) for rows, d in data.blocks())
-        return -float(np.sqrt(sum(part.sum() for part in squares) / data.counts.sum()))
+        self.reconstruction_err_ = self._residual_norm(problem.data, self.factors_[0])
 
     # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _solve_codes(self, data: DenseData) -> np.ndarray:
+        """With an adversary the codes minimise the robust objective, as in training."""
+        problem = self._problem(data, 2, n_fitted_samples=len(self.factors_[0]))
+        components = np.ascontiguousarray(self.components_.astype(data.dtype))
+        return solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
 
     def _make_loss(self) -> SampleLoss:
         return get_loss(self.loss)
@@ -319,56 +236,16 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self.attack == "alternating" and not isinstance(problem.adversary, NoAdversary)
 
     def _check_parameters(self) -> None:
-        """Refuse parameters that mean nothing, by name and value."""
+        self._check_common_parameters()
         get_solver(self.solver)
-        check_number("max_iter", self.max_iter, low=1, integer=True)
-        check_number("n_init", self.n_init, low=1, integer=True)
         check_number("attack_every", self.attack_every, low=1, integer=True)
-        check_number("tol", self.tol)
         check_number("alpha_W", self.alpha_W)
         check_number("l1_ratio", self.l1_ratio, high=1.0)
-        if self.time_limit is not None:
-            check_number("time_limit", self.time_limit, strict=True)
         if self.alpha_H != "same":
             check_number("alpha_H", self.alpha_H)
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}")
-        if self.callback is not None and not callable(self.callback):
-            raise ValueError(f"callback={self.callback!r} must be callable or None")
-
-    def _report(self, progress: Progress) -> bool:
-        """Log, and ask the user's callback whether to stop."""
-        if self.verbose and progress.n_iter % int(self.verbose) == 0:
-            logger.info(
-                "start %d/%d %s sweep %d/%d: objective %.8g (%.1f s)",
-                progress.start + 1,
-                progress.n_init,
-                progress.phase,
-                progress.n_iter,
-                progress.max_iter,
-                progress.objective,
-                progress.seconds,
-            )
-        return bool(self.callback and self.callback(progress))
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.positive_only = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-
-_CHOICES = {
-    "attack": ("exact", "alternating"),
-    "init": ("random", "custom"),
-    "sparse_missing": ("zero", "absent"),
-}
+        check_choice("attack", self.attack, ("exact", "alternating"))
+        check_choice("init", self.init, ("random", "custom"))
+        check_choice("sparse_missing", self.sparse_missing, ("zero", "absent"))
 
 
 def _elastic_net(alpha: float, l1_ratio: float) -> ElasticNet:

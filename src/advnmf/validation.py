@@ -8,14 +8,22 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
-from .data import DenseData
+from .data import DenseData, ObservedData
 from .factors import layer_shapes
 
 
-def check_data(estimator: object, X: object, mask: object = None, weights: object = None, *, reset: bool) -> DenseData:
+def check_data(
+    estimator: object,
+    X: object,
+    mask: object = None,
+    weights: object = None,
+    *,
+    reset: bool,
+    nonnegative: bool = True,
+) -> DenseData:
     """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out or `weights` sets to 0.
 
-    The hidden entries of a `numpy.ma` array are missing too.
+    The hidden entries of a `numpy.ma` array are missing too.  Observed negative values are refused if `nonnegative`.
     """
     if sparse.issparse(X):
         raise TypeError(
@@ -44,12 +52,13 @@ def check_data(estimator: object, X: object, mask: object = None, weights: objec
         observed &= omega > 0
         infinite &= omega > 0
     _refuse_first(infinite, X, "Input X contains infinity", "NaN stands for a missing entry; mark it so or mask it")
-    _refuse_first(
-        (X < 0) & observed,
-        X,
-        "Negative values in data passed to X",
-        "only nonnegative values can be factorised",
-    )
+    if nonnegative:
+        _refuse_first(
+            (X < 0) & observed,
+            X,
+            "Negative values in data passed to X",
+            "only nonnegative values can be factorised",
+        )
     # New rows may be empty: each must come out the same whatever else is in its batch.
     if reset and not observed.any():
         raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
@@ -108,7 +117,7 @@ def _refuse_first(bad: np.ndarray, X: np.ndarray, what: str, fix: str) -> None:
 def _check_scale(values: np.ndarray) -> None:
     """Squares of the values, summed, must neither overflow nor vanish in the precision of the data."""
     info = np.finfo(values.dtype)
-    top = float(values.max())
+    top = float(max(values.max(), -values.min()))
     low, high = float(np.sqrt(info.tiny)) / info.eps, 1e-2 * float(np.sqrt(info.max / values.size))
     if top > 0 and not low < top < high:
         raise ValueError(
@@ -147,7 +156,14 @@ def check_number(
         raise ValueError(f"{name}={value!r} must be {'an integer' if integer else 'a number'} {range_}")
 
 
-def check_factors(factors: object, data: DenseData, layers: tuple[int, ...]) -> list[np.ndarray]:
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse `value` unless it is one of `choices`."""
+    # An array compares entry by entry, which is no answer.
+    if isinstance(value, np.ndarray) or value not in choices:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
+
+
+def check_factors(factors: object, data: ObservedData, layers: tuple[int, ...]) -> list[np.ndarray]:
     """The start that a user gives, copied: F_1, ..., F_L, nonnegative and of the right shapes."""
     shapes = layer_shapes(*data.shape, layers)
     if factors is None or len(factors) != len(shapes):
@@ -161,7 +177,7 @@ def check_factors(factors: object, data: DenseData, layers: tuple[int, ...]) -> 
     return checked
 
 
-def describe_gaps(data: DenseData, layers: tuple[int, ...]) -> list[str]:
+def describe_gaps(data: ObservedData, layers: tuple[int, ...]) -> list[str]:
     """One line for each thing that the data leave open, and what is done about it."""
     messages = []
     sides = (

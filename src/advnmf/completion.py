@@ -1,0 +1,191 @@
+"""What all completion models share: the scikit-learn interface around a fit, some codes and a decoder.
+
+A model derives from `CompletionModel`, sets ``components_`` or has its own `_decode`, and provides
+
+    _check_parameters()         refuse parameters that mean nothing
+    _solve_codes(data)          codes of the samples of some data, each from its own row alone
+    _training_codes()           codes of the data of `fit`
+
+and the parameters max_iter, tol, n_init, time_limit, verbose and callback.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from .data import DenseData
+from .loop import Limits, Progress, Result
+from .validation import check_data, check_number, fill_holes
+
+logger = logging.getLogger("advnmf")
+
+
+class DataWarning(UserWarning):
+    """The data leave something undetermined; the message says what was done about it."""
+
+
+class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A model of matrices with holes: codes of samples, and a decoder that turns codes into whole samples."""
+
+    # Whether observed negative values are refused.
+    _positive_only = True
+
+    # --- fitting -------------------------------------------------------------------------------------------------
+
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+        """Learn the model; the codes of the training data (see `fit` for the arguments)."""
+        return self.fit(X, y, **fit_params)._training_codes()
+
+    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+        """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
+        self.fit(X, y, **fit_params)
+        return fill_holes(X, fit_params.get("mask"), self.reconstruct())
+
+    def _best_of(
+        self,
+        run: Callable[[Limits], Result],
+        n_init: int,
+        key: Callable[[Result], float] = lambda result: result.objective,
+    ) -> Result:
+        """The result of smallest `key` among `n_init` runs, each from its own start."""
+        deadline = np.inf if self.time_limit is None else time.monotonic() + self.time_limit
+        best = None
+        for start in range(n_init):
+            result = run(
+                Limits(
+                    max_iter=self.max_iter,
+                    tol=self.tol,
+                    deadline=deadline,
+                    callback=self._report,
+                    start=start,
+                    n_init=n_init,
+                )
+            )
+            if best is None or key(result) < key(best):
+                best = result
+            if result.stopped_early:
+                break
+        return best
+
+    def _end_fit(self, result: Result) -> None:
+        """Let an interruption go on, and say so if the fit has not converged; for the last line of `fit`."""
+        if result.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        if result.stop_reason == "max_iter" and self.tol > 0:
+            warnings.warn(
+                f"The objective still fell by more than tol={self.tol:g} in sweep max_iter={self.max_iter}: "
+                "raise max_iter, or tol if the fit is good enough",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # --- using ---------------------------------------------------------------------------------------------------
+
+    def transform(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
+        """Codes of samples, each from its own observed entries, the model fixed.
+
+        A sample with nothing observed gets the mean code of the training data.
+        """
+        return self._encode(X, mask, weights)
+
+    def _encode(self, X: object, mask: object, weights: object = None) -> np.ndarray:
+        """`transform` as an array, whatever container `set_output` asks for."""
+        check_is_fitted(self)
+        data = self._check_data(X, mask, weights, reset=False)
+        codes = self._solve_codes(data)
+        empty = data.counts == 0
+        if empty.any():
+            warnings.warn(
+                f"{empty.sum()} rows of X have no observed entry: they get the mean code of the training data",
+                DataWarning,
+                stacklevel=3,
+            )
+            codes[empty] = self.mean_code_
+        return codes
+
+    def inverse_transform(self, X: object) -> np.ndarray:
+        """The reconstruction that codes ``X`` stand for."""
+        check_is_fitted(self)
+        codes = check_array(X, dtype=[np.float64, np.float32])
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(f"X has {codes.shape[1]} columns, but a code has {self._n_features_out} entries")
+        return self._decode(codes)
+
+    def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
+        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
+        return fill_holes(X, mask, self._decode(self._encode(X, mask, weights)))
+
+    def reconstruct(self, rows: object = None, columns: object = None) -> np.ndarray:
+        """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
+        check_is_fitted(self)
+        codes = self._training_codes()
+        return self._decode(codes if rows is None else codes[rows], columns)
+
+    def score(self, X: object, y: object = None, *, mask: object = None) -> float:
+        """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
+        codes = self._encode(X, mask)
+        data = self._check_data(X, mask, reset=False)
+        return -self._residual_norm(data, codes) / float(np.sqrt(data.counts.sum()))
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _training_codes(self) -> np.ndarray:
+        return self.factors_[0]
+
+    def _decode(self, codes: np.ndarray, columns: object = None) -> np.ndarray:
+        """The reconstruction ``codes @ components_``, at some columns, in the precision of the codes."""
+        components = self.components_ if columns is None else self.components_[:, columns]
+        return codes @ components.astype(codes.dtype, copy=False)
+
+    def _residual_norm(self, data: DenseData, codes: np.ndarray) -> float:
+        """Frobenius norm of the (weighted) residual over the observed entries."""
+        squares = (d.squared_norms(self._decode(codes[rows])).sum() for rows, d in data.blocks())
+        return float(np.sqrt(sum(squares)))
+
+    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> DenseData:
+        return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only)
+
+    def _check_common_parameters(self) -> None:
+        """Refuse values of the parameters that all models have, by name and value."""
+        check_number("max_iter", self.max_iter, low=1, integer=True)
+        check_number("n_init", self.n_init, low=1, integer=True)
+        check_number("tol", self.tol)
+        if self.time_limit is not None:
+            check_number("time_limit", self.time_limit, strict=True)
+        if self.callback is not None and not callable(self.callback):
+            raise ValueError(f"callback={self.callback!r} must be callable or None")
+
+    def _report(self, progress: Progress) -> bool:
+        """Log, and ask the user's callback whether to stop."""
+        if self.verbose and progress.n_iter % int(self.verbose) == 0:
+            logger.info(
+                "start %d/%d %s sweep %d/%d: objective %.8g (%.1f s)",
+                progress.start + 1,
+                progress.n_init,
+                progress.phase,
+                progress.n_iter,
+                progress.max_iter,
+                progress.objective,
+                progress.seconds,
+            )
+        return bool(self.callback and self.callback(progress))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._training_codes().shape[1]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = self._positive_only
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
