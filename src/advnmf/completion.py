@@ -76,6 +76,13 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 break
         return best
 
+    def _warn_of_gaps(self, data: DenseData) -> None:
+        """Say which rows and columns have nothing observed; for a line of `fit`."""
+        for what, counts in (("rows", data.counts), ("columns", data.column_counts)):
+            if empty := np.count_nonzero(counts == 0):
+                message = f"{empty} {what} of X have no observed entry: they get the mean of the others in the model"
+                warnings.warn(message, DataWarning, stacklevel=3)
+
     def _end_fit(self, result: Result) -> None:
         """Let an interruption go on, and say so if the fit has not converged; for the last line of `fit`."""
         if result.stop_reason == "interrupted":

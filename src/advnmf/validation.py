@@ -172,8 +172,8 @@ def check_factors(factors: object, data: ObservedData, layers: tuple[int, ...]) 
     for index, (F, shape) in enumerate(zip(checked, shapes, strict=True), 1):
         if F.shape != shape:
             raise ValueError(f"factors: F_{index} has shape {F.shape}, expected {shape} (samples first)")
-        if not (np.isfinite(F).all() and (F >= 0).all()):
-            raise ValueError(f"factors: F_{index} has negative or non-finite entries")
+        if not (np.isfinite(F).all() and (not nonnegative or (F >= 0).all())):
+            raise ValueError(f"factors: F_{index} has {'negative or ' if nonnegative else ''}non-finite entries")
     return checked
 
 
