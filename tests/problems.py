@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
-from advnmf.data import DenseData
+from advnmf.data import DenseData, SparseData, ZeroFilledData
 from advnmf.losses import L21, Elastic, Frobenius
 
 # One or more of each kind; an adversary needs bounded weights.
@@ -34,6 +34,39 @@ def random_data(rng, shape=(9, 7), observed=0.6, weights=False, dtype=np.float64
 
 def complete_data(rng, shape=(9, 7), dtype=np.float64):
     return DenseData(rng.gamma(1.0, size=shape).astype(dtype))
+
+
+def as_sparse(data):
+    """Masked dense data in compressed rows: what is off the mask is not stored."""
+    indptr = np.append(0, np.cumsum(np.count_nonzero(data.omega, axis=1)))
+    kept = data.omega > 0
+    omega = None if data.omega.dtype == np.uint8 else data.omega[kept]
+    return SparseData(data.values[kept], np.nonzero(kept)[1].astype(np.int32), indptr, data.shape[1], omega)
+
+
+def zero_filled(rng, shape=(9, 7), missing=0.0, dtype=np.float64):
+    """A sparse matrix whose absent entries are zeros, and the same as dense data; a few stored entries missing."""
+    X = rng.gamma(1.0, size=shape) * (rng.random(shape) < 0.4)
+    gone = (X > 0) & (rng.random(shape) < missing)
+    X = np.where(gone, 0, X).astype(dtype)
+    stored = (X > 0) | gone
+    indptr = np.append(0, np.cumsum(stored.sum(axis=1)))
+    omega = (~gone)[stored].astype(np.uint8) if missing else None
+    data = ZeroFilledData(X[stored], np.nonzero(stored)[1].astype(np.int32), indptr, shape[1], omega)
+    return data, DenseData(X, (~gone).astype(np.uint8) if missing else None)
+
+
+STORAGES = ["mask", "weights", "complete", "sparse", "sparse weights", "zeros", "zeros with holes"]
+
+
+def data_in(storage, rng, shape=(9, 7), dtype=np.float64):
+    """Random data in one of the storages."""
+    if storage == "complete":
+        return complete_data(rng, shape, dtype)
+    if storage.startswith("zeros"):
+        return zero_filled(rng, shape, 0.3 if storage.endswith("holes") else 0.0, dtype)[0]
+    data = random_data(rng, shape, weights="weights" in storage, dtype=dtype)
+    return as_sparse(data) if storage.startswith("sparse") else data
 
 
 def low_rank(rng, shape=(60, 40), rank=3, scale=1.0):

@@ -14,7 +14,7 @@ from advnmf.losses import Elastic, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
 from advnmf.problem import Problem
 from advnmf.solvers import HALS, SOLVERS, get_solver
-from problems import PAIRS, complete_data, low_rank, random_chain, random_data
+from problems import PAIRS, STORAGES, complete_data, data_in, low_rank, random_chain, random_data
 
 solvers = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 LAYERS = [(3,), (4, 3), (5, 4, 2)]
@@ -31,8 +31,8 @@ def problem_of(data, loss=None, adversary=None, n_factors=2, penalty=NO_PENALTY)
 def test_objective_never_rises(solver, layers, loss, adversary):
     for start in range(20):
         rng = np.random.default_rng(start)
-        data = complete_data(rng) if start % 4 == 3 else random_data(rng, weights=start % 2 == 1)
-        problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[start % 3 == 2])
+        data = data_in(STORAGES[start % len(STORAGES)], rng)
+        problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[start % 5 > 2])
         factors = random_chain(rng, data.shape, layers)
         history = minimise(problem, factors, solver, Limits(max_iter=8, tol=0)).history
         assert np.isfinite(history).all()
@@ -186,7 +186,7 @@ def test_alternating_attack_reports_the_robust_objective(solver):
 
 
 def test_large_data_go_block_by_block(monkeypatch):
-    from advnmf import data as module
+    from advnmf.data import base as module
 
     rng = np.random.default_rng(9)
     data = random_data(rng, (23, 11))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from .data import DenseData
+    from .data import ObservedData
     from .losses import SampleLoss
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ class NoAdversary:
     def check(self, loss: SampleLoss) -> None:
         """Every loss will do."""
 
-    def respond(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: SampleLoss, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """Loss of each sample and its half-quadratic weight d = D(x)."""
         x = np.sqrt(data.squared_norms(P))
         return loss.rho(x), loss.weight(x)
@@ -44,11 +44,11 @@ class NoAdversary:
         """W = d."""
         return d
 
-    def target(self, data: DenseData, P: Array, d: Array) -> Array:
+    def target(self, data: ObservedData, P: Array, d: Array) -> Array:
         """T = X."""
-        return data.values
+        return data.target(P)
 
-    def perturb(self, loss: SampleLoss, data: DenseData, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: SampleLoss, data: ObservedData, P: Array, *, one_step: bool = False) -> Array:
         """X."""
         return data.values
 
@@ -91,7 +91,7 @@ class FrobeniusPenalty:
                 f"raise lam{_HINTS.get(loss.name, '')}"
             )
 
-    def respond(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: SampleLoss, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
         d, (A, B, C) = self._weights(loss, data, P)
         stretched = np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)
@@ -101,35 +101,34 @@ class FrobeniusPenalty:
         """W = d lam / (lam - d)."""
         return d * self.lam / (self.lam - d)
 
-    def target(self, data: DenseData, P: Array, d: Array) -> Array:
+    def target(self, data: ObservedData, P: Array, d: Array) -> Array:
         """T = max(X, P d / lam)."""
-        T = P * data.per_sample((d / self.lam).astype(P.dtype))
-        return np.maximum(data.values, T, out=T)
+        return data.clip(P, d / self.lam)
 
-    def perturb(self, loss: SampleLoss, data: DenseData, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: SampleLoss, data: ObservedData, P: Array, *, one_step: bool = False) -> Array:
         """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
 
         `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point,
         which over-attacks.
         """
         d = loss.weights(data, P) if one_step else self._weights(loss, data, P)[0]
-        scale = data.per_sample((self.lam / (self.lam - d)).astype(P.dtype))
-        shrink = data.per_sample((d / (self.lam - d)).astype(P.dtype))
-        attacked = np.maximum(scale * data.values - shrink * P, 0)
-        return attacked if data.omega is None else attacked * (data.omega > 0)
+        scale = data.per_sample((self.lam / (self.lam - d)).astype(data.dtype))
+        shrink = data.per_sample((d / (self.lam - d)).astype(data.dtype))
+        return data.restrict(np.maximum(scale * data.values - shrink * data.entries(P), 0))
 
-    def _weights(self, loss: SampleLoss, data: DenseData, P: Array) -> tuple[Array, Array]:
+    def _weights(self, loss: SampleLoss, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
         ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie
         above it, so solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
         """
         if loss.constant_weight:
-            d = np.full(len(P), loss.max_weight)
+            d = np.full(data.shape[0], loss.max_weight)
             return d, data.clipped_sums(P, d / self.lam)
-        sums = np.zeros((3, len(P)))
+        n = data.shape[0]
+        sums = np.zeros((3, n))
         sums[0] = data.squared_norms(P)
-        d, active = np.zeros(len(P)), np.ones(len(P), bool)
+        d, active = np.zeros(n), np.ones(n, bool)
         for _ in range(_MAX_TANGENTS):
             previous = d.copy()
             d[active] = self._tangent_root(loss, *sums[:2, active])

@@ -27,10 +27,15 @@ def _kernel(function: Callable) -> Callable:
         return numba.njit(function, nogil=True, fastmath=_FASTMATH)
 
 
-def over_rows(kernel: Callable, n_rows: int, work: float, *args: object) -> None:
-    """Run ``kernel(start, stop, *args)`` over all rows, on as many threads as `work` multiply-adds are worth."""
+def over_rows(kernel: Callable, n_rows: int, work: float, *args: object, load: np.ndarray | None = None) -> None:
+    """Run ``kernel(start, stop, *args)`` over all rows, on as many threads as `work` multiply-adds are worth.
+
+    `load` (n_rows + 1 running totals) shares the rows by load instead of by number.
+    """
     n_threads = max(1, min(numba.get_num_threads(), n_rows, int(work // _SERIAL_WORK)))
     edges = np.linspace(0, n_rows, n_threads + 1).astype(np.int64)
+    if load is not None:
+        edges[1:-1] = np.searchsorted(load, np.linspace(0, load[-1], n_threads + 1)[1:-1])
     failures: list[BaseException] = []
 
     def run(start: int, stop: int) -> None:
@@ -52,38 +57,85 @@ def over_rows(kernel: Callable, n_rows: int, work: float, *args: object) -> None
 
 
 @_kernel
+def _norm(x, p, w):
+    """sum_j w_j (x_j - p_j)^2 in float64; a single weight serves all."""
+    total = 0.0
+    if len(w) == 1:
+        for j in range(len(x)):
+            e = np.float64(x[j] - p[j])
+            total += e * e
+        return total * w[0]
+    for j in range(len(x)):
+        e = np.float64(x[j] - p[j])
+        total += e * e * w[j]
+    return total
+
+
+@_kernel
+def _split(x, p, w, c):
+    """Sums of w (x - p)^2 where c p <= x, of w p^2 and of w x^2 elsewhere, in float64.
+
+    Selecting the weight, not the sum, is what lets the loop vectorise.
+    """
+    a, b, q = 0.0, 0.0, 0.0
+    zero, shared = x.dtype.type(0), len(w) == 1
+    for j in range(len(x)):
+        u = x.dtype.type(w[0 if shared else j])
+        clipped = u if c * p[j] > x[j] else zero
+        kept = u - clipped
+        a += np.float64(kept * (x[j] - p[j]) * (x[j] - p[j]))
+        b += np.float64(clipped * p[j] * p[j])
+        q += np.float64(clipped * x[j] * x[j])
+    return a, b, q
+
+
+@_kernel
+def _descend_row(a, B, w, e, h, c, l1, l2, n_passes):
+    """Coordinate descent on one row ``a``:  min_{a >= 0} c sum_j w_j (t_j - (a B)_j)^2 + 2 l1 sum(a) + l2 sum(a^2).
+
+    ``e = w (t - a B)`` is kept up to date; ``h`` is scratch.  The coordinate minimiser is
+    a_k <- max(0, (c (h_k a_k + g) - l1) / (c h_k + l2))  with  g = sum_j e_j B_kj,  h_k = sum_j w_j B_kj^2.
+    A coordinate on which nothing depends (c h + l2 = 0) stays.
+    """
+    K, m = B.shape
+    zero = a.dtype.type(0)
+    for n in range(n_passes):
+        for k in range(K):
+            g = zero
+            if n == 0:
+                square = zero
+                for j in range(m):
+                    g += e[j] * B[k, j]
+                    square += w[j] * B[k, j] * B[k, j]
+                h[k] = square
+            else:
+                for j in range(m):
+                    g += e[j] * B[k, j]
+            curvature = c * h[k] + l2
+            if curvature > 0:
+                new = max(zero, (c * (h[k] * a[k] + g) - l1) / curvature)
+                step = new - a[k]
+                if step != 0:
+                    a[k] = new
+                    for j in range(m):
+                        e[j] -= step * w[j] * B[k, j]
+
+
+@_kernel
 def squared_norms(start, stop, X, P, omega, out):
-    """out_i = sum_j omega_ij (X_ij - P_ij)^2, accumulated in float64; a single row of omega serves all."""
+    """out_i = sum_j omega_ij (X_ij - P_ij)^2; a single row of omega serves all."""
     shared = len(omega) == 1
     for i in range(start, stop):
-        w = omega[0 if shared else i]
-        total = 0.0
-        for j in range(X.shape[1]):
-            e = np.float64(X[i, j] - P[i, j])
-            total += e * e * w[j]
-        out[i] = total
+        out[i] = _norm(X[i], P[i], omega[0 if shared else i])
 
 
 @_kernel
 def clipped_sums(start, stop, X, P, omega, c, active, out):
-    """out = (A, B, C): sums of omega (X - P)^2 where c_i P <= X, of omega P^2 and of omega X^2 elsewhere, in float64.
-
-    Rows that are not active are left alone.  Selecting the weight, not the sum, is what lets the loop vectorise.
-    """
+    """out = (A, B, C) of `ObservedData.clipped_sums`; rows that are not active are left alone."""
     shared = len(omega) == 1
-    zero = X.dtype.type(0)
     for i in range(start, stop):
         if active[i]:
-            w = omega[0 if shared else i]
-            a, b, q = 0.0, 0.0, 0.0
-            for j in range(X.shape[1]):
-                x, p, u = X[i, j], P[i, j], X.dtype.type(w[j])
-                clipped = u if c[i] * p > x else zero
-                kept = u - clipped
-                a += np.float64(kept * (x - p) * (x - p))
-                b += np.float64(clipped * p * p)
-                q += np.float64(clipped * x * x)
-            out[0, i], out[1, i], out[2, i] = a, b, q
+            out[0, i], out[1, i], out[2, i] = _split(X[i], P[i], omega[0 if shared else i], c[i])
 
 
 @_kernel
@@ -96,44 +148,14 @@ def weighted(start, stop, E, omega, out):
 
 @_kernel
 def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, n_passes):
-    """Coordinate descent on each row ``a`` of ``A``, in place:
-
-    min_{a >= 0}  c_i sum_j omega_ij c'_j (T_ij - (a B)_j)^2 + 2 l1 sum(a) + l2 sum(a^2),
-
-    starting with ``P = A B``.  The coordinate minimiser is  a_k <- max(0, (c (h a_k + g) - l1) / (c h + l2))  with
-    g = sum_j omega c' (T - aB)_j B_kj  and  h = sum_j omega c' B_kj^2.  A coordinate on which nothing depends (c h +
-    l2 = 0) stays.
-    """
+    """`_descend_row` on each row of ``A``, with weights omega_ij c'_j and P = A B on entry."""
     K, m = B.shape
-    w = np.empty(m, A.dtype)
-    e = np.empty(m, A.dtype)
-    h = np.empty(K, A.dtype)
+    w, e, h = np.empty(m, A.dtype), np.empty(m, A.dtype), np.empty(K, A.dtype)
     for i in range(start, stop):
         for j in range(m):
             w[j] = omega[i, j] * column_weight[j]
             e[j] = w[j] * (T[i, j] - P[i, j])
-        c = row_weight[i]
-        for n in range(n_passes):
-            for k in range(K):
-                g = A.dtype.type(0)
-                if n == 0:
-                    square = A.dtype.type(0)
-                    for j in range(m):
-                        g += e[j] * B[k, j]
-                        square += w[j] * B[k, j] * B[k, j]
-                    h[k] = square
-                else:
-                    for j in range(m):
-                        g += e[j] * B[k, j]
-                curvature = c * h[k] + l2
-                if curvature > 0:
-                    old = A[i, k]
-                    new = max(A.dtype.type(0), (c * (h[k] * old + g) - l1) / curvature)
-                    step = new - old
-                    if step != 0:
-                        A[i, k] = new
-                        for j in range(m):
-                            e[j] -= step * w[j] * B[k, j]
+        _descend_row(A[i], B, w, e, h, row_weight[i], l1, l2, n_passes)
 
 
 @_kernel
@@ -192,3 +214,68 @@ def descend_matrix(F, G_L, G_R, g, l1, l2, n_passes):
         for b in range(a + 1, r):  # rows before have had their turn
             for q in range(s):
                 g[b, q] -= G_L[b, a] * moved[q]
+
+
+# --- stored entries of compressed rows: row i owns indptr[i]:indptr[i + 1] -----------------------------------------
+
+
+@_kernel
+def sampled_product(start, stop, A, columns, indptr, indices, out):
+    """out_n = sum_k A_ik B_kj at each stored entry (i, j); ``columns`` is B transposed."""
+    K = A.shape[1]
+    for i in range(start, stop):
+        for n in range(indptr[i], indptr[i + 1]):
+            j = indices[n]
+            total = A.dtype.type(0)
+            for k in range(K):
+                total += A[i, k] * columns[j, k]
+            out[n] = total
+
+
+@_kernel
+def sparse_squared_norms(start, stop, X, P, omega, indptr, out):
+    """out_i = sum over row i of omega (X - P)^2; a single omega serves all."""
+    shared = len(omega) == 1
+    for i in range(start, stop):
+        first, last = indptr[i], indptr[i + 1]
+        w = omega if shared else omega[first:last]
+        # A row of one entry has one weight too, which is then its own.
+        out[i] = _norm(X[first:last], P[first:last], w)
+
+
+@_kernel
+def sparse_clipped_sums(start, stop, X, P, omega, indptr, c, active, out):
+    """out = (A, B, C) of `ObservedData.clipped_sums`; rows that are not active are left alone."""
+    shared = len(omega) == 1
+    for i in range(start, stop):
+        if active[i]:
+            first, last = indptr[i], indptr[i + 1]
+            w = omega if shared else omega[first:last]
+            out[0, i], out[1, i], out[2, i] = _split(X[first:last], P[first:last], w, c[i])
+
+
+@_kernel
+def sparse_descend_rows(
+    start, stop, A, columns, T, P, omega, indptr, indices, row_weight, column_weight, l1, l2, n_passes
+):
+    """`_descend_row` on each row of ``A`` over its stored entries; ``columns`` is B transposed.
+
+    The components at a row's entries are gathered once, transposed, so that the passes run along contiguous memory.
+    """
+    K, shared = A.shape[1], len(omega) == 1
+    longest = 0
+    for i in range(start, stop):
+        longest = max(longest, indptr[i + 1] - indptr[i])
+    w_all, e_all, h = np.empty(longest, A.dtype), np.empty(longest, A.dtype), np.empty(K, A.dtype)
+    gathered = np.empty(K * longest, A.dtype)
+    for i in range(start, stop):
+        first, m = indptr[i], indptr[i + 1] - indptr[i]
+        w, e, B = w_all[:m], e_all[:m], gathered[: K * m].reshape(K, m)
+        for q in range(m):
+            n = first + q
+            j = indices[n]
+            w[q] = omega[0 if shared else n] * column_weight[j]
+            e[q] = w[q] * (T[n] - P[n])
+            for k in range(K):
+                B[k, q] = columns[j, k]
+        _descend_row(A[i], B, w, e, h, row_weight[i], l1, l2, n_passes)

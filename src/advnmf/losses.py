@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from .data import DenseData
+    from .data import ObservedData
 
 Array = np.ndarray
 
@@ -53,18 +53,18 @@ class SampleLoss(ABC):
         """True where the loss is quadratic: D does not depend on the residual."""
         return False
 
-    def value(self, data: DenseData, P: Array) -> float:
+    def value(self, data: ObservedData, P: Array) -> float:
         """sum_i rho(x_i) over the observed entries."""
         return float(np.sum(self.rho(np.sqrt(data.squared_norms(P)))))
 
-    def weights(self, data: DenseData, P: Array) -> Array:
+    def weights(self, data: ObservedData, P: Array) -> Array:
         """D(x_i), one weight a sample."""
         return self.weight(np.sqrt(data.squared_norms(P)))
 
-    def gradient_parts(self, data: DenseData, P: Array) -> tuple[Array, Array]:
+    def gradient_parts(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """(N, Q), both >= 0, with d loss / d P = Q - N:  N = 2 D omega X,  Q = 2 D omega P."""
-        D = 2 * data.per_sample(self.weights(data, P)).astype(P.dtype)
-        return D * data.weighted(data.values), D * data.weighted(P)
+        D = 2 * data.per_sample(self.weights(data, P).astype(data.dtype))
+        return D * data.weighted(data.values), D * data.weighted(data.entries(P))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .adversaries import FrobeniusPenalty, NoAdversary
-from .data import DenseData
+from .data import ObservedData
 from .factors import right
 from .losses import SampleLoss
 from .penalties import ElasticNet
@@ -23,7 +23,7 @@ Array = np.ndarray
 class Problem:
     """What is minimised: one penalty for each factor of the chain, the codes' first."""
 
-    data: DenseData
+    data: ObservedData
     loss: SampleLoss
     adversary: NoAdversary | FrobeniusPenalty
     penalties: tuple[ElasticNet, ...]
@@ -31,11 +31,11 @@ class Problem:
     def __post_init__(self) -> None:
         self.adversary.check(self.loss)
 
-    def respond(self, data: DenseData, P: Array) -> tuple[Array, Array]:
+    def respond(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """Robust loss and half-quadratic weight d of each sample of a block."""
         return self.adversary.respond(self.loss, data, P)
 
-    def majorise(self, data: DenseData, P: Array, d: Array) -> Array:
+    def majorise(self, data: ObservedData, P: Array, d: Array) -> Array:
         """The target T of the touching quadratic; its weights are omega times `curvature`."""
         return self.adversary.target(data, P, d)
 
@@ -50,12 +50,15 @@ class Problem:
     def objective(self, factors: Sequence[Array]) -> float:
         """Robust loss plus penalties; this is what never rises."""
         B = right(factors, 0)
-        losses = (self.respond(data, factors[0][rows] @ B)[0].sum() for rows, data in self.data.blocks())
+        losses = (self.respond(data, data.predict(factors[0][rows], B))[0].sum() for rows, data in self.data.blocks())
         return float(sum(losses)) + self.penalty(factors)
 
     def attacked(self, factors: Sequence[Array], *, one_step: bool = False) -> Problem:
         """The learner's problem against this moment's perturbation, frozen: data X + R*, no adversary."""
-        B, values = right(factors, 0), np.empty_like(self.data.values)
+        B, values, filled = right(factors, 0), np.empty_like(self.data.values), 0
         for rows, data in self.data.blocks():
-            values[rows] = self.adversary.perturb(self.loss, data, factors[0][rows] @ B, one_step=one_step)
-        return replace(self, data=replace(self.data, values=values), adversary=NoAdversary())
+            P = data.predict(factors[0][rows], B)
+            part = self.adversary.perturb(self.loss, data, P, one_step=one_step)
+            values[filled : filled + len(part)] = part  # rows of a dense array, entries of a sparse one
+            filled += len(part)
+        return replace(self, data=self.data.with_values(values), adversary=NoAdversary())

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .adversaries import NoAdversary
-from .data import DenseData
+from .data import DenseData, ObservedData
 from .factors import Factors, layer_shapes
 from .loop import Limits, minimise
 from .losses import Frobenius
@@ -17,7 +17,7 @@ from .problem import Problem
 from .solvers import Solver
 
 
-def random_factors(data: DenseData, n_components: Sequence[int], random_state: np.random.RandomState) -> Factors:
+def random_factors(data: ObservedData, n_components: Sequence[int], random_state: np.random.RandomState) -> Factors:
     """|N(0, 1)| draws in float64 on the host, scaled so that the product's mean is about the data's.
 
     The mean of |z| is sqrt(2/pi), so a chain of L factors has mean  prod(r) (2/pi)^(L/2) s^L  with the scale s common
@@ -54,17 +54,19 @@ def pretrained_factors(
     return [H, *chain], cut
 
 
-def flat_codes(data: DenseData, B: np.ndarray) -> np.ndarray:
+def flat_codes(data: ObservedData, B: np.ndarray) -> np.ndarray:
     """Codes of new samples to start from: the multiple of (1, ..., 1) that fits each sample best.
 
     a_i = <x_i, s> / <s, s> over the observed entries, s = sum of the components.  Each sample's start depends on
     nothing else.
     """
-    s = B.sum(axis=0)
-    top = (data.weighted(data.values) * s).sum(axis=1, dtype=np.float64)
-    norm = np.square(s).sum() if data.omega is None else data.omega @ np.square(s).astype(data.dtype)
-    multiple = np.where(norm > 0, top / np.where(norm > 0, norm, 1), 0)
-    return np.repeat(multiple[:, None], len(B), axis=1).astype(data.dtype)
+    s = B.sum(axis=0, keepdims=True)
+    multiples = []
+    for _, part in data.blocks():
+        flat = part.predict(np.ones((part.shape[0], 1), data.dtype), s)
+        top, norm = part.times(part.target(flat), s.T)[:, 0], part.times(flat, s.T)[:, 0]
+        multiples.append(np.where(norm > 0, top / np.where(norm > 0, norm, 1), 0))
+    return np.repeat(np.concatenate(multiples)[:, None], len(B), axis=1).astype(data.dtype)
 
 
 def solve_codes(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:

@@ -14,7 +14,6 @@ from typing import ClassVar
 import numpy as np
 
 from .. import kernels
-from ..data import DenseData
 from ..factors import Factors, left, right
 from ..penalties import ElasticNet
 from ..problem import Problem
@@ -35,10 +34,12 @@ class HALS:
         ones = np.ones(B.shape[1], B.dtype)
         values, weights = [], []
         for rows, data in problem.data.blocks():
-            P = codes[rows] @ B
+            P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
             T = problem.majorise(data, P, d)
-            self._descend(codes[rows], B, data, T, P, problem.curvature(d), ones, problem.penalties[0])
+            data.descend(
+                codes[rows], B, T, P, problem.curvature(d), ones, *_strengths(problem.penalties[0], B), self.n_passes
+            )
             values.append(value)
             weights.append(d)
         return np.concatenate(values), np.concatenate(weights)
@@ -58,47 +59,11 @@ class HALS:
         columns = np.ascontiguousarray(factors[-1].T)
         w = problem.curvature(d)
         for rows, data in problem.data.T.blocks():
-            P = columns[rows] @ B
+            P = data.predict(columns[rows], B)
             T = problem.majorise(data, P, d)
-            ones = np.ones(len(P), P.dtype)
-            self._descend(columns[rows], B, data, T, P, ones, w, problem.penalties[-1])
+            ones = np.ones(len(columns[rows]), B.dtype)
+            data.descend(columns[rows], B, T, P, ones, w, *_strengths(problem.penalties[-1], B), self.n_passes)
         factors[-1][...] = columns.T
-
-    def _descend(
-        self,
-        A: Array,
-        B: Array,
-        data: DenseData,
-        T: Array,
-        P: Array,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: ElasticNet,
-    ) -> None:
-        """Coordinate descent on the rows of A, in place, for  row_weight * omega * column_weight * (T - A B)^2."""
-        l1, l2 = A.dtype.type(penalty.l1), A.dtype.type(penalty.l2)
-        (n, K), m = A.shape, B.shape[1]
-        if data.omega is None:
-            G, C = (B * column_weight) @ B.T, (T * column_weight) @ B.T
-            work = n * K * K * (self.n_passes + 1)
-            kernels.over_rows(kernels.descend_gram, n, work, A, G, C, row_weight, l1, l2, self.n_passes)
-        else:
-            work = 2 * n * K * m * self.n_passes
-            kernels.over_rows(
-                kernels.descend_rows,
-                n,
-                work,
-                A,
-                B,
-                T,
-                P,
-                data.omega,
-                row_weight,
-                column_weight,
-                l1,
-                l2,
-                self.n_passes,
-            )
 
     def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array) -> None:
         """Renew an inner factor F of  P = L F R  in place.
@@ -110,21 +75,19 @@ class HALS:
         """
         F, L, R = factors[index], left(factors, index), right(factors, index)
         penalty, w = problem.penalties[index], problem.curvature(d)
-        top = 1.0 if problem.data.omega is None else float(problem.data.omega.max())
         G = np.zeros_like(F)
         for rows, data in problem.data.blocks():
-            P = L[rows] @ (F @ R)
-            E = data.weighted(problem.majorise(data, P, d[rows])) - data.weighted(P)
-            G += (w[rows, None] * L[rows]).T @ (E @ R.T)
-        G_L = F.dtype.type(top) * ((w[:, None] * L).T @ L)
+            P = data.predict(L[rows], F @ R)
+            T = problem.majorise(data, P, d[rows])
+            G += (w[rows, None] * L[rows]).T @ (data.times(T, R.T) - data.times(P, R.T))
+        G_L = F.dtype.type(problem.data.top_weight) * ((w[:, None] * L).T @ L)
         D = F.copy()
-        l1, l2 = F.dtype.type(penalty.l1), F.dtype.type(penalty.l2)
-        kernels.descend_matrix(D, G_L, R @ R.T, G.copy(), l1, l2, self.n_passes)
+        kernels.descend_matrix(D, G_L, R @ R.T, G.copy(), *_strengths(penalty, F), self.n_passes)
         D -= F
         curvature = penalty.l2 * float(np.vdot(D, D))
         for rows, data in problem.data.blocks():
-            Q = L[rows] @ (D @ R)
-            curvature += float(np.sum(w[rows] * np.einsum("ij,ij->i", Q, data.weighted(Q)), dtype=np.float64))
+            energies = data.energies(data.predict(L[rows], D @ R))
+            curvature += float(np.sum(w[rows] * energies, dtype=np.float64))
         slope = float(np.vdot(D, G)) - penalty.l1 * float(D.sum()) - penalty.l2 * float(np.vdot(F, D))
         if curvature > 0 and slope > 0:
             shrinking = D < 0
@@ -132,3 +95,8 @@ class HALS:
             D *= F.dtype.type(min(slope / curvature, limit))
             # What is left of an entry that reaches zero is rounding, and would bound the next step at 1.
             F[...] = np.where(10 * np.finfo(F.dtype).eps * F < F + D, F + D, 0)
+
+
+def _strengths(penalty: ElasticNet, like: Array) -> tuple[np.floating, np.floating]:
+    """(l1, l2) in the precision of the factors."""
+    return like.dtype.type(penalty.l1), like.dtype.type(penalty.l2)

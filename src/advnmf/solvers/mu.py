@@ -33,11 +33,11 @@ class MU:
         codes, B = factors[0], right(factors, 0)
         values, weights = [], []
         for rows, data in problem.data.blocks():
-            P = codes[rows] @ B
+            P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
             w = problem.curvature(d)[:, None]
-            numerator = w * (data.weighted(problem.majorise(data, P, d)) @ B.T)
-            denominator = w * (data.weighted(P) @ B.T)
+            numerator = w * data.times(problem.majorise(data, P, d), B.T)
+            denominator = w * data.times(P, B.T)
             _multiply(codes[rows], numerator, denominator, problem.penalties[0])
             values.append(value)
             weights.append(d)
@@ -59,10 +59,10 @@ def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array) ->
     B = factors[index] if R is None else factors[index] @ R
     numerator, denominator = np.zeros((2, L.shape[1], B.shape[1]), B.dtype)
     for rows, data in problem.data.blocks():
-        P = L[rows] @ B
+        P = data.predict(L[rows], B)
         wL = problem.curvature(d[rows])[:, None] * L[rows]
-        numerator += wL.T @ data.weighted(problem.majorise(data, P, d[rows]))
-        denominator += wL.T @ data.weighted(P)
+        numerator += data.rtimes(wL, problem.majorise(data, P, d[rows]))
+        denominator += data.rtimes(wL, P)
     return (numerator, denominator) if R is None else (numerator @ R.T, denominator @ R.T)
 
 

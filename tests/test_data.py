@@ -1,0 +1,139 @@
+"""The storages of observed data say the same about the same data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from advnmf.data import SparseData, ZeroFilledData
+from advnmf.factors import product
+from advnmf.loop import Limits, minimise
+from advnmf.penalties import ElasticNet
+from advnmf.problem import Problem
+from advnmf.solvers import SOLVERS
+from advnmf.starts import flat_codes
+from problems import PAIRS, STORAGES, as_sparse, data_in, random_chain, random_data, zero_filled
+
+TWINS = ["mask", "weights", "zeros", "zeros with holes"]
+
+
+def twins(kind, rng, shape=(9, 7)):
+    """The same data, sparse and dense."""
+    if kind.startswith("zeros"):
+        return zero_filled(rng, shape, 0.3 if kind.endswith("holes") else 0.0)
+    dense = random_data(rng, shape, weights=kind == "weights")
+    return as_sparse(dense), dense
+
+
+@pytest.fixture(params=TWINS)
+def pair(request):
+    rng = np.random.default_rng(0)
+    sparse, dense = twins(request.param, rng)
+    A, B = random_chain(rng, dense.shape, (3,))
+    return sparse, dense, A, B
+
+
+def test_sums_and_counts_agree(pair):
+    sparse, dense, A, B = pair
+    for s, d, (L, R) in ((sparse, dense, (A, B)), (sparse.T, dense.T, (B.T, A.T))):
+        assert s.shape == d.shape
+        P, Q = s.predict(L, R), d.predict(L, R)
+        np.testing.assert_allclose(s.squared_norms(P), d.squared_norms(Q), rtol=1e-10)
+        np.testing.assert_allclose(s.energies(P), d.energies(Q), rtol=1e-10)
+        np.testing.assert_array_equal(s.counts, d.counts)
+        np.testing.assert_array_equal(s.column_counts, d.column_counts)
+        np.testing.assert_array_equal(s.positive(0), d.positive(0))
+        np.testing.assert_array_equal(s.positive(1), d.positive(1))
+    assert sparse.mean == pytest.approx(dense.mean, rel=1e-12)
+    assert sparse.value_range() == dense.value_range()
+    for c in (0.0, 0.3, 0.9):
+        scale = np.full(9, c)
+        np.testing.assert_allclose(
+            sparse.clipped_sums(sparse.predict(A, B), scale), dense.clipped_sums(dense.predict(A, B), scale), atol=1e-10
+        )
+
+
+def test_rows_taken_are_rows(pair):
+    sparse, dense, A, B = pair
+    for rows in (slice(2, 6), slice(0, 0), np.array([5, 0, 3]), np.arange(9) % 2 == 0):
+        np.testing.assert_allclose(
+            sparse.take(rows).squared_norms(sparse.take(rows).predict(A[rows], B)),
+            dense.squared_norms(dense.predict(A, B))[rows],
+            rtol=1e-10,
+        )
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
+@pytest.mark.parametrize("kind", ["mask", "weights", "zeros"])
+def test_solvers_take_the_same_way(kind, loss, adversary, solver):
+    rng = np.random.default_rng(1)
+    sparse, dense = twins(kind, rng)
+    start = random_chain(rng, dense.shape, (4, 3))
+    ways = []
+    for data in (sparse, dense):
+        problem = Problem(data, loss, adversary, (ElasticNet(0.01, 0.05),) * 3)
+        factors = [F.copy() for F in start]
+        history = minimise(problem, factors, SOLVERS[solver], Limits(max_iter=4, tol=0)).history
+        ways.append((history, product(factors)))
+    np.testing.assert_allclose(ways[0][0], ways[1][0], rtol=1e-7)
+    np.testing.assert_allclose(ways[0][1], ways[1][1], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_holes_among_zeros_reach_the_masked_minimum(solver):
+    # Filling holes with the prediction takes other steps than the mask; for fixed components both end at one minimum.
+    rng = np.random.default_rng(2)
+    sparse, dense = zero_filled(rng, (30, 20), 0.3)
+    start, B = random_chain(rng, dense.shape, (2,))
+    ends = []
+    for data in (sparse, dense):
+        codes = start.copy()
+        for _ in range(2000):
+            SOLVERS[solver].update_codes(Problem(data, *PAIRS[0], (ElasticNet(),) * 2), [codes, B])
+        ends.append(codes)
+    np.testing.assert_allclose(*ends, atol=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
+@pytest.mark.parametrize("kind", TWINS)
+def test_attacks_agree(kind, loss, adversary):
+    rng = np.random.default_rng(3)
+    sparse, dense = twins(kind, rng)
+    A, B = random_chain(rng, dense.shape, (3,))
+    U = adversary.perturb(loss, dense, dense.predict(A, B))
+    V = adversary.perturb(loss, sparse, sparse.predict(A, B))
+    np.testing.assert_allclose(sparse._matrix(V).toarray(), U, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", TWINS[:3])
+def test_flat_codes_agree(kind):
+    rng = np.random.default_rng(4)
+    sparse, dense = twins(kind, rng)
+    B = rng.random((3, 7))
+    np.testing.assert_allclose(flat_codes(sparse, B), flat_codes(dense, B), rtol=1e-10)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_float32_is_kept(storage):
+    rng = np.random.default_rng(5)
+    data = data_in(storage, rng, dtype=np.float32)
+    A, B = random_chain(rng, data.shape, (3,), np.float32)
+    P = data.predict(A, B)
+    assert data.entries(P).dtype == np.float32
+    assert data.times(data.clip(P, np.full(9, 0.5)), B.T).dtype == np.float32
+    assert data.rtimes(A, data.clip(P, np.full(9, 0.5))).dtype == np.float32
+    assert data.squared_norms(P).dtype == np.float64
+
+
+@pytest.mark.parametrize("cls", [SparseData, ZeroFilledData])
+def test_pointers_beyond_two_billion_do_not_overflow(cls):
+    # Row pointers of 2**31 stored entries and more over entries that are not there: what is computed from the pointers
+    # alone must be right in 64 bits.
+    many = np.array([0, 2**31 + 5, 2**32 + 7], np.int64)
+    data = cls(np.empty(0, np.float32), np.empty(0, np.int64), many, 10)
+    lengths = np.diff(data.indptr)
+    assert lengths.tolist() == [2**31 + 5, 2**31 + 2]
+    part = data.take(slice(1, 2))
+    assert part.indptr.tolist() == [0, 2**31 + 2]
+    assert part.indptr.dtype == np.int64
