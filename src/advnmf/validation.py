@@ -163,8 +163,10 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
 
 
-def check_factors(factors: object, data: ObservedData, layers: tuple[int, ...]) -> list[np.ndarray]:
-    """The start that a user gives, copied: F_1, ..., F_L, nonnegative and of the right shapes."""
+def check_factors(
+    factors: object, data: ObservedData, layers: tuple[int, ...], *, nonnegative: bool = True
+) -> list[np.ndarray]:
+    """The start that a user gives, copied: F_1, ..., F_L of the right shapes, and nonnegative if that is asked."""
     shapes = layer_shapes(*data.shape, layers)
     if factors is None or len(factors) != len(shapes):
         raise ValueError(f"init='custom' needs fit(..., factors=[F_1, ..., F_{len(shapes)}]) of shapes {shapes}")
