@@ -454,10 +454,3 @@ def test_adversaries_without_a_bound_are_refused(model, message):
 def test_bad_starts_are_refused(factors, message):
     with pytest.raises(ValueError, match=message):
         NMF(1, init="custom").fit(GOOD, factors=factors)
-
-
-def test_sparse_matrices_are_refused_with_the_way_out():
-    from scipy.sparse import csr_array
-
-    with pytest.raises(TypeError, match="toarray"):
-        NMF(1).fit(csr_array(GOOD))

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .data import DenseData
+from .data import ObservedData
 from .loop import Limits, Progress, Result
 from .validation import check_data, check_number, fill_holes
 
@@ -48,7 +48,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def fit_complete(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
-        return fill_holes(X, fit_params.get("mask"), self.reconstruct())
+        return self._fill(X, fit_params.get("mask"), self._training_codes())
 
     def _best_of(
         self,
@@ -76,7 +76,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 break
         return best
 
-    def _warn_of_gaps(self, data: DenseData) -> None:
+    def _warn_of_gaps(self, data: ObservedData) -> None:
         """Say which rows and columns have nothing observed; for a line of `fit`."""
         for what, counts in (("rows", data.counts), ("columns", data.column_counts)):
             if empty := np.count_nonzero(counts == 0):
@@ -129,7 +129,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
-        return fill_holes(X, mask, self._decode(self._encode(X, mask, weights)))
+        return self._fill(X, mask, self._encode(X, mask, weights))
 
     def reconstruct(self, rows: object = None, columns: object = None) -> np.ndarray:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
@@ -153,12 +153,20 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         components = self.components_ if columns is None else self.components_[:, columns]
         return codes @ components.astype(codes.dtype, copy=False)
 
-    def _residual_norm(self, data: DenseData, codes: np.ndarray) -> float:
+    def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
+        """The reconstruction as the data take it."""
+        return self._decode(codes)
+
+    def _fill(self, X: object, mask: object, codes: np.ndarray) -> np.ndarray:
+        """``X`` with its holes filled from the codes of its samples."""
+        return fill_holes(X, mask, self._decode(codes))
+
+    def _residual_norm(self, data: ObservedData, codes: np.ndarray) -> float:
         """Frobenius norm of the (weighted) residual over the observed entries."""
-        squares = (d.squared_norms(self._decode(codes[rows])).sum() for rows, d in data.blocks())
+        squares = (d.squared_norms(self._predict(d, codes[rows])).sum() for rows, d in data.blocks())
         return float(np.sqrt(sum(squares)))
 
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> DenseData:
+    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
         return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only)
 
     def _check_common_parameters(self) -> None:

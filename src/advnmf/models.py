@@ -8,19 +8,22 @@ from dataclasses import replace
 from typing import Self
 
 import numpy as np
-from sklearn.utils import check_random_state
+from scipy import sparse
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
-from .data import DenseData
+from .data import ObservedData
 from .factors import Factors, fill_empty, product
 from .loop import Callback, Limits, Result, minimise
 from .losses import SampleLoss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
 from .solvers import Solver, get_solver
+from .sparse_input import check_sparse_data, fill_sparse
 from .starts import pretrained_factors, random_factors, solve_codes
-from .validation import check_choice, check_factors, check_layers, check_number, describe_gaps
+from .validation import check_choice, check_factors, check_indices, check_layers, check_number, describe_gaps
 
 __all__ = ["NMF", "DataWarning", "Layers"]
 
@@ -66,7 +69,8 @@ class NMF(CompletionModel):
     n_init : int, default=1
         Random starts, of which the one with the lowest objective is kept.
     sparse_missing : {"zero", "absent"}, default="zero"
-        Meaning of what a sparse matrix does not store.
+        Meaning of what a sparse matrix does not store: an observed zero, or a missing entry.  A stored NaN is missing
+        and a stored zero is a zero in either case.
     time_limit : float or None, default=None
         Seconds after which the fit ends with what it has (each sweep and at least one is finished).
     random_state : int, RandomState instance or None, default=None
@@ -158,13 +162,14 @@ class NMF(CompletionModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.  What a sparse
+            matrix does not store is zero or missing, see `sparse_missing`; it is never made dense.
         y : ignored
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the loss; 0 is missing.
+            Weight of each entry in the loss; 0 is missing.  Sparse like X where X is sparse.
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
@@ -209,13 +214,33 @@ class NMF(CompletionModel):
         self.mean_code_ = self.factors_[0][problem.data.counts > 0].mean(axis=0)
         self.reconstruction_err_ = self._residual_norm(problem.data, self.factors_[0])
 
+    def predict_pairs(self, rows: object, columns: object) -> np.ndarray:
+        """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built."""
+        check_is_fitted(self)
+        rows = check_indices("rows", rows, len(self.factors_[0]))
+        columns = check_indices("columns", columns, self.n_features_in_)
+        return np.einsum("nk,nk->n", self.factors_[0][rows], self.components_.T[columns])
+
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _solve_codes(self, data: DenseData) -> np.ndarray:
+    def _solve_codes(self, data: ObservedData) -> np.ndarray:
         """With an adversary the codes minimise the robust objective, as in training."""
         problem = self._problem(data, 2, n_fitted_samples=len(self.factors_[0]))
         components = np.ascontiguousarray(self.components_.astype(data.dtype))
         return solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
+
+    def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
+        return data.predict(codes, self.components_.astype(codes.dtype, copy=False))
+
+    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+        if sparse.issparse(X):
+            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
+        return super()._check_data(X, mask, weights, reset=reset)
+
+    def _fill(self, X: object, mask: object, codes: np.ndarray) -> np.ndarray | sparse.csr_array:
+        if sparse.issparse(X):
+            return fill_sparse(X, self.sparse_missing, codes, self.components_.astype(codes.dtype, copy=False))
+        return super()._fill(X, mask, codes)
 
     def _make_loss(self) -> SampleLoss:
         return get_loss(self.loss)
@@ -223,7 +248,7 @@ class NMF(CompletionModel):
     def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
         return get_adversary(self.adversary)
 
-    def _problem(self, data: DenseData, n_factors: int, n_fitted_samples: int | None = None) -> Problem:
+    def _problem(self, data: ObservedData, n_factors: int, n_fitted_samples: int | None = None) -> Problem:
         """The problem that the parameters pose over some data."""
         n_samples = data.shape[0] if n_fitted_samples is None else n_fitted_samples
         alpha_H = self.alpha_W if isinstance(self.alpha_H, str) else self.alpha_H
@@ -246,6 +271,11 @@ class NMF(CompletionModel):
         check_choice("attack", self.attack, ("exact", "alternating"))
         check_choice("init", self.init, ("random", "custom"))
         check_choice("sparse_missing", self.sparse_missing, ("zero", "absent"))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 def _elastic_net(alpha: float, l1_ratio: float) -> ElasticNet:

@@ -64,7 +64,7 @@ def check_data(
         raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
     complete = observed.all()
     values = np.ascontiguousarray(X) if complete else np.where(observed, X, X.dtype.type(0))
-    _check_scale(values)
+    check_scale(values)
     if omega is not None:
         return DenseData(values, np.where(observed, omega, omega.dtype.type(0)))
     return DenseData(values, None if complete else observed.view(np.uint8))
@@ -114,11 +114,11 @@ def _refuse_first(bad: np.ndarray, X: np.ndarray, what: str, fix: str) -> None:
         raise ValueError(f"{what}: {X[i, j]} at row {i}, column {j}; {fix}")
 
 
-def _check_scale(values: np.ndarray) -> None:
+def check_scale(values: np.ndarray) -> None:
     """Squares of the values, summed, must neither overflow nor vanish in the precision of the data."""
     info = np.finfo(values.dtype)
-    top = float(max(values.max(), -values.min()))
-    low, high = float(np.sqrt(info.tiny)) / info.eps, 1e-2 * float(np.sqrt(info.max / values.size))
+    top = float(max(np.fmax.reduce(values, axis=None, initial=0), -np.fmin.reduce(values, axis=None, initial=0)))
+    low, high = float(np.sqrt(info.tiny)) / info.eps, 1e-2 * float(np.sqrt(info.max / max(1, values.size)))
     if top > 0 and not low < top < high:
         raise ValueError(
             f"the largest value of X is {top:g}, outside ({low:.3g}, {high:.3g}) "
@@ -163,6 +163,17 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
 
 
+def check_indices(name: str, indices: object, size: int) -> np.ndarray:
+    """`indices` as an integer array within 0 .. size - 1."""
+    indices = np.atleast_1d(np.asarray(indices))
+    if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
+        raise ValueError(f"{name} must be a list of integers, got an array of {indices.dtype} of shape {indices.shape}")
+    outside = (indices < 0) | (indices >= size)
+    if outside.any():
+        raise ValueError(f"{name} holds {indices[outside][0]}: it must lie in 0 .. {size - 1}, as in the data of fit")
+    return indices.astype(np.int64)
+
+
 def check_factors(
     factors: object, data: ObservedData, layers: tuple[int, ...], *, nonnegative: bool = True
 ) -> list[np.ndarray]:
@@ -183,8 +194,8 @@ def describe_gaps(data: ObservedData, layers: tuple[int, ...]) -> list[str]:
     """One line for each thing that the data leave open, and what is done about it."""
     messages = []
     sides = (
-        ("rows", "code", data.counts, data.values.any(axis=1)),
-        ("columns", "component column", data.column_counts, data.values.any(axis=0)),
+        ("rows", "code", data.counts, data.positive(0)),
+        ("columns", "component column", data.column_counts, data.positive(1)),
     )
     for what, kind, counts, positive in sides:
         if empty := np.count_nonzero(counts == 0):
@@ -198,9 +209,9 @@ def describe_gaps(data: ObservedData, layers: tuple[int, ...]) -> list[str]:
             f"n_components={layers[0]} asks {unknowns} numbers of {known} observed entries in {n} x {m}: "
             "the completion is one of many; lower n_components or raise alpha_W"
         )
-    seen = data.values if data.omega is None else data.values[data.omega > 0]
-    if known > 1 and seen.min() == seen.max() > 0:
-        messages.append(f"all observed entries of X equal {seen.max():g}: n_components=1 describes them")
+    low, high = data.value_range()
+    if known > 1 and low == high > 0:
+        messages.append(f"all observed entries of X equal {high:g}: n_components=1 describes them")
     return messages
 
 
