@@ -26,27 +26,35 @@ _MAX_REWEIGHTINGS, _TOL_REWEIGHTINGS = 100, 1e-5
 
 
 def residual(data: DenseData, factors: Factors) -> Array:
-    """X - U V at the observed entries, 0 elsewhere."""
+    """E = X - U V; its values off the mask are to be multiplied by G = 0."""
     E = factors[0] @ factors[1]
-    np.subtract(data.values, E, out=E)
-    return _keep_observed(data, E)
+    return np.subtract(data.values, E, out=E)
 
 
-def interquartile_range(data: DenseData, E: Array) -> float:
-    """q_0.75 - q_0.25 of the observed residuals, by Hazen's rule."""
-    seen = E.ravel() if data.omega is None else E[data.omega > 0]
-    low, high = np.quantile(seen, (0.25, 0.75), method="hazen")
-    return float(high - low)
+def interquartile_range(seen: Array) -> float:
+    """q_0.75 - q_0.25 by Hazen's rule."""
+    return _quantile(seen, 0.75) - _quantile(seen, 0.25)
 
 
-def weights(data: DenseData, E: Array, sigma: float) -> Array:
+def _quantile(seen: Array, p: float) -> float:
+    """Hazen: at position n p + 1/2, counted from 1, on the line through the sorted values."""
+    # One partition at one place takes a tenth of the time of numpy.quantile.
+    position = min(max(seen.size * p - 0.5, 0.0), seen.size - 1.0)
+    k = int(position)
+    parts = np.partition(seen, k)
+    if position == k:
+        return float(parts[k])
+    return float(parts[k] + (position - k) * (parts[k + 1 :].min() - parts[k]))
+
+
+def weights(data: DenseData, E: Array, sigma: float | Array) -> Array:
     """G = omega exp(-E^2 / (2 sigma^2)); omega itself for an infinite sigma."""
-    if np.isinf(sigma):
+    if np.ndim(sigma) == 0 and np.isinf(sigma):
         return np.ones_like(E) if data.omega is None else data.omega.astype(E.dtype)
     G = np.square(E)
     G *= -0.5 / sigma**2
     np.exp(G, out=G)
-    return data.weighted(G)
+    return G if data.omega is None else np.multiply(G, data.omega, out=G)
 
 
 class HalfQuadratic:
@@ -68,6 +76,7 @@ class HalfQuadratic:
         self.sigma_min = sigma_min
         self.switch_tol = switch_tol
         self.sigma = np.inf
+        self._observed = slice(None) if data.omega is None else np.flatnonzero(data.omega)
         self._robust = False
         # J before the first iteration counts as 0 in the published rule.
         self._last: float | None = None
@@ -80,7 +89,7 @@ class HalfQuadratic:
             self._robust = True
         self._last = 0.0 if self._last is None else J
         if self._robust:
-            self.sigma = max(self.eta * interquartile_range(self.data, E), self.sigma_min)
+            self.sigma = max(self.eta * self._spread(E), self.sigma_min)
         self.advance(self.data, self.factors, E, self.sigma)
         return J
 
@@ -91,6 +100,13 @@ class HalfQuadratic:
     def converged(self, history: Sequence[float], tol: float) -> bool:
         """Whether J has settled."""
         return len(history) > _SETTLED + 1 and abs(history[-1] - history[-2]) < tol
+
+    def spread(self) -> float:
+        """Interquartile range of the observed residuals."""
+        return self._spread(residual(self.data, self.factors))
+
+    def _spread(self, E: Array) -> float:
+        return interquartile_range(E.ravel()[self._observed])
 
     def _norm(self, E: Array) -> float:
         return float(np.sqrt(np.vdot(E, self.data.weighted(E))))
@@ -113,14 +129,14 @@ def steepest_descent(data: DenseData, factors: Factors, E: Array, sigma: float) 
     U += t * D
     move *= t
     E -= move
-    N = U.T @ np.multiply(G, E, out=E)
+    N = U.T @ np.multiply(E, G, out=E)
     D = pinvh(U.T @ U) @ N
-    V += _line_search(N, D, G, U @ D) * D
+    V += _line_search(N, D, G, np.matmul(U, D, out=move)) * D
 
 
 def _line_search(N: Array, D: Array, G: Array, move: Array) -> Array:
     """t = <N, D> / sum G move^2; 0 where there is nowhere to go."""
-    bottom = np.vdot(move, G * move)
+    bottom = np.einsum("ij,ij,ij->", move, G, move)
     return np.vdot(N, D) / bottom if bottom > 0 else bottom
 
 
@@ -164,9 +180,9 @@ def _robust_block(data: DenseData, B: Array, outer: Array, sigma: float) -> Arra
         E = residual(part, [current, B])
         width = np.full(len(E), sigma)
         if count == 0:
-            mean_square = np.square(E).sum(axis=1, dtype=np.float64) / np.maximum(part.counts, 1)
+            mean_square = part.squared_norms(current @ B) / np.maximum(part.counts, 1)
             width = np.maximum(width, np.sqrt(mean_square / 2))
-        renewed = _solve(part, B, outer, part.weighted(np.exp(-0.5 * np.square(E / width[:, None].astype(E.dtype)))))
+        renewed = _solve(part, B, outer, weights(part, E, width[:, None].astype(E.dtype)))
         change = np.linalg.norm(renewed - current, axis=1)
         going = change > _TOL_REWEIGHTINGS * np.linalg.norm(current, axis=1)
         codes[active] = renewed
@@ -191,10 +207,3 @@ def _solve(data: DenseData, B: Array, outer: Array, G: Array) -> Array:
     ridge = 10 * np.finfo(data.dtype).eps * diagonal.sum(axis=1, keepdims=True)
     diagonal += np.where(ridge > 0, ridge, 1.0)
     return np.linalg.solve(A, b[:, :, None])[:, :, 0].astype(data.dtype)
-
-
-def _keep_observed(data: DenseData, E: Array) -> Array:
-    """Zero what was not observed, in place."""
-    if data.omega is not None:
-        np.multiply(E, data.omega if data.omega.dtype == np.uint8 else data.omega > 0, out=E)
-    return E

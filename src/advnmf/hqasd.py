@@ -19,14 +19,7 @@ from sklearn.utils import check_random_state
 from .completion import CompletionModel
 from .data import DenseData
 from .factors import Factors, fill_empty
-from .halfquadratic import (
-    HalfQuadratic,
-    interquartile_range,
-    least_squares,
-    residual,
-    robust_codes,
-    steepest_descent,
-)
+from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
 from .loop import Callback, Limits, Result, iterate
 from .validation import check_choice, check_factors, check_number
 
@@ -75,7 +68,9 @@ class HQASD(CompletionModel):
     tol : float, default=1e-5
         Stop once an iteration after the tenth changes J by less than this, in units of ``X``.
     switch_tol : float, default=1e-3
-        Change of J that begins phase 2, in units of ``X``.
+        Change of J that begins phase 2, in units of ``X``.  The small default lets least squares converge first,
+        which completes clean data best; with many gross errors ``switch_tol=inf``, robust from the second
+        iteration on, is far better.
     n_init : int, default=1
         Random starts, of which the one with the smallest interquartile range of the residuals is kept.
     time_limit : float or None, default=None
@@ -177,9 +172,7 @@ class HQASD(CompletionModel):
         def run(limits: Limits) -> RobustResult:
             factors = given or small_uniform(data, self.n_components, random_state)
             process = HalfQuadratic(data, factors, _SOLVERS[self.solver], self.eta, self.sigma_min, self.switch_tol)
-            outcome = iterate(process, limits)
-            spread = interquartile_range(data, residual(data, factors))
-            return RobustResult(factors, *outcome, process.sigma, spread)
+            return RobustResult(factors, *iterate(process, limits), process.sigma, process.spread())
 
         result = self._best_of(run, 1 if given else self.n_init, key=lambda result: result.spread)
         self._store(data, result)
