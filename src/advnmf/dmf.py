@@ -1,0 +1,285 @@
+"""DMF: nonlinear factorisation, samples as the outputs of a network whose inputs are trained with it.
+
+    min over Z, W, b    1/(2 n) sum over observed of omega (X - net(Z))^2  +  alpha_weights/2 sum_l ||W_l||^2
+                        +  alpha_latent/(2 n) ||Z||^2
+
+Source: Fan and Cheng, "Matrix completion by deep matrix factorization", Neural Networks 98 (2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from .completion import CompletionModel
+from .data import DenseData
+from .irprop import IRprop
+from .loop import Callback, Limits, Result, iterate
+from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
+from .validation import check_choice, check_layers, check_number
+
+Array = np.ndarray
+
+# The published least gradient.
+_FLAT = 1e-8
+
+
+@dataclass(frozen=True)
+class NetworkResult(Result):
+    """A result whose `factors` are [Z], with the network; both at the best iterate or the last one."""
+
+    net: Network
+    value: float
+
+
+class DMF(CompletionModel):
+    """Deep matrix factorisation: ``X ~ net(Z)``, a nonlinear decoder with trained inputs; no nonnegativity.
+
+        A_0 = Z,    A_l = g(A_{l-1} W_l + b_l),    X ~ A_{L-1} W_L + b_L
+
+        f = 1/(2 n) sum over observed of omega (X - net(Z))^2
+            + alpha_weights/2 sum_l ||W_l||^2 + alpha_latent/(2 n) ||Z||^2
+
+    Rows of ``X`` are samples, as in the paper; the rows of ``Z`` are their codes.  The objective is minimised by iRprop
+    with backtracking (`advnmf.irprop`) over the network and ``Z`` together.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Columns of ``Z``: the dimension of what the samples vary along.
+    hidden : tuple of int, default=(10,)
+        Sizes of the hidden layers, from the codes to the data.
+    activation : {"tanh", "logistic", "identity"} or tuple of these, default="tanh"
+        g of all hidden layers, or of each: 1.7159 tanh(2 x / 3), 1 / (1 + exp(-x)), x.
+    alpha_weights : float, default=0.01
+        Penalty of the weights; biases are free.
+    alpha_latent : float, default=0.01
+        Penalty of the codes.
+    keep : {"best", "last"}, default="best"
+        Which iterate makes the model: that of the lowest objective, or the last one, as published.
+    max_iter : int, default=1000
+        Most iterations.
+    tol : float, default=1e-8
+        Stop once an iteration lowers f by less than this.
+    goal : float, default=1e-5
+        Stop once f is less than this.
+    n_init : int, default=1
+        Random starts, of which the one with the lowest objective is kept.
+    time_limit : float or None, default=None
+        Seconds after which the fit ends with what it has.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the random starts.
+    verbose : int, default=0
+        Log every `verbose`-th iteration to the logger "advnmf" at level INFO.
+    callback : callable or None, default=None
+        Called after each iteration with a `Progress`; a true answer ends the fit.
+
+    Attributes
+    ----------
+    latent_ : ndarray of shape (n_samples, n_components)
+        Z: the codes of the training data.
+    coefs_, intercepts_ : list of ndarray
+        W_l of shape (s_{l-1}, s_l) and b_l of shape (s_l,).
+    activations_ : tuple of str
+        Activation of each hidden layer.
+    n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
+        As in `NMF`.
+    loss_curve_ : ndarray of shape (n_iter_ + 1,)
+        f at the start and after each iteration.  It may rise; the model is taken where it is lowest, or last.
+    reconstruction_err_ : float
+        Frobenius norm of the residual over the observed entries (weighted by ``weights``).
+
+    Notes
+    -----
+    `transform` minimises the loss of each row over its code by iRprop+, the network fixed, from Z = 0 as in training;
+    the test for backtracking is made for each row by itself, so that no row depends on the others.  Starts: Z = 0,
+    weights and biases uniform on (-b, b), b = 4 sqrt(6 / (s_{l-1} + s_l)).  The constants of the objective are in units
+    of ``X``: data of another scale want other penalties.
+    """
+
+    _positive_only = False
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        hidden: Sequence[int] = (10,),
+        *,
+        activation: str | Sequence[str] = "tanh",
+        alpha_weights: float = 0.01,
+        alpha_latent: float = 0.01,
+        keep: str = "best",
+        max_iter: int = 1000,
+        tol: float = 1e-8,
+        goal: float = 1e-5,
+        n_init: int = 1,
+        time_limit: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden = hidden
+        self.activation = activation
+        self.alpha_weights = alpha_weights
+        self.alpha_latent = alpha_latent
+        self.keep = keep
+        self.max_iter = max_iter
+        self.tol = tol
+        self.goal = goal
+        self.n_init = n_init
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callback = callback
+
+    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+        """Learn the network and the codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of either sign; NaN (and the hidden entries of a `numpy.ma` array) are missing.
+        y : ignored
+        mask : array-like of bool of the shape of X, optional
+            True = observed.
+        weights : array-like broadcastable to the shape of X, optional
+            Weight omega of each entry in the loss; 0 is missing.
+        """
+        activations = self._check_parameters()
+        data = self._check_data(X, mask, weights, reset=True)
+        self._warn_of_gaps(data)
+        random_state = check_random_state(self.random_state)
+        sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
+
+        def run(limits: Limits) -> NetworkResult:
+            net = random_network(sizes, activations, random_state, data.dtype)
+            training = Training(data, net, self.alpha_weights, self.alpha_latent, self.goal)
+            outcome = iterate(training, limits)
+            if self.keep == "last":
+                return NetworkResult([training.Z], *outcome, net, outcome[-1][-1])
+            value, net, Z = training.best
+            return NetworkResult([Z], *outcome, net, value)
+
+        result = self._best_of(run, self.n_init, key=lambda result: result.value)
+        self._store(data, result)
+        self._end_fit(result)
+        return self
+
+    def _store(self, data: DenseData, result: NetworkResult) -> None:
+        """Set the fitted attributes."""
+        (self.latent_,), net = result.factors, result.net
+        self.mean_code_ = self.latent_[data.counts > 0].mean(axis=0)
+        self.latent_[data.counts == 0] = self.mean_code_
+        empty = data.column_counts == 0
+        if empty.any():
+            net.coefs[-1][:, empty] = net.coefs[-1][:, ~empty].mean(axis=1, keepdims=True)
+            net.intercepts[-1][empty] = net.intercepts[-1][~empty].mean()
+        self.coefs_, self.intercepts_, self.activations_ = net.coefs, net.intercepts, net.activations
+        self.n_components_ = self.n_components
+        self.n_iter_ = result.n_iter
+        self.loss_curve_ = result.history
+        self.stop_reason_ = result.stop_reason
+        self.reconstruction_err_ = self._residual_norm(data, self.latent_)
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _training_codes(self) -> Array:
+        return self.latent_
+
+    def _network(self, dtype: np.dtype) -> Network:
+        """The fitted network in some precision."""
+        coefs, intercepts = ([a.astype(dtype, copy=False) for a in part] for part in (self.coefs_, self.intercepts_))
+        return Network(coefs, intercepts, tuple(self.activations_))
+
+    def _decode(self, codes: Array, columns: object = None) -> Array:
+        return predict(self._network(codes.dtype), codes, columns)
+
+    def _solve_codes(self, data: DenseData) -> Array:
+        codes = np.zeros((data.shape[0], self.coefs_[0].shape[0]), data.dtype)
+        net = self._network(data.dtype)
+        for rows, part in data.blocks():
+            codes[rows] = latent_codes(part, net, self.alpha_latent, self.max_iter, self.tol, self.goal)
+        return codes
+
+    def _check_parameters(self) -> tuple[str, ...]:
+        """Refuse parameters that mean nothing; the activation of each hidden layer."""
+        self._check_common_parameters()
+        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("alpha_weights", self.alpha_weights)
+        check_number("alpha_latent", self.alpha_latent)
+        check_number("goal", self.goal)
+        check_choice("keep", self.keep, ("best", "last"))
+        depth = len(check_layers(self.hidden))
+        names = (self.activation,) * depth if isinstance(self.activation, str) else tuple(self.activation)
+        if len(names) != depth:
+            raise ValueError(f"activation={self.activation!r} names {len(names)} layers, hidden has {depth}")
+        for name in names:
+            check_choice("activation", name, tuple(ACTIVATIONS))
+        return names
+
+
+class Training:
+    """The process of `DMF` (see `iterate` in `loop`): iRprop+ over network and codes, and the best iterate so far."""
+
+    def __init__(self, data: DenseData, net: Network, alpha_weights: float, alpha_latent: float, goal: float) -> None:
+        self.data = data
+        self.net = net
+        self.Z = np.zeros((data.shape[0], net.coefs[0].shape[0]), data.dtype)
+        self.penalties = alpha_weights, alpha_latent
+        # Samples without an observed entry have no influence.
+        self.n = max(1, np.count_nonzero(data.counts))
+        self.goal = goal
+        self.best: tuple[float, Network, Array] = (np.inf, net, self.Z)
+        self._rprop = IRprop([*net.parameters, self.Z])
+        self._largest = np.inf
+
+    def step(self) -> float:
+        """One move; f on entry."""
+        f, gradients = self._look()
+        self._largest = max(float(np.abs(g).max()) for g in gradients)
+        self._rprop.move([*self.net.parameters, self.Z], gradients, f)
+        return f
+
+    def objective(self) -> float:
+        """F as things stand."""
+        return self._look()[0]
+
+    def converged(self, history: Sequence[float], tol: float) -> bool:
+        """The published rules: low enough, hardly lower, or flat."""
+        gain = history[-2] - history[-1] if len(history) > 1 else np.inf
+        return history[-1] < self.goal or 0 < gain < tol or self._largest < _FLAT
+
+    def _look(self) -> tuple[float, list[Array]]:
+        """F with its gradients, remembered if it is the lowest so far."""
+        f, gradients, G = value_and_gradients(
+            self.data.values, self.data.omega, self.net, self.Z, *self.penalties, self.n
+        )
+        if f < self.best[0]:
+            self.best = f, self.net.copy(), self.Z.copy()
+        return f, [*gradients, G]
+
+
+def latent_codes(data: DenseData, net: Network, alpha_latent: float, max_iter: int, tol: float, goal: float) -> Array:
+    """argmin over z_i of 1/2 sum_j omega (x_ij - net(z_i)_j)^2 + alpha_latent/2 ||z_i||^2, each row by itself."""
+    Z = np.zeros((data.shape[0], net.coefs[0].shape[0]), data.dtype)
+    best, lowest = Z.copy(), np.full(len(Z), np.inf)
+    rprop, active, before = IRprop([Z]), np.arange(len(Z)), np.inf
+    for _ in range(max_iter + 1):
+        f, D, A = sample_losses(data.values, data.omega, net, Z, alpha_latent)
+        G = latent_gradient(net, Z, A, D, alpha_latent)
+        better = f < lowest[active]
+        best[active[better]], lowest[active[better]] = Z[better], f[better]
+        gain = before - f
+        going = ~((f < goal) | ((gain > 0) & (gain < tol)) | (np.abs(G).max(axis=1) < _FLAT))
+        if not going.any():
+            break
+        if not going.all():
+            active, Z, G, f, data = active[going], Z[going], G[going], f[going], data.take(going)
+            rprop.keep(going)
+        rprop.move([Z], [G], f[:, None])
+        before = f
+    return best
