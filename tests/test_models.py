@@ -8,12 +8,14 @@ import warnings
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
+import sklearn.decomposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from advnmf import ADNMF, ATNMF, EADNMF, NMF, DataWarning, DeepNMF, Elastic, FrobeniusPenalty
+from advnmf import ADNMF, ATNMF, EADNMF, L21, NMF, DataWarning, DeepNMF, Elastic, FrobeniusPenalty
 from advnmf.factors import product
 from problems import low_rank
 
@@ -131,9 +133,9 @@ def test_rows_of_more_weight_are_fitted_better(holes):
     assert np.linalg.norm((heavy.reconstruct() - X)[:5]) < 0.9 * np.linalg.norm((plain.reconstruct() - X)[:5])
 
 
-def test_weight_zero_is_missing(holes):
+def test_weight_zero_is_not_learnt_from(holes):
     X, mask = holes
-    a = quick(NMF(3)).fit(np.where(mask, X, -1), weights=mask.astype(float))
+    a = quick(NMF(3)).fit(np.where(mask, X, 1e3), weights=mask.astype(float))
     b = quick(NMF(3)).fit(X, mask=mask)
     np.testing.assert_allclose(a.reconstruct(), b.reconstruct(), rtol=1e-9)
 
@@ -244,6 +246,169 @@ def test_pretraining_can_be_cut_short(holes, reason):
     assert np.isfinite(model.reconstruct()).all()
 
 
+@pytest.mark.parametrize("start", [0, 1, 3])
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_interruption_of_any_start_goes_on(holes, start, at):
+    X, mask = holes
+
+    def interrupt(progress):
+        if (progress.start, progress.n_iter) == (start, at):
+            raise KeyboardInterrupt
+
+    model = NMF(3, tol=0, max_iter=5, n_init=5, callback=interrupt, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, mask=mask)
+    assert model.stop_reason_ == "interrupted"
+    assert len(model.loss_curve_) == model.n_iter_ + 1
+    assert np.isfinite(model.reconstruct()).all()
+
+
+def test_no_thread_writes_after_an_interruption(monkeypatch):
+    import threading
+    import time
+
+    from advnmf import kernels
+
+    out = np.zeros(2)
+
+    def slow(start, stop, out):
+        if start > 0:
+            time.sleep(0.2)
+        out[start:stop] = 1
+
+    joins = []
+    join = threading.Thread.join
+
+    def interrupted_join(thread, timeout=None):
+        joins.append(thread)
+        if len(joins) == 1:
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted_join)
+    monkeypatch.setattr(kernels.numba, "get_num_threads", lambda: 2)
+    with pytest.raises(KeyboardInterrupt):
+        kernels.over_rows(slow, 2, 1e9, out)
+    assert out.tolist() == [1, 1]
+
+
+def test_tolerance_is_a_share_of_the_objective_reached(holes):
+    X, mask = holes
+    X = X + np.random.default_rng(6).gamma(1.0, size=X.shape)
+    curve = NMF(3, tol=1e-3, random_state=0).fit(X, mask=mask).loss_curve_
+    falls = -np.diff(curve) / curve[1:]
+    assert (falls[:-2] > 1e-3).all()
+    assert falls[-2:].min() <= 1e-3
+
+
+@pytest.mark.parametrize("solver", ["hals", "mu"])
+@pytest.mark.parametrize("scale", [1e-25, 1e-10, 1e12])
+def test_scale_of_the_data_does_not_matter(holes, solver, scale):
+    X, mask = holes
+    one, other = (NMF(3, solver=solver, max_iter=50, random_state=0).fit(X * s, mask=mask) for s in (1.0, scale))
+    np.testing.assert_allclose(other.reconstruct() / scale, one.reconstruct(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("alpha_W", "alpha_H", "l1_ratio"), [(0.01, 0.03, 0.5), (0.02, "same", 0.0), (0.0, 0.02, 1.0)])
+def test_penalties_mean_what_they_mean_in_scikit_learn(alpha_W, alpha_H, l1_ratio):
+    rng = np.random.default_rng(7)
+    X = low_rank(rng, (30, 20), 4) + rng.random((30, 20))
+    start = [rng.random((30, 5)), rng.random((5, 20))]
+    common = {"init": "custom", "solver": "mu", "max_iter": 200, "tol": 0, "l1_ratio": l1_ratio}
+    ours = NMF(5, alpha_W=alpha_W, alpha_H=alpha_H, **common).fit(X, factors=start)
+    theirs = sklearn.decomposition.NMF(5, alpha_W=alpha_W, alpha_H=alpha_H, **common)
+    W = theirs.fit_transform(X, W=start[0].copy(), H=start[1].copy())
+    np.testing.assert_allclose(ours.factors_[0], W, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(ours.components_, theirs.components_, rtol=1e-6, atol=1e-9)
+    exact = NMF(5, alpha_W=alpha_W, alpha_H=alpha_H, init="custom", max_iter=3000, tol=1e-13, l1_ratio=l1_ratio)
+    exact.fit(X, factors=[W, theirs.components_])
+    theirs.components_ = exact.components_
+    theirs.set_params(max_iter=20000, tol=0)
+    # New codes minimise scikit-learn's objective: no worse than its own transform.
+    codes = [exact.transform(X), theirs.transform(X)]
+
+    def objective(C):
+        penalty = l1_ratio * np.abs(C).sum() + (1 - l1_ratio) / 2 * (C**2).sum()
+        return 0.5 * ((X - C @ exact.components_) ** 2).sum() + alpha_W * 20 * penalty
+
+    assert objective(codes[0]) <= objective(codes[1]) * (1 + 1e-6)
+
+
+def test_codes_of_new_rows_solve_nonnegative_least_squares(holes):
+    X, mask = holes
+    model = NMF(3, max_iter=100, tol=1e-10, random_state=0).fit(X + 0.1, mask=mask)
+    codes = model.transform(X, mask=mask)
+    for i in range(10):
+        expected = nnls(model.components_[:, mask[i]].T, X[i, mask[i]])[0]
+        np.testing.assert_allclose(codes[i], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_alternating_attack_is_that_of_the_study(holes, every):
+    # Equations 21, 25 and 27 of EADNMF, in its orientation (columns are instances), written out.
+    X, mask = holes
+    rng = np.random.default_rng(8)
+    start = [rng.random(s) + 0.1 for s in ((40, 3), (3, 5), (5, 25))]
+    lam = delta = 2.0
+    H, W2, W1 = (F.T.copy() for F in start)
+    V, M = X.T, mask.T.astype(float)
+
+    def D(E):
+        x = np.linalg.norm(M * E, axis=0)
+        return (1 + delta) * (2 * delta + x) / (2 * (delta + x) ** 2)
+
+    for n in range(6):
+        if n % every == 0:
+            E = V - W1 @ W2 @ H
+            R = np.maximum(M * E * D(E) / (lam - D(E)), -M * V)
+        A = M * (V + R)
+        d = D(A - W1 @ W2 @ H)
+        H = H * ((W1 @ W2).T @ (A * d)) / ((W1 @ W2).T @ (M * (W1 @ W2 @ H) * d))
+        W2 = W2 * (W1.T @ (A * d) @ H.T) / (W1.T @ (M * (W1 @ W2 @ H) * d) @ H.T)
+        W1 = W1 * ((A * d) @ (W2 @ H).T) / ((M * (W1 @ W2 @ H) * d) @ (W2 @ H).T)
+    model = EADNMF((5, 3), attack="alternating", attack_every=every, solver="mu", init="custom", max_iter=6, tol=0)
+    model.fit(X, mask=mask, factors=start)
+    np.testing.assert_allclose(model.reconstruct().T, W1 @ W2 @ H, rtol=1e-10)
+
+
+def test_pretraining_begins_with_the_chosen_loss(holes):
+    X, mask = holes
+    seen = []
+    model = EADNMF((4, 3), delta=1.5, lam=3.0, alpha_W=0.01, callback=seen.append, max_iter=3, tol=0, random_state=0)
+    model.fit(X, mask=mask)
+    shallow = NMF(4, loss=Elastic(1.5), alpha_W=0.01, max_iter=3, tol=0, random_state=0).fit(X, mask=mask)
+    assert [p.objective for p in seen if p.phase == "pretrain"][:4] == pytest.approx(list(shallow.loss_curve_))
+
+
+@pytest.mark.parametrize("preset", [ATNMF, DeepNMF, ADNMF, EADNMF])
+def test_presets_pass_on_every_parameter(preset):
+    marks = {name: object() for name in preset().get_params() if name != "n_components"}
+    model = preset(n_components=(7, 5), **marks)
+    assert model.n_components == (7, 5)
+    for name, mark in marks.items():
+        assert getattr(model, name) is mark
+
+
+def test_factors_without_custom_start_are_refused(holes):
+    X, mask = holes
+    with pytest.raises(ValueError, match="init='random': set init='custom'"):
+        NMF(3).fit(X, mask=mask, factors=[np.ones((40, 3)), np.ones((3, 25))])
+    with pytest.raises(ValueError, match="not finite"):
+        NMF(3, init="custom").fit(X, mask=mask, factors=[np.full((40, 3), 1e200), np.full((3, 25), 1e200)])
+
+
+def test_nothing_to_score_is_an_error(holes):
+    X, mask = holes
+    with pytest.raises(ValueError, match="nothing to score"):
+        quick(NMF(3)).fit(X, mask=mask).score(np.full((2, 25), np.nan))
+
+
+def test_loss_weights_beyond_the_precision_are_refused(holes):
+    X, mask = holes
+    with pytest.raises(ValueError, match="beyond float32"):
+        NMF(3, loss=L21(1e-45)).fit(X.astype(np.float32), mask=mask)
+
+
 def test_not_converged_is_said(holes):
     X, mask = holes
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
@@ -288,6 +453,8 @@ def test_empty_rows_and_columns_get_the_mean(model, holes):
         fitted = quick(model).fit(X, mask=mask)
     others = np.delete(np.arange(40), 4)
     np.testing.assert_allclose(fitted.factors_[0][4], fitted.factors_[0][others].mean(axis=0))
+    last = fitted.factors_[-1]
+    np.testing.assert_allclose(last[:, 7], np.delete(last, 7, axis=1).mean(axis=1))
     assert np.isfinite(fitted.reconstruct()).all()
     with pytest.warns(DataWarning, match="mean code"):
         np.testing.assert_allclose(fitted.transform(X, mask=mask)[4], fitted.factors_[0][others].mean(axis=0))
@@ -374,6 +541,9 @@ def changed(value, i=1, j=2):
         (GOOD, {"mask": np.full((4, 3), "yes")}, "mask holds"),
         (GOOD, {"weights": -np.ones((4, 3))}, "weights holds -1.0"),
         (GOOD, {"weights": np.full((4, 3), np.nan)}, "weights holds nan"),
+        (GOOD, {"weights": np.ma.array(np.ones((4, 3)), mask=np.eye(4, 3))}, "must not be masked"),
+        (changed(-1), {"weights": 1 - np.eye(4, 3)[::-1]}, "Negative values"),
+        (GOOD, {"mask": np.array([[True, None, True]] * 4)}, "mask holds None at row 0, column 1"),
         (GOOD, {"weights": np.ones(4)}, r"weights of shape \(4,\)"),
         (GOOD, {"weights": "heavy"}, "weights of shape"),
         (GOOD * 1e200, {}, "rescale X"),
@@ -408,6 +578,8 @@ def test_bad_data_is_refused(X, fit, message):
         ({"tol": np.nan}, "tol=nan"),
         ({"n_init": 0}, "n_init=0"),
         ({"alpha_W": -0.1}, "alpha_W=-0.1"),
+        ({"alpha_W": np.inf}, "alpha_W=inf must be a finite number"),
+        ({"verbose": "x"}, "verbose='x'"),
         ({"alpha_H": "half"}, "alpha_H='half'"),
         ({"l1_ratio": 1.5}, "l1_ratio=1.5"),
         ({"attack": "both"}, "attack='both'"),
@@ -431,6 +603,8 @@ def test_bad_parameters_are_refused(parameters, message):
     ("model", "message"),
     [
         (ATNMF(1, lam=1.0), "lam=1.0 must exceed 1"),
+        (ATNMF(1, lam="2"), "lam='2' must exceed 1"),
+        (EADNMF((2, 1), delta=None), "delta=None"),
         (ADNMF((2, 1), lam=0), "lam=0 must exceed 1"),
         (EADNMF((2, 1), delta=-1), "delta=-1"),
         (EADNMF((2, 1), lam=2.0, delta=1.0), r"lam=2.0 must exceed 2, .*1 \+ 1/delta"),

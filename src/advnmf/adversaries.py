@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -31,6 +32,7 @@ class NoAdversary:
     """R = 0: the plain loss."""
 
     name: ClassVar[str] = "none"
+    attacks: ClassVar[bool] = False
 
     def check(self, loss: SampleLoss) -> None:
         """Every loss will do."""
@@ -78,9 +80,10 @@ class FrobeniusPenalty:
 
     lam: float = 2.0
     name: ClassVar[str] = "frobenius_penalty"
+    attacks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 1 < self.lam < np.inf:
+        if not isinstance(self.lam, Real) or not 1 < self.lam < np.inf:
             raise ValueError(f"lam={self.lam!r} must exceed 1 and be finite: below, the adversary is unbounded")
 
     def check(self, loss: SampleLoss) -> None:

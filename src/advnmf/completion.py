@@ -15,6 +15,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -60,20 +61,25 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         deadline = np.inf if self.time_limit is None else time.monotonic() + self.time_limit
         best = None
         for start in range(n_init):
-            result = run(
-                Limits(
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    deadline=deadline,
-                    callback=self._report,
-                    start=start,
-                    n_init=n_init,
-                )
+            limits = Limits(
+                max_iter=self.max_iter,
+                tol=self.tol,
+                deadline=deadline,
+                callback=self._report,
+                start=start,
+                n_init=n_init,
             )
+            try:
+                result = run(limits)
+            except KeyboardInterrupt:  # outside the loop, which catches its own
+                if best is None:
+                    raise
+                return replace(best, stop_reason="interrupted")
             if best is None or key(result) < key(best):
                 best = result
             if result.stopped_early:
-                break
+                # Why it ended is told even where an earlier start was better.
+                return replace(best, stop_reason=result.stop_reason)
         return best
 
     def _warn_of_gaps(self, data: ObservedData) -> None:
@@ -139,8 +145,10 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def score(self, X: object, y: object = None, *, mask: object = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
-        codes = self._encode(X, mask)
         data = self._check_data(X, mask, reset=False)
+        if not data.counts.any():
+            raise ValueError("X has no observed entry: there is nothing to score")
+        codes = self._encode(X, mask)
         return -self._residual_norm(data, codes) / float(np.sqrt(data.counts.sum()))
 
     # --- parts ---------------------------------------------------------------------------------------------------
@@ -174,8 +182,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_number("max_iter", self.max_iter, low=1, integer=True)
         check_number("n_init", self.n_init, low=1, integer=True)
         check_number("tol", self.tol)
+        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.time_limit is not None:
-            check_number("time_limit", self.time_limit, strict=True)
+            check_number("time_limit", self.time_limit, strict=True, finite=False)
         if self.callback is not None and not callable(self.callback):
             raise ValueError(f"callback={self.callback!r} must be callable or None")
 

@@ -20,7 +20,8 @@ _FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 _SERIAL_WORK = 1_000_000
 
 
-def _kernel(function: Callable) -> Callable:
+def compiled(function: Callable) -> Callable:
+    """Compile, and keep the result for the next process where there is a folder for it."""
     try:
         return numba.njit(function, nogil=True, cache=True, fastmath=_FASTMATH)
     except RuntimeError:  # no folder to cache in: compile anew in each process
@@ -45,18 +46,29 @@ def over_rows(kernel: Callable, n_rows: int, work: float, *args: object, load: n
             failures.append(error)
 
     threads = [threading.Thread(target=run, args=pair) for pair in pairwise(edges[1:])]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         kernel(edges[0], edges[1], *args)
     finally:
-        for thread in threads:
-            thread.join()
+        _join(threads)
     if failures:
         raise failures[0]
 
 
-@_kernel
+def _join(threads: list[threading.Thread]) -> None:
+    """Wait until none runs, even if interrupted: nobody may write to the factors once the caller goes on."""
+    interrupted = False
+    while running := [thread for thread in threads if thread.is_alive()]:
+        try:
+            running[0].join()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@compiled
 def _norm(x, p, w):
     """sum_j w_j (x_j - p_j)^2 in float64; a single weight serves all."""
     total = 0.0
@@ -71,7 +83,7 @@ def _norm(x, p, w):
     return total
 
 
-@_kernel
+@compiled
 def _split(x, p, w, c):
     """Sums of w (x - p)^2 where c p <= x, of w p^2 and of w x^2 elsewhere, in float64.
 
@@ -89,7 +101,7 @@ def _split(x, p, w, c):
     return a, b, q
 
 
-@_kernel
+@compiled
 def _descend_row(a, B, w, e, h, c, l1, l2, n_passes):
     """Coordinate descent on one row ``a``:  min_{a >= 0} c sum_j w_j (t_j - (a B)_j)^2 + 2 l1 sum(a) + l2 sum(a^2).
 
@@ -121,7 +133,7 @@ def _descend_row(a, B, w, e, h, c, l1, l2, n_passes):
                         e[j] -= step * w[j] * B[k, j]
 
 
-@_kernel
+@compiled
 def squared_norms(start, stop, X, P, omega, out):
     """out_i = sum_j omega_ij (X_ij - P_ij)^2; a single row of omega serves all."""
     shared = len(omega) == 1
@@ -129,7 +141,7 @@ def squared_norms(start, stop, X, P, omega, out):
         out[i] = _norm(X[i], P[i], omega[0 if shared else i])
 
 
-@_kernel
+@compiled
 def clipped_sums(start, stop, X, P, omega, c, active, out):
     """out = (A, B, C) of `ObservedData.clipped_sums`; rows that are not active are left alone."""
     shared = len(omega) == 1
@@ -138,7 +150,7 @@ def clipped_sums(start, stop, X, P, omega, c, active, out):
             out[0, i], out[1, i], out[2, i] = _split(X[i], P[i], omega[0 if shared else i], c[i])
 
 
-@_kernel
+@compiled
 def weighted(start, stop, E, omega, out):
     """Out = omega E."""
     for i in range(start, stop):
@@ -146,7 +158,7 @@ def weighted(start, stop, E, omega, out):
             out[i, j] = E.dtype.type(omega[i, j]) * E[i, j]
 
 
-@_kernel
+@compiled
 def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, n_passes):
     """`_descend_row` on each row of ``A``, with weights omega_ij c'_j and P = A B on entry."""
     K, m = B.shape
@@ -158,7 +170,7 @@ def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, 
         _descend_row(A[i], B, w, e, h, row_weight[i], l1, l2, n_passes)
 
 
-@_kernel
+@compiled
 def descend_gram(start, stop, A, G, C, row_weight, l1, l2, n_passes):
     """Coordinate descent on each row ``a`` of ``A``, in place:
 
@@ -189,7 +201,7 @@ def descend_gram(start, stop, A, G, C, row_weight, l1, l2, n_passes):
                             g[q] -= step * G[k, q]
 
 
-@_kernel
+@compiled
 def descend_matrix(F, G_L, G_R, g, l1, l2, n_passes):
     """Coordinate descent on a whole matrix, row by row and in place, from F0 = F:
 
@@ -219,7 +231,7 @@ def descend_matrix(F, G_L, G_R, g, l1, l2, n_passes):
 # --- stored entries of compressed rows: row i owns indptr[i]:indptr[i + 1] -----------------------------------------
 
 
-@_kernel
+@compiled
 def sampled_product(start, stop, A, columns, indptr, indices, out):
     """out_n = sum_k A_ik B_kj at each stored entry (i, j); ``columns`` is B transposed."""
     K = A.shape[1]
@@ -232,7 +244,7 @@ def sampled_product(start, stop, A, columns, indptr, indices, out):
             out[n] = total
 
 
-@_kernel
+@compiled
 def sparse_squared_norms(start, stop, X, P, omega, indptr, out):
     """out_i = sum over row i of omega (X - P)^2; a single omega serves all."""
     shared = len(omega) == 1
@@ -243,7 +255,7 @@ def sparse_squared_norms(start, stop, X, P, omega, indptr, out):
         out[i] = _norm(X[first:last], P[first:last], w)
 
 
-@_kernel
+@compiled
 def sparse_clipped_sums(start, stop, X, P, omega, indptr, c, active, out):
     """out = (A, B, C) of `ObservedData.clipped_sums`; rows that are not active are left alone."""
     shared = len(omega) == 1
@@ -254,7 +266,7 @@ def sparse_clipped_sums(start, stop, X, P, omega, indptr, c, active, out):
             out[0, i], out[1, i], out[2, i] = _split(X[first:last], P[first:last], w, c[i])
 
 
-@_kernel
+@compiled
 def sparse_descend_rows(
     start, stop, A, columns, T, P, omega, indptr, indices, row_weight, column_weight, l1, l2, n_passes
 ):

@@ -65,11 +65,6 @@ class Result:
     history: np.ndarray
 
     @property
-    def converged(self) -> bool:
-        """Whether the tolerance ended it."""
-        return self.stop_reason == "tol"
-
-    @property
     def stopped_early(self) -> bool:
         """Whether somebody or the clock ended it."""
         return self.stop_reason in ("interrupted", "callback", "time_limit")
@@ -106,12 +101,13 @@ def iterate(process: Process, limits: Limits) -> tuple[int, str, np.ndarray]:
             history.append(process.step())
             n_iter += 1
             reason = _stop_reason(history, limits, began, process)
+        # Steps report on entry, so the last one is still to be looked at.
+        history.append(process.objective())
+        if reason in ("", "tol"):
+            reason = _stop_reason(history, limits, began, process) or reason
     except KeyboardInterrupt:
-        reason = "interrupted"
-    # Steps report on entry, so the last one is still to be looked at.
-    history.append(process.objective())
-    if reason in ("", "tol"):
-        reason = _stop_reason(history, limits, began, process) or reason
+        # Whatever was being done when it came, these are the factors now.
+        reason, history[n_iter:] = "interrupted", [process.objective()]
     return n_iter, reason or "max_iter", np.array(history)
 
 

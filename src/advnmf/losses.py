@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -105,7 +106,7 @@ class L21(SampleLoss):
     name: ClassVar[str] = "l21"
 
     def __post_init__(self) -> None:
-        if not 0 < self.floor < np.inf:
+        if not isinstance(self.floor, Real) or not 0 < self.floor < np.inf:
             raise ValueError(f"floor={self.floor!r} of the l2,1 loss must be positive and finite")
 
     def rho(self, x: Array) -> Array:
@@ -136,7 +137,7 @@ class Elastic(SampleLoss):
     name: ClassVar[str] = "elastic"
 
     def __post_init__(self) -> None:
-        if not self.delta >= 0:
+        if not isinstance(self.delta, Real) or not self.delta >= 0:
             raise ValueError(f"delta={self.delta!r} must not be negative: 0 is l2,1, inf is Frobenius")
 
     @property

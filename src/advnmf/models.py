@@ -46,10 +46,11 @@ class NMF(CompletionModel):
     loss : {"frobenius", "l21", "elastic"} or object of `advnmf.losses`, default="frobenius"
         What is summed over the observed entries (no factor 1/2).
     adversary : None or object of `advnmf.adversaries`, default=None
-        Who perturbs the data during training, such as ``FrobeniusPenalty(lam=2.0)``.
+        Who perturbs the data during training, such as ``FrobeniusPenalty(lam=2.0)``.  To search over lam use `ATNMF`.
     attack : {"exact", "alternating"}, default="exact"
         "exact" minimises the robust objective itself and never lets it rise; "alternating" freezes the perturbation for
-        `attack_every` sweeps, as the studies print it, and promises nothing.
+        `attack_every` sweeps, as in the studies (elastic weights from the attacked data and the codes first, as in the
+        released code of EADNMF).  That promises nothing: with ``lam < 2`` and the fast "hals" it may diverge.
     attack_every : int, default=1
         Sweeps between two attacks of ``attack="alternating"``.
     solver : {"hals", "mu"} or solver object, default="hals"
@@ -169,7 +170,8 @@ class NMF(CompletionModel):
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the loss; 0 is missing.  Sparse like X where X is sparse.
+            Weight of each entry in the loss; 0 is not learnt from (but is no hole to fill either).  Sparse like X
+            where X is sparse.
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
@@ -177,13 +179,25 @@ class NMF(CompletionModel):
         data = self._check_data(X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
         problem = self._problem(data, len(layers) + 1)
-        given = check_factors(factors, data, layers) if self.init == "custom" else None
+        given = self._check_start(problem, layers, factors)
         for message in describe_gaps(data, layers):
             warnings.warn(message, DataWarning, stacklevel=2)
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
         self._end_fit(result)
         return self
+
+    def _check_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Factors | None:
+        """The start that the user gives, if `init` says so."""
+        if self.init != "custom":
+            if factors is not None:
+                raise ValueError(f"factors are given, but init={self.init!r}: set init='custom' to start from them")
+            return None
+        given = check_factors(factors, problem.data, layers)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(problem.objective(given)):
+                raise ValueError("factors are too large: the objective at the start is not finite")
+        return given
 
     def _best_start(self, problem: Problem, layers: tuple[int, ...], given: Factors | None) -> Result:
         """The result of the lowest objective among `n_init` random starts, or that of the given one."""
@@ -225,7 +239,7 @@ class NMF(CompletionModel):
 
     def _solve_codes(self, data: ObservedData) -> np.ndarray:
         """With an adversary the codes minimise the robust objective, as in training."""
-        problem = self._problem(data, 2, n_fitted_samples=len(self.factors_[0]))
+        problem = self._problem(data, 2)
         components = np.ascontiguousarray(self.components_.astype(data.dtype))
         return solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
 
@@ -248,17 +262,16 @@ class NMF(CompletionModel):
     def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
         return get_adversary(self.adversary)
 
-    def _problem(self, data: ObservedData, n_factors: int, n_fitted_samples: int | None = None) -> Problem:
+    def _problem(self, data: ObservedData, n_factors: int) -> Problem:
         """The problem that the parameters pose over some data."""
-        n_samples = data.shape[0] if n_fitted_samples is None else n_fitted_samples
         alpha_H = self.alpha_W if isinstance(self.alpha_H, str) else self.alpha_H
         codes = _elastic_net(self.alpha_W * data.shape[1], self.l1_ratio)
-        others = _elastic_net(alpha_H * n_samples, self.l1_ratio)
+        others = _elastic_net(alpha_H * data.shape[0], self.l1_ratio)
         return Problem(data, self._make_loss(), self._make_adversary(), (codes, *[others] * (n_factors - 1)))
 
     def _alternates(self, problem: Problem) -> bool:
         """Whether frozen attacks are asked for and there is somebody to attack."""
-        return self.attack == "alternating" and not isinstance(problem.adversary, NoAdversary)
+        return self.attack == "alternating" and problem.adversary.attacks
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()

@@ -203,7 +203,7 @@ class EADNMF(NMF):
         Price of a perturbation, see `advnmf.adversaries.FrobeniusPenalty`.  Must exceed ``1 + 1/delta``.
     delta : float, default=2.0
         Where the loss turns from quadratic to linear, in units of a sample's residual norm; see
-        `advnmf.losses.Elastic`.
+        `advnmf.losses.Elastic`.  It scales with ``X``, the bound on `lam` does not: scale ``X`` first.
     """
 
     def __init__(

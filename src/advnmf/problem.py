@@ -30,6 +30,8 @@ class Problem:
 
     def __post_init__(self) -> None:
         self.adversary.check(self.loss)
+        if not self.loss.max_weight < float(np.finfo(self.data.dtype).max) ** 0.5:
+            raise ValueError(f"{self.loss!r} has weights up to {self.loss.max_weight:.3g}, beyond {self.data.dtype}")
 
     def respond(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """Robust loss and half-quadratic weight d of each sample of a block."""

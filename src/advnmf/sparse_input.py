@@ -33,6 +33,8 @@ def check_sparse_data(
         ensure_all_finite=False,
     )
     _check_values(matrix)
+    if reset:
+        check_scale(matrix.data)
     there = ~np.isnan(matrix.data)
     omega = None if weights is None else _check_weights(weights, matrix, missing)
     shape = matrix.shape
@@ -90,7 +92,6 @@ def _check_values(matrix: sparse.csr_array) -> None:
             n = int(np.argmax(bad))
             row = int(np.searchsorted(matrix.indptr, n, side="right")) - 1
             raise ValueError(f"{what}: {matrix.data[n]} at row {row}, column {matrix.indices[n]}; {fix}")
-    check_scale(matrix.data)
 
 
 def _check_weights(weights: object, matrix: sparse.csr_array, missing: str) -> np.ndarray:

@@ -43,15 +43,19 @@ def pretrained_factors(
     """
     limits = replace(limits, attack_every=None, phase="pretrain")
     layer = replace(problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1]))
-    chain, cut = [], ""
+    seen, chain, cut = problem.data.counts > 0, [], ""
     for size in n_components:
         result = minimise(layer, random_factors(layer.data, [size], random_state), solver, limits)
         if result.stopped_early:
             cut, limits = result.stop_reason, replace(limits, max_iter=1, callback=None)
         H, F = result.factors
+        # The codes of samples with nothing observed are as they were drawn: no data for the next layer.
+        H = H if chain else H[seen]
         chain.insert(0, F)
         layer = Problem(DenseData(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
-    return [H, *chain], cut
+    codes = np.empty((len(seen), H.shape[1]), H.dtype)
+    codes[seen], codes[~seen] = H, H.mean(axis=0)
+    return [codes, *chain], cut
 
 
 def flat_codes(data: ObservedData, B: np.ndarray) -> np.ndarray:

@@ -21,9 +21,9 @@ def check_data(
     reset: bool,
     nonnegative: bool = True,
 ) -> DenseData:
-    """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out or `weights` sets to 0.
+    """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out.
 
-    The hidden entries of a `numpy.ma` array are missing too.  Observed negative values are refused if `nonnegative`.
+    Weight 0 is not learnt from.  The hidden entries of a `numpy.ma` array are missing too.  Observed negative values are refused if `nonnegative`.
     """
     if sparse.issparse(X):
         raise TypeError(
@@ -48,9 +48,6 @@ def check_data(
         observed &= ~hidden
         infinite &= ~hidden
     omega = None if weights is None else check_weights(weights, X.shape, X.dtype)
-    if omega is not None:
-        observed &= omega > 0
-        infinite &= omega > 0
     _refuse_first(infinite, X, "Input X contains infinity", "NaN stands for a missing entry; mark it so or mask it")
     if nonnegative:
         _refuse_first(
@@ -59,12 +56,15 @@ def check_data(
             "Negative values in data passed to X",
             "only nonnegative values can be factorised",
         )
+    if omega is not None:
+        observed &= omega > 0
     # New rows may be empty: each must come out the same whatever else is in its batch.
     if reset and not observed.any():
         raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
     complete = observed.all()
     values = np.ascontiguousarray(X) if complete else np.where(observed, X, X.dtype.type(0))
-    check_scale(values)
+    if reset:  # of the data alone that set the scale: codes must not depend on their batch
+        check_scale(values)
     if omega is not None:
         return DenseData(values, np.where(observed, omega, omega.dtype.type(0)))
     return DenseData(values, None if complete else observed.view(np.uint8))
@@ -78,10 +78,7 @@ def check_mask(mask: object, shape: tuple[int, int]) -> np.ndarray:
             f"mask has shape {mask.shape}, X has {shape}: give one flag an entry, True where it is observed"
         )
     if mask.dtype != bool:
-        try:
-            good = np.isin(mask, (0, 1))
-        except TypeError:
-            good = np.zeros(shape, bool)
+        good = np.frompyfunc(_is_flag, 1, 1)(mask).astype(bool) if mask.dtype == object else np.isin(mask, (0, 1))
         if not good.all():
             i, j = np.argwhere(~good)[0]
             raise ValueError(
@@ -90,8 +87,14 @@ def check_mask(mask: object, shape: tuple[int, int]) -> np.ndarray:
     return mask.astype(bool)
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool | np.bool_ | Real) and value in (0, 1)
+
+
 def check_weights(weights: object, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
     """`weights` of the entries, nonnegative and finite, broadcast from (n, 1) or (1, m) where given so."""
+    if np.ma.is_masked(weights):
+        raise ValueError("weights must not be masked: mask X instead, or use the argument mask (True = observed)")
     try:
         weights = np.asarray(weights, dtype)
         full = np.broadcast_to(weights, shape)
@@ -142,18 +145,21 @@ def check_number(
     high: float = np.inf,
     integer: bool = False,
     strict: bool = False,
+    finite: bool = True,
 ) -> None:
-    """Refuse `value` unless it is a number in [low, high], or in (low, high] if strict."""
+    """Refuse `value` unless it is a number in [low, high], or in (low, high] if strict; infinity unless not `finite`."""
     kind = Integral if integer else Real
     good = (
         isinstance(value, kind)
         and not isinstance(value, bool)
         and (value > low if strict else value >= low)
         and value <= high
+        and not (finite and np.isinf(value))
     )
     if not good:
         range_ = f"{'above' if strict else 'at least'} {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
-        raise ValueError(f"{name}={value!r} must be {'an integer' if integer else 'a number'} {range_}")
+        kind_ = "an integer" if integer else "a finite number" if finite else "a number"
+        raise ValueError(f"{name}={value!r} must be {kind_} {range_}")
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

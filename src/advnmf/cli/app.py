@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from .. import __version__
-from ..files import reason
+from ..files import FileError, reason
 from .complete import complete
 from .demo import demo
 from .inpaint import inpaint
@@ -60,6 +60,8 @@ def _usage(error: click.ClickException) -> str:
 
 def _explain(error: Exception) -> tuple[str, int]:
     """The line for an exception, and the exit code: 2 where the input is at fault."""
+    if isinstance(error, FileError):  # may name files, which are to be left alone
+        return f"Error: {' '.join(str(error).split())}", 2
     if isinstance(error, ValueError | ImportError):
         return f"Error: {in_options(' '.join(str(error).split()))}", 2
     if isinstance(error, MemoryError):

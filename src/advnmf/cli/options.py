@@ -103,7 +103,7 @@ def default_rank(shape: tuple[int, int], n_observed: int) -> int:
 
 def in_options(message: str) -> str:
     """A message of an estimator with the names of its parameters replaced by those of the options."""
-    return re.sub("|".join(_OPTION_NAMES), lambda found: _OPTION_NAMES[found[0]], message)
+    return re.sub(rf"\b({'|'.join(_OPTION_NAMES)})\b", lambda found: _OPTION_NAMES[found[0]], message)
 
 
 _MODEL_OPTIONS = (

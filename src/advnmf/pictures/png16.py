@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit
+
+from ..kernels import compiled
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type
@@ -86,7 +87,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-@njit(cache=True)
+@compiled
 def _unfilter(lines: np.ndarray, filters: np.ndarray, bpp: int) -> np.ndarray:  # pragma: no cover
     """Bytes from filtered bytes: each was stored less a guess from its left (a), upper (b), upper left (c)."""
     height, width = lines.shape

@@ -38,7 +38,7 @@ class MU:
             w = problem.curvature(d)[:, None]
             numerator = w * data.times(problem.majorise(data, P, d), B.T)
             denominator = w * data.times(P, B.T)
-            _multiply(codes[rows], numerator, denominator, problem.penalties[0])
+            _multiply(codes[rows], numerator, denominator, problem.penalties[0], axis=1)
             values.append(value)
             weights.append(d)
         return np.concatenate(values), np.concatenate(weights)
@@ -66,14 +66,19 @@ def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array) ->
     return (numerator, denominator) if R is None else (numerator @ R.T, denominator @ R.T)
 
 
-def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet) -> None:
-    """F <- F * numerator / (denominator + l1 + l2 F), in place."""
+def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet, axis: int | None = None) -> None:
+    """F <- F * numerator / (denominator + l1 + l2 F), in place.
+
+    The denominator vanishes only where the prediction does: eps^2 of the largest (along `axis`: codes must not look at
+    other samples) bounds the ratio by eps^-2 on every scale of the data.
+    """
     info = np.finfo(F.dtype)
     if penalty.l1:
         denominator += F.dtype.type(penalty.l1)
     if penalty.l2:
         denominator += F.dtype.type(penalty.l2) * F
-    # The denominator vanishes only where the prediction does; eps^2 then bounds the ratio below overflow.
-    F *= numerator / np.maximum(denominator, info.eps**2)
+    largest = np.maximum(numerator, denominator).max(axis=axis, keepdims=True)
+    floor = np.maximum(info.eps**2 * largest, info.tiny)
+    F *= numerator / np.maximum(denominator, floor)
     # Subnormal numbers are a hundred times slower and mean zero.
     F[info.tiny > F] = 0

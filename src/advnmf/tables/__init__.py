@@ -103,7 +103,13 @@ def read_table(
             raise FileError(f"{path}: a key chooses an array of an npz or mat file; a {kind} file has none")
         values, layout = text.read(path, header, index_columns, na, delimiter, decimal)
         return Table(values, str(path), text=layout)
-    for option, given in (("header", header), ("index-columns", index_columns), ("delimiter", delimiter)):
+    text_only = {
+        "header": header,
+        "index-columns": index_columns,
+        "delimiter": delimiter,
+        "decimal": None if decimal == "." else decimal,
+    }
+    for option, given in text_only.items():
         if given is not None:
             raise FileError(f"{path}: {option} is for csv and tsv files, not for {kind}")
     values, container = arrays.read(path, key, na)
