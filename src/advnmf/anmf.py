@@ -1,0 +1,252 @@
+"""ANMF: adversarial NMF as a game between a learner and an attacker who answers him.
+
+    min over H, W >= 0   (1 - beta) ||H W - X||^2 + beta ||H B - X||^2,
+    B = argmin_B ||H B - Z||^2 + attack_weight ||B - W||^2
+
+After Luo, Zhang and Huang, "Adversarial nonnegative matrix factorization", ICML 2020; a reconstruction, see `ANMF`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Self
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from .adversaries import NoAdversary
+from .bilevel import ADMM, Game
+from .completion import CompletionModel
+from .data import DenseData
+from .factors import fill_empty
+from .loop import Callback, Limits, Result, iterate
+from .losses import Frobenius
+from .penalties import NO_PENALTY
+from .problem import Problem
+from .solvers import HALS
+from .starts import random_factors, solve_codes
+from .validation import check_choice, check_number
+
+Array = np.ndarray
+
+_TARGETS = ("zero", "mean", "mirror")
+
+
+@dataclass(frozen=True)
+class GameResult(Result):
+    """A result with the attacked components and the residuals after each iteration."""
+
+    attacked: Array
+    residuals: Array
+
+
+class ANMF(CompletionModel):
+    """Adversarial NMF: components that serve both as they are and after an attacker has bent them.
+
+        min over H, W >= 0   (1 - beta) ||H W - X||^2 + beta ||H B - X||^2,
+        B = argmin_B ||H B - Z||^2 + attack_weight ||B - W||^2
+
+    The attacker (follower) sees codes ``H`` and components ``W`` and moves these to ``B``, so that the prediction comes
+    close to his target ``Z``; the learner (leader) knows what he will do.  Solved by ADMM with the splits W = P >= 0
+    and H = T >= 0; the feasible pair (T, P) is the model.  Rows of ``X`` are samples: H is the transpose of the paper's
+    X, W of its A, ``X`` of its Y.
+
+    This is a reconstruction of the published model, for which no code was found.  What no text at hand settles, and
+    what is done here: the weight `beta` of the two terms and the price `attack_weight` (parameters); the target (three
+    choices, or a constant); the splitting, the penalties and the stopping rule (the usual ones); how missing entries
+    were treated (three choices); whether ``B`` must be nonnegative (it need not); whether the learner, when he moves
+    ``H``, also foresees how ``B`` follows (he does not: ``B`` is frozen in that step).  The model does not fix the
+    scale of ``H`` against ``W``, but the attack depends on it: in long runs H shrinks (targets "mean", "mirror") until
+    the attack is out of power and what is left is plain NMF, or grows ("zero") until it is beyond defence.  Numbers of
+    iterations are therefore part of the method.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Rank.
+    beta : float, default=0.5
+        Share of the attacked prediction in the learner's objective, from 0 (plain NMF) to 1.
+    attack_weight : float, default=100.0
+        Price of moving the components, in units of the squared norm of a column of ``H``.
+    target : {"zero", "mean", "mirror"} or float, default="mean"
+        Z: 0; X plus the mean of X; the largest value minus X; X plus this number.  It is aimed at in observed entries.
+    missing : {"ignore", "complete", "zero"}, default="ignore"
+        Missing entries have no influence on either term; or one completed matrix serves both terms, filled with
+        (1 - beta) H W + beta H B, which couples the terms in the holes; or they are zeros, as the published figures
+        suggest (which shrinks all that is completed, for comparison only).
+    leader : {"exact", "nash"}, default="exact"
+        Whether the learner, when he moves ``W``, knows how ``B`` follows, or takes it as given.
+    rho : float, default=1.0
+        First penalty of the splits, relative to the mean diagonal of the quadratics it is added to.
+    adapt : bool, default=True
+        Whether the penalties are adapted by balancing the residuals.
+    max_iter : int, default=1000
+        Most iterations.
+    tol : float, default=1e-3
+        Stop once both residuals are below this.
+    n_init : int, default=1
+        Random starts, of which the one with the lowest objective of the learner is kept.
+    time_limit : float or None, default=None
+        Seconds after which the fit ends with what it has.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the random starts.
+    verbose : int, default=0
+        Log every `verbose`-th iteration to the logger "advnmf" at level INFO.
+    callback : callable or None, default=None
+        Called after each iteration with a `Progress`; a true answer ends the fit.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        P.
+    attacked_components_ : ndarray of shape (n_components, n_features)
+        B, the attacker's answer in the last iteration; of either sign.
+    factors_ : list of ndarray
+        T (the codes of the training data) and P.
+    residuals_ : ndarray of shape (n_iter_, 2)
+        Primal (distance of H, W from T, P) and dual (change of T, P) residual of each iteration, relative.
+    n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
+        As in `NMF`.
+    loss_curve_ : ndarray of shape (n_iter_ + 1,)
+        The learner's objective with the attacker's answer, at the start and after each iteration.  It may rise.
+    reconstruction_err_ : float
+        Frobenius norm of the residual of T P over the observed entries (weighted by ``weights``).
+
+    Notes
+    -----
+    `transform` gives the codes h >= 0 of each row that minimise the learner's objective with W and B fixed.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        beta: float = 0.5,
+        attack_weight: float = 100.0,
+        target: str | float = "mean",
+        missing: str = "ignore",
+        leader: str = "exact",
+        rho: float = 1.0,
+        adapt: bool = True,
+        max_iter: int = 1000,
+        tol: float = 1e-3,
+        n_init: int = 1,
+        time_limit: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.beta = beta
+        self.attack_weight = attack_weight
+        self.target = target
+        self.missing = missing
+        self.leader = leader
+        self.rho = rho
+        self.adapt = adapt
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callback = callback
+
+    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+        """Learn codes and components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.
+        y : ignored
+        mask : array-like of bool of the shape of X, optional
+            True = observed.
+        weights : array-like broadcastable to the shape of X, optional
+            Weight of each entry in the learner's objective, relative to the largest; 0 is missing.  Not with
+            ``missing="zero"``.
+        """
+        self._check_parameters()
+        data = self._check_data(X, mask, weights, reset=True)
+        self._warn_of_gaps(data)
+        game = self._game(data)
+        random_state = check_random_state(self.random_state)
+
+        def run(limits: Limits) -> GameResult:
+            factors = random_factors(data, [self.n_components], random_state)
+            process = ADMM(game, *factors, self.rho, self.adapt)
+            outcome = iterate(process, limits)
+            return GameResult(factors, *outcome, process.B, np.array(process.residuals).reshape(-1, 2))
+
+        result = self._best_of(run, self.n_init)
+        self._store(data, result)
+        self._end_fit(result)
+        return self
+
+    def _store(self, data: DenseData, result: GameResult) -> None:
+        """Set the fitted attributes."""
+        counts = data.counts, data.column_counts
+        self.factors_ = fill_empty(result.factors, *counts)
+        self.components_ = self.factors_[1]
+        self.attacked_components_ = fill_empty([self.factors_[0], result.attacked.copy()], *counts)[1]
+        self.n_components_ = self.n_components
+        self.n_iter_ = result.n_iter
+        self.residuals_ = result.residuals
+        self.loss_curve_ = result.history
+        self.stop_reason_ = result.stop_reason
+        self.mean_code_ = self.factors_[0][data.counts > 0].mean(axis=0)
+        self.reconstruction_err_ = self._residual_norm(data, self.factors_[0])
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _game(self, data: DenseData) -> Game:
+        """The game over some data, with the target that the parameters describe."""
+        omega = data.omega
+        if self.missing == "zero":
+            self._refuse_weights(data)
+        elif omega is not None and omega.dtype != np.uint8:
+            omega = omega / omega.dtype.type(data.top_weight)
+        X, there = data.values, True if omega is None else omega > 0
+        if self.target == "zero":
+            Z = np.zeros_like(X)
+        elif self.target == "mirror":
+            Z = np.where(there, X.max() - X, X.dtype.type(0))
+        else:
+            shift = data.mean if self.target == "mean" else self.target
+            Z = np.where(there, X + X.dtype.type(shift), X.dtype.type(0))
+        seen = DenseData(X, None if self.missing == "zero" else omega)
+        return Game(seen, Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
+
+    def _refuse_weights(self, data: DenseData) -> None:
+        if data.omega is not None and data.omega.dtype != np.uint8:
+            raise ValueError("weights do not go with missing='zero', where each entry counts once: give a mask")
+
+    def _solve_codes(self, data: DenseData) -> Array:
+        """(1 - beta) omega (x - h W)^2 + beta omega (x - h B)^2 as one least squares problem with twice the columns."""
+        omega = data.omega
+        if self.missing == "zero":
+            self._refuse_weights(data)
+            omega = None
+        omega = np.ones_like(data.values) if omega is None else omega.astype(data.dtype)
+        share = data.dtype.type(self.beta)
+        both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
+        B = np.hstack([self.components_, self.attacked_components_]).astype(data.dtype)
+        problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
+        return np.maximum(solve_codes(problem, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
+
+    def _check_parameters(self) -> None:
+        self._check_common_parameters()
+        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("beta", self.beta, high=1.0)
+        check_number("attack_weight", self.attack_weight, strict=True)
+        check_number("rho", self.rho, strict=True)
+        check_choice("missing", self.missing, ("ignore", "complete", "zero"))
+        check_choice("leader", self.leader, ("exact", "nash"))
+        check_choice("adapt", self.adapt, (True, False))
+        if isinstance(self.target, Real):
+            check_number("target", self.target, low=-np.inf)
+        else:
+            check_choice("target", self.target, _TARGETS)
+        if self.leader == "nash" and self.beta == 1:
+            raise ValueError("beta=1 leaves the components without a term of their own: leader='nash' needs beta < 1")
