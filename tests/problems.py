@@ -6,10 +6,13 @@ import numpy as np
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData, SparseData, ZeroFilledData
-from advnmf.losses import L21, Elastic, Frobenius
+from advnmf.losses import L21, Correntropy, Elastic, Frobenius
 
 # One or more of each kind; an adversary needs bounded weights.
-LOSS_CASES = [Frobenius(), L21(), L21(floor=0.5), Elastic(0.2), Elastic(2.0), Elastic(0.0), Elastic(np.inf)]
+LOSS_CASES = [
+    *[Frobenius(), L21(), L21(floor=0.5), Elastic(0.2), Elastic(2.0), Elastic(0.0), Elastic(np.inf)],
+    *[Correntropy(0.5), Correntropy(3.0)],
+]
 ADVERSARY_CASES = [NoAdversary(), FrobeniusPenalty(1.2), FrobeniusPenalty(2.0), FrobeniusPenalty(7.0)]
 
 

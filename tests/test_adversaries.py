@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from advnmf.data import DenseData
-from advnmf.losses import L21, Elastic, Frobenius
+from advnmf.losses import L21, Correntropy, Elastic, EntryLoss, Frobenius
 from problems import CLASHES, PAIRS, random_data
 
 pairs = pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
@@ -20,7 +20,20 @@ def payoff(loss, adversary, data, P, U):
     """What each sample pays for the attacked values U = X + R."""
     omega = np.ones(data.shape) if data.omega is None else data.omega
     cost = getattr(adversary, "lam", 0.0) * (omega * (U - data.values) ** 2).sum(axis=1)
+    if isinstance(loss, EntryLoss):
+        return (omega * loss.rho(np.abs(U - P))).sum(axis=1) - cost
     return loss.rho(np.sqrt((omega * (U - P) ** 2).sum(axis=1))) - cost
+
+
+def respond(loss, adversary, data, P):
+    """Robust loss of each row, and the weights of the touching quadratic: of samples as a column, or of entries."""
+    groups = loss.groups(data)
+    values, d = adversary.respond(loss, groups, P)
+    return groups.per_row(values), groups.per_sample(d)
+
+
+def perturb(loss, adversary, data, P, **kwargs):
+    return adversary.perturb(loss, loss.groups(data), P, **kwargs)
 
 
 @pytest.fixture(params=[False, True], ids=["mask", "weights"])
@@ -36,7 +49,7 @@ def test_perturbation_is_feasible(loss, adversary, case):
     _, data, P = case
     before = data.values.copy(), P.copy()
     for one_step in (False, True):
-        U = adversary.perturb(loss, data, P, one_step=one_step)
+        U = perturb(loss, adversary, data, P, one_step=one_step)
         assert (U >= 0).all()
         assert (U[data.omega == 0] == 0).all()
         assert U.dtype == data.dtype
@@ -47,35 +60,39 @@ def test_perturbation_is_feasible(loss, adversary, case):
 @pairs
 def test_response_is_what_the_perturbation_pays(loss, adversary, case):
     _, data, P = case
-    values, d = adversary.respond(loss, data, P)
-    U = adversary.perturb(loss, data, P)
+    values, d = respond(loss, adversary, data, P)
+    U = perturb(loss, adversary, data, P)
     np.testing.assert_allclose(values, payoff(loss, adversary, data, P, U), rtol=1e-9, atol=1e-9)
-    x = np.sqrt((data.omega * (U - P) ** 2).sum(axis=1))
-    np.testing.assert_allclose(d, loss.weight(x), rtol=1e-8)
+    if isinstance(loss, EntryLoss):
+        x = np.abs(U - P)
+        np.testing.assert_allclose(d[data.omega > 0], loss.weight(x)[data.omega > 0], rtol=1e-7, atol=1e-12)
+    else:
+        x = np.sqrt((data.omega * (U - P) ** 2).sum(axis=1))
+        np.testing.assert_allclose(d[:, 0], loss.weight(x), rtol=1e-8)
 
 
 @pairs
 def test_no_random_perturbation_is_worse(loss, adversary, case):
     rng, data, P = case
-    values, _ = adversary.respond(loss, data, P)
+    values, _ = respond(loss, adversary, data, P)
     if isinstance(adversary, NoAdversary):
         np.testing.assert_allclose(values, payoff(loss, adversary, data, P, data.values))
         return
-    best = adversary.perturb(loss, data, P)
+    best = perturb(loss, adversary, data, P)
     for size in (0.01, 0.3, 3.0):
         for _ in range(350):
             U = np.maximum(best + size * rng.standard_normal(data.shape), 0)
             assert (payoff(loss, adversary, data, P, U) <= values + 1e-9).all()
 
 
-@pytest.mark.parametrize("loss", [Frobenius(), L21(0.5), Elastic(2.0), Elastic(0.2)], ids=repr)
+@pytest.mark.parametrize("loss", [Frobenius(), L21(0.5), Elastic(2.0), Elastic(0.2), Correntropy(1.0)], ids=repr)
 def test_no_ascent_from_any_start_is_worse(loss):
     rng = np.random.default_rng(6)
     adversary = FrobeniusPenalty(1.02 * max(1, loss.max_weight))
     for _ in range(6):
         data = DenseData(rng.gamma(1.0, size=(1, 4)))
         P = rng.gamma(1.0, 2.0, size=(1, 4))
-        (value,), _ = adversary.respond(loss, data, P)
+        (value,), _ = respond(loss, adversary, data, P)
         for _ in range(4):
             found = minimize(
                 lambda u, data=data, P=P: -payoff(loss, adversary, data, P, u[None])[0],
@@ -88,30 +105,32 @@ def test_no_ascent_from_any_start_is_worse(loss):
 @pairs
 def test_touching_quadratic_lies_above_the_robust_loss(loss, adversary, case):
     rng, data, P = case
-    values, d = adversary.respond(loss, data, P)
-    w, T = adversary.curvature(d), adversary.target(data, P, d)
+    values, d = respond(loss, adversary, data, P)
+    groups = loss.groups(data)
+    d_groups = adversary.respond(loss, groups, P)[1]
+    w, T = adversary.curvature(d), adversary.target(groups, P, d_groups)
 
     def quadratic(Y):
-        return w * (data.omega * (T - Y) ** 2).sum(axis=1)
+        return (w * data.omega * (T - Y) ** 2).sum(axis=1)
 
     for size in (1e-3, 0.1, 1.0, 5.0):
         for _ in range(20):
             Y = np.maximum(P + size * rng.standard_normal(P.shape), 0)
-            assert (adversary.respond(loss, data, Y)[0] <= values + quadratic(Y) - quadratic(P) + 1e-8).all()
+            assert (respond(loss, adversary, data, Y)[0] <= values + quadratic(Y) - quadratic(P) + 1e-8).all()
 
 
 @pairs
 def test_robust_gradient_is_that_at_the_attacked_data(loss, adversary, case):
     # Danskin: d robust / d P = 2 D omega (P - U*).
     _, data, P = case
-    _, d = adversary.respond(loss, data, P)
-    G = 2 * d[:, None] * data.omega * (P - adversary.perturb(loss, data, P))
+    _, d = respond(loss, adversary, data, P)
+    G = 2 * d * data.omega * (P - perturb(loss, adversary, data, P))
     step = 1e-5
     for i, j in [(0, 0), (3, 4), (5, 6), (8, 1)]:
         up, down = P.copy(), P.copy()
         up[i, j] += step
         down[i, j] -= step
-        slope = (adversary.respond(loss, data, up)[0] - adversary.respond(loss, data, down)[0]).sum() / (2 * step)
+        slope = (respond(loss, adversary, data, up)[0] - respond(loss, adversary, data, down)[0]).sum() / (2 * step)
         assert G[i, j] == pytest.approx(slope, abs=1e-4)
 
 
@@ -132,8 +151,8 @@ def test_one_step_is_equation_21_and_over_attacks():
     loss, adversary = Elastic(2.0), FrobeniusPenalty(2.0)
     data = DenseData(np.full((3, 1), 100.0))
     x = np.array([[0.1], [1.0], [5.0]])
-    exact = adversary.perturb(loss, data, data.values - x) - data.values
-    printed = adversary.perturb(loss, data, data.values - x, one_step=True) - data.values
+    exact = perturb(loss, adversary, data, data.values - x) - data.values
+    printed = perturb(loss, adversary, data, data.values - x, one_step=True) - data.values
     d = loss.weight(x)
     np.testing.assert_allclose(printed, d / (2 - d) * x)
     np.testing.assert_allclose(exact[:, 0], [0.165, 0.506, 0.699], atol=1e-3)
@@ -143,9 +162,9 @@ def test_one_step_is_equation_21_and_over_attacks():
 @pytest.mark.parametrize("loss", [Frobenius(), Elastic(2.0)], ids=repr)
 def test_expensive_perturbations_leave_the_plain_loss(loss, case):
     _, data, P = case
-    values, _ = FrobeniusPenalty(1e9).respond(loss, data, P)
-    np.testing.assert_allclose(values, NoAdversary().respond(loss, data, P)[0], rtol=1e-6)
-    np.testing.assert_allclose(FrobeniusPenalty(1e9).perturb(loss, data, P), data.values, atol=1e-6)
+    values, _ = respond(loss, FrobeniusPenalty(1e9), data, P)
+    np.testing.assert_allclose(values, respond(loss, NoAdversary(), data, P)[0], rtol=1e-6)
+    np.testing.assert_allclose(perturb(loss, FrobeniusPenalty(1e9), data, P), data.values, atol=1e-6)
 
 
 @pytest.mark.parametrize(("loss", "adversary"), CLASHES, ids=repr)

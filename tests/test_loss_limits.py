@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from advnmf.losses import L21, Elastic, Frobenius, get_loss
+from advnmf.losses import L21, Correntropy, Elastic, Frobenius, get_loss
 
 X = np.geomspace(1e-3, 1e3, 50)
 
@@ -33,7 +33,18 @@ def test_bad_floor_is_refused(floor):
         L21(floor)
 
 
+@pytest.mark.parametrize("bad", [{"sigma": 0.0}, {"sigma": "mad"}, {"eta": -1.0}, {"sigma_min": 0.0}, {"eta": np.inf}])
+def test_bad_widths_are_refused(bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))}="):
+        Correntropy(**bad)
+
+
+def test_wide_correntropy_is_squares():
+    np.testing.assert_allclose(Correntropy(1e9).rho(X), Frobenius().rho(X), rtol=1e-6)
+    np.testing.assert_array_equal(Correntropy(np.inf).rho(X), X**2)
+
+
 @pytest.mark.parametrize("name", ["huber", None, 3])
 def test_unknown_loss_lists_the_known(name):
-    with pytest.raises(ValueError, match="'frobenius', 'l21', 'elastic'"):
+    with pytest.raises(ValueError, match="'frobenius', 'l21', 'elastic', 'correntropy'"):
         get_loss(name)

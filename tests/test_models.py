@@ -15,7 +15,7 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from advnmf import ADNMF, ATNMF, EADNMF, L21, NMF, DataWarning, DeepNMF, Elastic, FrobeniusPenalty
+from advnmf import ADNMF, ATNMF, EADNMF, L21, NMF, Correntropy, DataWarning, DeepNMF, Elastic, FrobeniusPenalty
 from advnmf.factors import product
 from problems import low_rank
 
@@ -24,6 +24,8 @@ MODELS = [
     NMF(3),
     NMF(3, solver="mu"),
     NMF(3, loss="l21"),
+    NMF(3, loss=Correntropy(5.0)),
+    NMF(3, loss="correntropy", adversary=FrobeniusPenalty(2.0)),
     ATNMF(3),
     ATNMF(3, attack="alternating", attack_every=3, solver="mu"),
     DeepNMF((4, 3)),
@@ -389,6 +391,27 @@ def test_presets_pass_on_every_parameter(preset):
         assert getattr(model, name) is mark
 
 
+def test_correntropy_ignores_gross_outliers(holes):
+    X, mask = holes
+    wrong = np.random.default_rng(9).random(X.shape) < 0.05
+    Y = np.where(wrong, 10 * X.max(), X)
+    errors = {}
+    for loss in ("frobenius", "correntropy"):
+        P = NMF(3, loss=loss, max_iter=500, random_state=0).fit(Y, mask=mask).reconstruct()
+        errors[loss] = np.linalg.norm((P - X)[~mask])
+    assert errors["correntropy"] < 0.1 * errors["frobenius"]
+
+
+def test_width_of_correntropy_follows_the_residuals(holes):
+    X, mask = holes
+    model = NMF(3, loss=Correntropy("iqr", eta=1.5, sigma_min=1e-3), max_iter=50, tol=0, random_state=0).fit(
+        X, mask=mask
+    )
+    low, high = np.quantile((X - model.reconstruct())[mask], [0.25, 0.75], method="hazen")
+    assert model.loss_.sigma == pytest.approx(max(1.5 * (high - low), 1e-3))
+    assert model.loss == Correntropy("iqr", eta=1.5, sigma_min=1e-3)
+
+
 def test_factors_without_custom_start_are_refused(holes):
     X, mask = holes
     with pytest.raises(ValueError, match="init='random': set init='custom'"):
@@ -587,6 +610,7 @@ def test_bad_data_is_refused(X, fit, message):
         ({"solver": "cd"}, "solver='cd'"),
         ({"init": "nndsvd"}, "init='nndsvd'"),
         ({"loss": "huber"}, "loss='huber'"),
+        ({"loss": Correntropy, "n_components": 1}, "loss="),
         ({"adversary": "penalty"}, "adversary='penalty'"),
         ({"time_limit": 0}, "time_limit=0"),
         ({"callback": 3}, "callback=3"),

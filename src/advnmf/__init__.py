@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import metrics
     from .adversaries import FrobeniusPenalty
+    from .anmf import ANMF
+    from .dmf import DMF
+    from .hqasd import HQASD
     from .imputer import NMFImputer
-    from .losses import L21, Elastic, Frobenius
+    from .losses import L21, Correntropy, Elastic, Frobenius
     from .models import NMF, DataWarning
     from .persistence import load, save
     from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
@@ -23,10 +26,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ADNMF",
+    "ANMF",
     "ATNMF",
+    "DMF",
     "EADNMF",
+    "HQASD",
     "L21",
     "NMF",
+    "Correntropy",
     "DataWarning",
     "DeepNMF",
     "Elastic",
@@ -40,8 +47,11 @@ __all__ = [
 
 _HOMES = {
     "adversaries": ["FrobeniusPenalty"],
+    "anmf": ["ANMF"],
+    "dmf": ["DMF"],
+    "hqasd": ["HQASD"],
     "imputer": ["NMFImputer"],
-    "losses": ["L21", "Elastic", "Frobenius"],
+    "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
     "models": ["NMF", "DataWarning"],
     "persistence": ["load", "save"],
     "presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],

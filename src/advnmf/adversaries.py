@@ -2,8 +2,8 @@
 
     max over R,  X + R >= 0,  R = 0 off the mask,   of   sum_i rho(||x_i + r_i - p_i||)  -  what the perturbation costs.
 
-An adversary sees the observed values of ``X`` and of the prediction ``P``, and the loss.  What a solver needs of it
-is a quadratic that touches the robust loss from above at the present prediction:
+An adversary sees the observed values of ``X`` and of the prediction ``P``, in the groups of the loss (samples or
+entries).  What a solver needs of it is a quadratic that touches the robust loss from above at the present prediction:
 
     robust loss(P)  <=  sum_ij omega_ij w_i (T_ij - P_ij)^2 + const,
 
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from .data import ObservedData
-    from .losses import SampleLoss
+    from .data import Groups
+    from .losses import Loss
 
 Array = np.ndarray
 
@@ -34,10 +34,10 @@ class NoAdversary:
     name: ClassVar[str] = "none"
     attacks: ClassVar[bool] = False
 
-    def check(self, loss: SampleLoss) -> None:
+    def check(self, loss: Loss) -> None:
         """Every loss will do."""
 
-    def respond(self, loss: SampleLoss, data: ObservedData, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
         """Loss of each sample and its half-quadratic weight d = D(x)."""
         x = np.sqrt(data.squared_norms(P))
         return loss.rho(x), loss.weight(x)
@@ -46,11 +46,11 @@ class NoAdversary:
         """W = d."""
         return d
 
-    def target(self, data: ObservedData, P: Array, d: Array) -> Array:
+    def target(self, data: Groups, P: Array, d: Array) -> Array:
         """T = X."""
         return data.target(P)
 
-    def perturb(self, loss: SampleLoss, data: ObservedData, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: Loss, data: Groups, P: Array, *, one_step: bool = False) -> Array:
         """X."""
         return data.values
 
@@ -86,7 +86,7 @@ class FrobeniusPenalty:
         if not isinstance(self.lam, Real) or not 1 < self.lam < np.inf:
             raise ValueError(f"lam={self.lam!r} must exceed 1 and be finite: below, the adversary is unbounded")
 
-    def check(self, loss: SampleLoss) -> None:
+    def check(self, loss: Loss) -> None:
         """Refuse a loss whose weights reach lam: there the adversary is unbounded."""
         if not self.lam > loss.max_weight:
             raise ValueError(
@@ -94,7 +94,7 @@ class FrobeniusPenalty:
                 f"raise lam{_HINTS.get(loss.name, '')}"
             )
 
-    def respond(self, loss: SampleLoss, data: ObservedData, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
         d, (A, B, C) = self._weights(loss, data, P)
         stretched = np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)
@@ -104,11 +104,11 @@ class FrobeniusPenalty:
         """W = d lam / (lam - d)."""
         return d * self.lam / (self.lam - d)
 
-    def target(self, data: ObservedData, P: Array, d: Array) -> Array:
+    def target(self, data: Groups, P: Array, d: Array) -> Array:
         """T = max(X, P d / lam)."""
         return data.clip(P, d / self.lam)
 
-    def perturb(self, loss: SampleLoss, data: ObservedData, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: Loss, data: Groups, P: Array, *, one_step: bool = False) -> Array:
         """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
 
         `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point,
@@ -119,19 +119,18 @@ class FrobeniusPenalty:
         shrink = data.per_sample((d / (self.lam - d)).astype(data.dtype))
         return data.restrict(np.maximum(scale * data.values - shrink * data.entries(P), 0))
 
-    def _weights(self, loss: SampleLoss, data: ObservedData, P: Array) -> tuple[Array, Array]:
+    def _weights(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
         ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie
         above it, so solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
         """
         if loss.constant_weight:
-            d = np.full(data.shape[0], loss.max_weight)
+            d = np.full(data.group_shape, loss.max_weight)
             return d, data.clipped_sums(P, d / self.lam)
-        n = data.shape[0]
-        sums = np.zeros((3, n))
+        sums = np.zeros((3, *data.group_shape))
         sums[0] = data.squared_norms(P)
-        d, active = np.zeros(n), np.ones(n, bool)
+        d, active = np.zeros(data.group_shape), np.ones(data.group_shape, bool)
         for _ in range(_MAX_TANGENTS):
             previous = d.copy()
             d[active] = self._tangent_root(loss, *sums[:2, active])
@@ -141,12 +140,12 @@ class FrobeniusPenalty:
             data.clipped_sums(P, d / self.lam, sums, active)
         return d, sums
 
-    def _tangent_root(self, loss: SampleLoss, A: Array, B: Array) -> Array:
+    def _tangent_root(self, loss: Loss, A: Array, B: Array) -> Array:
         """The d in (0, D(0)] with  D( sqrt((lam / (lam - d))^2 A + B) ) = d."""
         return _decreasing_root(
             lambda d: loss.weight(np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)) - d,
-            np.zeros(len(A)),
-            np.full(len(A), loss.max_weight),
+            np.zeros_like(A),
+            np.full_like(A, loss.max_weight),
         )
 
 

@@ -124,13 +124,16 @@ class _Sweeps:
     """Sweeps of a solver against the exact adversary, or against one that is frozen for `attack_every` sweeps."""
 
     def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None) -> None:
-        self.problem = self.learner = problem
+        # As posed, and with the loss that the residuals of the moment make of it (the same unless that is adaptive).
+        self.posed = self.problem = self.learner = problem
         self.factors = factors
         self.solver = solver
         self.attack_every = attack_every
         self.n_iter = 0
 
     def step(self) -> float:
+        if self.posed.loss.adaptive:
+            self.problem = self.learner = self.posed.adapted(self.factors)
         if self.attack_every is None:
             return self.solver.sweep(self.problem, self.factors)
         objective = self.objective()

@@ -1,48 +1,52 @@
 """Losses: how far a prediction is from what was observed.
 
-A loss sees the observed values of ``X`` and of the prediction, never a factor.  Every loss of this module measures
-each sample (row of ``X``) by the norm of its residual over the observed entries,
+A loss sees the observed values of ``X`` and of the prediction, never a factor.  The losses of this module are functions
+of residual sizes ``x``, of each sample (row of ``X``) or of each entry:
 
-    loss(X, P) = sum_i rho(x_i),      x_i = sqrt( sum_j omega_ij (X_ij - P_ij)^2 ),
+    sample:  loss(X, P) = sum_i rho(x_i),             x_i^2 = sum_j omega_ij (X_ij - P_ij)^2
+    entry:   loss(X, P) = sum_ij omega_ij rho(x_ij),  x_ij  = |X_ij - P_ij|
 
-with ``omega`` the mask times the entry weights.  There is no factor 1/2, as in both studies.  ``rho`` is
-half-quadratic:
+with ``omega`` the mask times the entry weights.  No factor 1/2, as in both studies.  ``rho`` is half-quadratic:
 
     rho(x) = min_{0 < d <= D(0)}  d x^2 + psi(d),      attained at  d = D(x) = rho'(x) / (2 x),
 
 so that ``D(x)`` are the weights of a quadratic that touches the loss from above: what a solver needs.
 
-To add a loss: derive from `SampleLoss`, write ``rho`` and ``weight``, put one line into `LOSSES`.  The contract tests
-run over that table.
+To add a loss: derive from `SampleLoss` or `EntryLoss`, write ``rho`` and ``weight``, put one line into `LOSSES`.  The
+contract tests run over that table.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from .data import ObservedData
+    from .data import Groups, ObservedData
 
 Array = np.ndarray
 
 
-class SampleLoss(ABC):
-    """sum_i rho(x_i): a half-quadratic function of each sample's residual norm ``x_i``."""
+class Loss(ABC):
+    """A half-quadratic function of residual sizes; `groups` says of what."""
 
     name: ClassVar[str]
 
     @abstractmethod
     def rho(self, x: Array) -> Array:
-        """Loss of samples with residual norms ``x`` >= 0."""
+        """Loss of residual sizes ``x`` >= 0."""
 
     @abstractmethod
     def weight(self, x: Array) -> Array:
         """D(x) = rho'(x) / (2 x), positive and nonincreasing."""
+
+    @abstractmethod
+    def groups(self, data: Groups) -> Groups:
+        """The view of the data whose residual sizes count."""
 
     @property
     def max_weight(self) -> float:
@@ -54,18 +58,44 @@ class SampleLoss(ABC):
         """True where the loss is quadratic: D does not depend on the residual."""
         return False
 
-    def value(self, data: ObservedData, P: Array) -> float:
-        """sum_i rho(x_i) over the observed entries."""
-        return float(np.sum(self.rho(np.sqrt(data.squared_norms(P)))))
+    @property
+    def adaptive(self) -> bool:
+        """Whether `adapted` is to be asked before each sweep."""
+        return False
 
-    def weights(self, data: ObservedData, P: Array) -> Array:
-        """D(x_i), one weight a sample."""
-        return self.weight(np.sqrt(data.squared_norms(P)))
+    def adapted(self, residuals: Array) -> Loss:
+        """The loss with its scale taken from the observed residuals."""
+        return self
+
+    def value(self, data: ObservedData, P: Array) -> float:
+        """The loss over the observed entries."""
+        groups = self.groups(data)
+        return float(groups.per_row(self.rho(np.sqrt(groups.squared_norms(P)))).sum())
+
+    def weights(self, data: Groups, P: Array) -> Array:
+        """D(x), one weight a group."""
+        return self.weight(np.sqrt(self.groups(data).squared_norms(P)))
 
     def gradient_parts(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """(N, Q), both >= 0, with d loss / d P = Q - N:  N = 2 D omega X,  Q = 2 D omega P."""
-        D = 2 * data.per_sample(self.weights(data, P).astype(data.dtype))
+        D = 2 * self.groups(data).per_sample(self.weights(data, P).astype(data.dtype))
         return D * data.weighted(data.values), D * data.weighted(data.entries(P))
+
+
+class SampleLoss(Loss):
+    """sum_i rho(x_i): of each sample's residual norm."""
+
+    def groups(self, data: Groups) -> Groups:
+        """Samples, as the data come."""
+        return data
+
+
+class EntryLoss(Loss):
+    """sum_ij omega_ij rho(|e_ij|): of each entry's residual."""
+
+    def groups(self, data: Groups) -> Groups:
+        """Every entry by itself."""
+        return data.by_entry()
 
 
 @dataclass(frozen=True)
@@ -141,7 +171,7 @@ class Elastic(SampleLoss):
             raise ValueError(f"delta={self.delta!r} must not be negative: 0 is l2,1, inf is Frobenius")
 
     @property
-    def _limit(self) -> SampleLoss | None:
+    def _limit(self) -> Loss | None:
         """The loss at either end of the scale."""
         return L21() if self.delta == 0 else Frobenius() if np.isinf(self.delta) else None
 
@@ -163,12 +193,68 @@ class Elastic(SampleLoss):
         return bool(np.isinf(self.delta))
 
 
-LOSSES: dict[str, type[SampleLoss]] = {cls.name: cls for cls in (Frobenius, L21, Elastic)}
+@dataclass(frozen=True)
+class Correntropy(EntryLoss):
+    """sum_ij omega_ij 2 sigma^2 (1 - exp(-e_ij^2 / (2 sigma^2))): squares near 0, indifferent to gross outliers.
+
+    The weight of an entry is ``exp(-e^2 / (2 sigma^2))``.  ``sigma="iqr"`` takes sigma before each sweep from the
+    residuals, ``max(eta (q_75 - q_25), sigma_min)``: the loss follows the fit, and the objectives of two sweeps do not
+    compare.
+    Source: HQ-ASD (He et al., 2020), with the scale that makes it squares for large sigma.
+
+    Parameters
+    ----------
+    sigma : float or "iqr", default="iqr"
+        Residuals beyond about 2 sigma hardly count.
+    eta, sigma_min : float, default=2.0 and 1e-2
+        Of ``sigma="iqr"``.
+    """
+
+    sigma: float | str = "iqr"
+    eta: float = 2.0
+    sigma_min: float = 1e-2
+    name: ClassVar[str] = "correntropy"
+
+    def __post_init__(self) -> None:
+        if self.sigma != "iqr" and not (isinstance(self.sigma, Real) and 0 < self.sigma <= np.inf):
+            raise ValueError(f"sigma={self.sigma!r} of the correntropy loss must be positive, or 'iqr'")
+        for name in ("eta", "sigma_min"):
+            given = getattr(self, name)
+            if not isinstance(given, Real) or not 0 < given < np.inf:
+                raise ValueError(f"{name}={given!r} of the correntropy loss must be positive and finite")
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether sigma follows the residuals."""
+        return self.sigma == "iqr"
+
+    def adapted(self, residuals: Array) -> Correntropy:
+        """The loss with  sigma = max(eta (q_75 - q_25), sigma_min)."""
+        low, high = np.quantile(residuals, [0.25, 0.75], method="hazen")
+        return replace(self, sigma=float(max(self.eta * (high - low), self.sigma_min)))
+
+    def rho(self, x: Array) -> Array:
+        """2 sigma^2 (1 - exp(-x^2 / (2 sigma^2)))."""
+        if not np.isfinite(self._width):
+            return np.square(x)
+        return -2 * self._width**2 * np.expm1(-np.square(x / self._width) / 2)
+
+    def weight(self, x: Array) -> Array:
+        """exp(-x^2 / (2 sigma^2))."""
+        return np.exp(-np.square(x / self._width) / 2)
+
+    @property
+    def _width(self) -> float:
+        # Before the first residuals are known: squares.
+        return np.inf if self.adaptive else float(self.sigma)
 
 
-def get_loss(loss: str | SampleLoss) -> SampleLoss:
+LOSSES: dict[str, type[Loss]] = {cls.name: cls for cls in (Frobenius, L21, Elastic, Correntropy)}
+
+
+def get_loss(loss: str | Loss) -> Loss:
     """Return the loss that a name or an object stands for."""
-    if isinstance(loss, SampleLoss):
+    if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str) and loss in LOSSES:
         return LOSSES[loss]()

@@ -17,7 +17,7 @@ from .completion import CompletionModel, DataWarning
 from .data import ObservedData
 from .factors import Factors, fill_empty, product
 from .loop import Callback, Limits, Result, minimise
-from .losses import SampleLoss, get_loss
+from .losses import Loss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
 from .solvers import Solver, get_solver
@@ -43,7 +43,7 @@ class NMF(CompletionModel):
     ----------
     n_components : int or tuple of int, default=10
         Rank; or the sizes of the layers, from the data side to the codes.
-    loss : {"frobenius", "l21", "elastic"} or object of `advnmf.losses`, default="frobenius"
+    loss : {"frobenius", "l21", "elastic", "correntropy"} or object of `advnmf.losses`, default="frobenius"
         What is summed over the observed entries (no factor 1/2).
     adversary : None or object of `advnmf.adversaries`, default=None
         Who perturbs the data during training, such as ``FrobeniusPenalty(lam=2.0)``.  To search over lam use `ATNMF`.
@@ -87,6 +87,8 @@ class NMF(CompletionModel):
         What a code multiplies: F_2 ... F_L.
     factors_ : list of ndarray
         F_1 (the codes of the training data), ..., F_L.
+    loss_ : object of `advnmf.losses`
+        The loss, with the scale that it ended with where that follows the residuals.
     n_components_ : int or tuple of int
         Layer sizes used.
     n_iter_ : int
@@ -111,7 +113,7 @@ class NMF(CompletionModel):
         self,
         n_components: Layers = 10,
         *,
-        loss: str | SampleLoss = "frobenius",
+        loss: str | Loss = "frobenius",
         adversary: FrobeniusPenalty | None = None,
         attack: str = "exact",
         attack_every: int = 1,
@@ -222,6 +224,7 @@ class NMF(CompletionModel):
         self.factors_ = fill_empty(result.factors, problem.data.counts, problem.data.column_counts)
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
+        self.loss_ = problem.adapted(self.factors_).loss if problem.loss.adaptive else problem.loss
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
@@ -239,7 +242,7 @@ class NMF(CompletionModel):
 
     def _solve_codes(self, data: ObservedData) -> np.ndarray:
         """With an adversary the codes minimise the robust objective, as in training."""
-        problem = self._problem(data, 2)
+        problem = replace(self._problem(data, 2), loss=self.loss_)
         components = np.ascontiguousarray(self.components_.astype(data.dtype))
         return solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
 
@@ -256,7 +259,7 @@ class NMF(CompletionModel):
             return fill_sparse(X, self.sparse_missing, codes, self.components_.astype(codes.dtype, copy=False))
         return super()._fill(X, mask, codes)
 
-    def _make_loss(self) -> SampleLoss:
+    def _make_loss(self) -> Loss:
         return get_loss(self.loss)
 
     def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .adversaries import FrobeniusPenalty
 from .loop import Callback
-from .losses import Elastic, Frobenius, SampleLoss
+from .losses import Elastic, Frobenius, Loss
 from .models import NMF, Layers
 from .solvers import Solver
 
@@ -71,7 +71,7 @@ class ATNMF(NMF):
     def _make_adversary(self) -> FrobeniusPenalty:
         return FrobeniusPenalty(self.lam)
 
-    def _make_loss(self) -> SampleLoss:
+    def _make_loss(self) -> Loss:
         return Frobenius()
 
 
@@ -92,7 +92,7 @@ class DeepNMF(NMF):
         self,
         n_components: Layers = (20, 10),
         *,
-        loss: str | SampleLoss = "frobenius",
+        loss: str | Loss = "frobenius",
         solver: str | Solver = "hals",
         init: str = "random",
         alpha_W: float = 0.0,
@@ -183,7 +183,7 @@ class ADNMF(NMF):
     def _make_adversary(self) -> FrobeniusPenalty:
         return FrobeniusPenalty(self.lam)
 
-    def _make_loss(self) -> SampleLoss:
+    def _make_loss(self) -> Loss:
         return Frobenius()
 
 
@@ -252,5 +252,5 @@ class EADNMF(NMF):
     def _make_adversary(self) -> FrobeniusPenalty:
         return FrobeniusPenalty(self.lam)
 
-    def _make_loss(self) -> SampleLoss:
+    def _make_loss(self) -> Loss:
         return Elastic(self.delta)

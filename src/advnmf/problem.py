@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .adversaries import FrobeniusPenalty, NoAdversary
-from .data import ObservedData
+from .data import ObservedData, Prediction
 from .factors import right
-from .losses import SampleLoss
+from .losses import Loss
 from .penalties import ElasticNet
 
 Array = np.ndarray
@@ -24,7 +24,7 @@ class Problem:
     """What is minimised: one penalty for each factor of the chain, the codes' first."""
 
     data: ObservedData
-    loss: SampleLoss
+    loss: Loss
     adversary: NoAdversary | FrobeniusPenalty
     penalties: tuple[ElasticNet, ...]
 
@@ -33,17 +33,28 @@ class Problem:
         if not self.loss.max_weight < float(np.finfo(self.data.dtype).max) ** 0.5:
             raise ValueError(f"{self.loss!r} has weights up to {self.loss.max_weight:.3g}, beyond {self.data.dtype}")
 
-    def respond(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
-        """Robust loss and half-quadratic weight d of each sample of a block."""
-        return self.adversary.respond(self.loss, data, P)
+    def respond(self, data: ObservedData, P: Prediction) -> tuple[Array, Array]:
+        """Robust loss of each row of a block, and the half-quadratic weight d of each group of the loss."""
+        groups = self.loss.groups(data)
+        values, d = self.adversary.respond(self.loss, groups, P)
+        return groups.per_row(values), d
 
-    def majorise(self, data: ObservedData, P: Array, d: Array) -> Array:
-        """The target T of the touching quadratic; its weights are omega times `curvature`."""
-        return self.adversary.target(data, P, d)
+    def majorise(self, data: ObservedData, P: Prediction, d: Array | None) -> tuple[ObservedData, Prediction, Array]:
+        """The quadratic touching the robust loss at P: (data with entry weights, target T, weights of samples).
 
-    def curvature(self, d: Array) -> Array:
-        """Weight of each sample in the touching quadratic, in the data's precision."""
-        return self.adversary.curvature(d).astype(self.data.dtype)
+        """The quadratic touching the robust loss at P: (data with entry weights, target T, sample weights).
+        """
+        groups = self.loss.groups(data)
+        if d is None:
+            d = self.adversary.respond(self.loss, groups, P)[1]
+        T, w = self.adversary.target(groups, P, d), self.adversary.curvature(d).astype(data.dtype)
+        if groups is data:
+            return data, T, w
+        return data.reweighted(w), T, np.ones(data.shape[data.sample_axis], data.dtype)
+
+    def kept(self, d: list[Array]) -> Array | None:
+        """Weights of all blocks for the rest of a sweep: of samples, or None for entries (taken anew each time)."""
+        return np.concatenate(d) if self.loss.groups(self.data) is self.data else None
 
     def penalty(self, factors: Sequence[Array]) -> float:
         """Sum of the penalties."""
@@ -60,7 +71,16 @@ class Problem:
         B, values, filled = right(factors, 0), np.empty_like(self.data.values), 0
         for rows, data in self.data.blocks():
             P = data.predict(factors[0][rows], B)
-            part = self.adversary.perturb(self.loss, data, P, one_step=one_step)
+            part = self.adversary.perturb(self.loss, self.loss.groups(data), P, one_step=one_step)
             values[filled : filled + len(part)] = part  # rows of a dense array, entries of a sparse one
             filled += len(part)
         return replace(self, data=self.data.with_values(values), adversary=NoAdversary())
+
+    def adapted(self, factors: Sequence[Array]) -> Problem:
+        """The problem with a loss whose scale follows the residuals of these factors."""
+        B = right(factors, 0)
+        residuals = [
+            data.observed_entries(data.values - data.entries(data.predict(factors[0][rows], B)))
+            for rows, data in self.data.blocks()
+        ]
+        return replace(self, loss=self.loss.adapted(np.concatenate(residuals)))

@@ -23,7 +23,8 @@ def check_data(
 ) -> DenseData:
     """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out.
 
-    Weight 0 is not learnt from.  The hidden entries of a `numpy.ma` array are missing too.  Observed negative values are refused if `nonnegative`.
+    Weight 0 is not learnt from.  The hidden entries of a `numpy.ma` array are missing too.  Negative values are
+    refused if `nonnegative`.
     """
     if sparse.issparse(X):
         raise TypeError(
@@ -147,7 +148,7 @@ def check_number(
     strict: bool = False,
     finite: bool = True,
 ) -> None:
-    """Refuse `value` unless it is a number in [low, high], or in (low, high] if strict; infinity unless not `finite`."""
+    """Refuse `value` unless it is a number in [low, high], (low, high] if `strict`; infinity unless not `finite`."""
     kind = Integral if integer else Real
     good = (
         isinstance(value, kind)

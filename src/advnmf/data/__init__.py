@@ -12,9 +12,9 @@ entries, or these together with the factors they came from.
 
 from __future__ import annotations
 
-from .base import ObservedData
+from .base import Groups, ObservedData, Prediction
 from .dense import DenseData
 from .sparse import SparseData
 from .zero import ZeroFilledData
 
-__all__ = ["DenseData", "ObservedData", "SparseData", "ZeroFilledData"]
+__all__ = ["DenseData", "Groups", "ObservedData", "Prediction", "SparseData", "ZeroFilledData"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -18,7 +19,66 @@ Prediction = Any
 _BLOCK_ENTRIES = 2**20
 
 
-class ObservedData(ABC):
+class Groups(ABC):
+    """What losses and adversaries see of the data: explicit values, and sums over groups of them.
+
+    The groups are the samples, or (`EntryGroups`) the entries themselves; numbers "of each group" have the shape
+    `group_shape`.
+    """
+
+    values: Array
+
+    @property
+    @abstractmethod
+    def group_shape(self) -> tuple[int, ...]:
+        """Shape of numbers of each group."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+
+    @abstractmethod
+    def by_entry(self) -> Groups:
+        """Every entry a group of its own."""
+
+    @abstractmethod
+    def per_row(self, values: Array) -> Array:
+        """Losses of each group, summed (with the entry weights that they lack) to one number a row."""
+
+    @abstractmethod
+    def per_sample(self, d: Array) -> Array:
+        """Numbers of each group, shaped to multiply explicit entries."""
+
+    @abstractmethod
+    def entries(self, P: Prediction) -> Array:
+        """The prediction at the explicit entries."""
+
+    @abstractmethod
+    def restrict(self, E: Array) -> Array:
+        """Explicit entries, zero where nothing was observed."""
+
+    @abstractmethod
+    def target(self, P: Prediction) -> Prediction:
+        """X as something to fit, comparable with the prediction."""
+
+    @abstractmethod
+    def clip(self, P: Prediction, c: Array) -> Prediction:
+        """max(X, c P), with one number c a group: what an adversary makes the learner fit."""
+
+    @abstractmethod
+    def squared_norms(self, P: Prediction) -> Array:
+        """Squared residual size of each group, in float64."""
+
+    @abstractmethod
+    def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
+        """(A, B, C) of each (active) group in float64, split at the entries with ``c P > X``.
+
+        A = sum of omega (X - P)^2 over the others;  B = sum of omega P^2,  C = sum of omega X^2 over these.
+        """
+
+
+class ObservedData(Groups):
     """Observed values with ``omega``, the mask times the entry weights.
 
     Samples lie along `sample_axis`: 0, or 1 in the transposed view of feature updates.  ``values`` holds the explicit
@@ -28,6 +88,8 @@ class ObservedData(ABC):
     values: Array
     omega: Array | None
     sample_axis: int
+    # Whether the explicit entries are all that was observed.
+    entries_are_all: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -57,28 +119,12 @@ class ObservedData(ABC):
         """A B where it is needed."""
 
     @abstractmethod
-    def entries(self, P: Prediction) -> Array:
-        """The prediction at the explicit entries."""
-
-    @abstractmethod
-    def per_sample(self, d: Array) -> Array:
-        """One number a sample, shaped to multiply explicit entries."""
-
-    @abstractmethod
-    def restrict(self, E: Array) -> Array:
-        """Explicit entries, zero where nothing was observed."""
-
-    @abstractmethod
     def weighted(self, E: Array) -> Array:
         """Explicit entries times omega."""
 
     def target(self, P: Prediction) -> Prediction:
         """X as something to fit, comparable with the prediction."""
         return self.values
-
-    @abstractmethod
-    def clip(self, P: Prediction, c: Array) -> Prediction:
-        """max(X, c P), with one number c a sample: what an adversary makes the learner fit."""
 
     @abstractmethod
     def times(self, T: Prediction, C: Array) -> Array:
@@ -89,19 +135,8 @@ class ObservedData(ABC):
         """A' (omega T)."""
 
     @abstractmethod
-    def squared_norms(self, P: Prediction) -> Array:
-        """sum_j omega_ij (X_ij - P_ij)^2 of each row, in float64."""
-
-    @abstractmethod
     def energies(self, P: Prediction) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""
-
-    @abstractmethod
-    def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
-        """(A, B, C) of each (active) row in float64, split at the entries with ``c_i P_ij > X_ij``.
-
-        A = sum of omega (X - P)^2 over the others;  B = sum of omega P^2,  C = sum of omega X^2 over these.
-        """
 
     @abstractmethod
     def descend(
@@ -151,6 +186,31 @@ class ObservedData(ABC):
         """float32 or float64: what everything is computed in."""
         return self.values.dtype
 
+    @property
+    def group_shape(self) -> tuple[int, ...]:
+        """One number a row."""
+        return (self.shape[0],)
+
+    def by_entry(self) -> EntryGroups:
+        """Every explicit entry a group of its own."""
+        return EntryGroups(self)
+
+    def per_row(self, values: Array) -> Array:
+        """Rows are the groups."""
+        return values
+
+    @abstractmethod
+    def sum_rows(self, E: Array) -> Array:
+        """sum_j omega_ij E_ij of each row, in float64."""
+
+    @abstractmethod
+    def reweighted(self, w: Array) -> Self:
+        """The same entries with omega w for omega."""
+
+    @abstractmethod
+    def observed_entries(self, E: Array) -> Array:
+        """Explicit entries of positive weight, in one vector."""
+
     def blocks(self) -> Iterator[tuple[slice, Self]]:
         """Runs of rows with their data."""
         n = self.shape[0]
@@ -158,3 +218,73 @@ class ObservedData(ABC):
         for start in range(0, n, step):
             rows = slice(start, min(n, start + step))
             yield rows, self.take(rows)
+
+
+@dataclass(frozen=True)
+class EntryGroups(Groups):
+    """Every explicit entry by itself: its residual, without the entry weights (those come with `per_row`)."""
+
+    data: ObservedData
+
+    def __post_init__(self) -> None:
+        if not self.data.entries_are_all:
+            raise ValueError(
+                "a loss of single entries needs sparse_missing='absent' or dense X: it would weigh every zero by itself"
+            )
+
+    @property
+    def values(self) -> Array:
+        """The observed values."""
+        return self.data.values
+
+    @property
+    def group_shape(self) -> tuple[int, ...]:
+        """That of the explicit entries."""
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self.data.dtype
+
+    def by_entry(self) -> EntryGroups:
+        """They are."""
+        return self
+
+    def per_row(self, values: Array) -> Array:
+        """sum_j omega_ij values_ij."""
+        return self.data.sum_rows(values)
+
+    def per_sample(self, d: Array) -> Array:
+        """Numbers of entries multiply entries as they are."""
+        return d
+
+    def entries(self, P: Prediction) -> Array:
+        """The prediction at the explicit entries."""
+        return self.data.entries(P)
+
+    def restrict(self, E: Array) -> Array:
+        """Zero where nothing was observed."""
+        return self.data.restrict(E)
+
+    def target(self, P: Prediction) -> Prediction:
+        """X."""
+        return self.data.target(P)
+
+    def clip(self, P: Prediction, c: Array) -> Prediction:
+        """max(X, c P)."""
+        return np.maximum(self.values, c.astype(self.dtype) * self.entries(P))
+
+    def squared_norms(self, P: Prediction) -> Array:
+        """(X - P)^2."""
+        return np.square(np.subtract(self.values, self.entries(P), dtype=np.float64))
+
+    def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
+        """(X - P)^2 or (P^2, X^2) of each (active) entry."""
+        X, P = self.values.astype(np.float64), self.entries(P).astype(np.float64)
+        clipped = c * P > X
+        fresh = np.stack([np.where(clipped, 0, np.square(X - P)), clipped * np.square(P), clipped * np.square(X)])
+        if out is None:
+            return fresh
+        out[:, active] = fresh[:, active]
+        return out

@@ -83,6 +83,19 @@ class DenseData(ObservedData):
         """A' (omega T)."""
         return A.T @ self.weighted(T)
 
+    def sum_rows(self, E: Array) -> Array:
+        """sum_j omega_ij E_ij of each row."""
+        return E.sum(axis=1) if self.omega is None else np.einsum("ij,ij->i", E, self.omega)
+
+    def reweighted(self, w: Array) -> DenseData:
+        """Entry weights omega w."""
+        w = w.astype(self.dtype)
+        return replace(self, omega=w if self.omega is None else w * self.omega)
+
+    def observed_entries(self, E: Array) -> Array:
+        """Entries of positive weight."""
+        return E.ravel() if self.omega is None else E[self.omega > 0]
+
     def squared_norms(self, P: Array) -> Array:
         """sum_j omega_ij (X_ij - P_ij)^2 of each row, in float64."""
         out = np.empty(len(P))
@@ -94,7 +107,7 @@ class DenseData(ObservedData):
         return np.einsum("ij,ij->i", P, self.weighted(P))
 
     def clipped_sums(self, P: Array, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
-        """(A, B, C) of each (active) row, see `ObservedData.clipped_sums`."""
+        """(A, B, C) of each (active) row, see `Groups.clipped_sums`."""
         out = np.empty((3, len(P))) if out is None else out
         active = np.ones(len(P), bool) if active is None else active
         args = self.values, P, self._omega_array, c.astype(self.dtype), active, out

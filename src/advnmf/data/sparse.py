@@ -107,6 +107,18 @@ class SparseData(ObservedData):
         """A' (omega T)."""
         return (self._matrix(self.weighted(T)).T @ A).T
 
+    def sum_rows(self, E: Array) -> Array:
+        """sum of omega E of each row."""
+        return self._matrix(self.weighted(E)).sum(axis=1)
+
+    def reweighted(self, w: Array) -> SparseData:
+        """Entry weights omega w."""
+        return replace(self, omega=self.weighted(w.astype(self.dtype)))
+
+    def observed_entries(self, E: Array) -> Array:
+        """Entries of positive weight."""
+        return E if self.omega is None else E[self.omega > 0]
+
     def squared_norms(self, P: Array) -> Array:
         """sum_j omega_ij (X_ij - P_ij)^2 of each row, in float64."""
         out = np.empty(self.shape[0])
@@ -118,7 +130,7 @@ class SparseData(ObservedData):
         return self._matrix(self.weighted(P) * P).sum(axis=1)
 
     def clipped_sums(self, P: Array, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
-        """(A, B, C) of each (active) row, see `ObservedData.clipped_sums`."""
+        """(A, B, C) of each (active) row, see `Groups.clipped_sums`."""
         n = self.shape[0]
         out = np.empty((3, n)) if out is None else out
         active = np.ones(n, bool) if active is None else active

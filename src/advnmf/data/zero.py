@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class ZeroFilledData(SparseData):
     stored entries: no array of the data's full shape is made.  A missing entry is filled with its prediction, which
     makes the quadratic of complete data touch the masked one from above (expectation maximisation).
     """
+
+    entries_are_all: ClassVar[bool] = False
 
     def predict(self, A: Array, B: Array) -> LowRankPlusSparse:
         """A B, with its values at the stored entries."""

@@ -27,7 +27,7 @@ class Solver(Protocol):
 
     name: str
 
-    def update_codes(self, problem: Problem, factors: Factors) -> tuple[np.ndarray, np.ndarray]:
+    def update_codes(self, problem: Problem, factors: Factors) -> tuple[np.ndarray, np.ndarray | None]:
         """Renew F_1."""
 
     def sweep(self, problem: Problem, factors: Factors) -> float:

@@ -28,7 +28,7 @@ class HALS:
     n_passes: int = 2
     name: ClassVar[str] = "hals"
 
-    def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array]:
+    def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
         codes, B = factors[0], np.ascontiguousarray(right(factors, 0))
         ones = np.ones(B.shape[1], B.dtype)
@@ -36,13 +36,11 @@ class HALS:
         for rows, data in problem.data.blocks():
             P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
-            T = problem.majorise(data, P, d)
-            data.descend(
-                codes[rows], B, T, P, problem.curvature(d), ones, *_strengths(problem.penalties[0], B), self.n_passes
-            )
+            data, T, w = problem.majorise(data, P, d)
+            data.descend(codes[rows], B, T, P, w, ones, *_strengths(problem.penalties[0], B), self.n_passes)
             values.append(value)
             weights.append(d)
-        return np.concatenate(values), np.concatenate(weights)
+        return np.concatenate(values), problem.kept(weights)
 
     def sweep(self, problem: Problem, factors: Factors) -> float:
         """Renew F_1, ..., F_L in turn; the objective on entry."""
@@ -53,41 +51,43 @@ class HALS:
         self._update_last(problem, factors, d)
         return float(values.sum()) + penalty
 
-    def _update_last(self, problem: Problem, factors: Factors, d: Array) -> None:
+    def _update_last(self, problem: Problem, factors: Factors, d: Array | None) -> None:
         """Renew F_L in place, a block of features at a time: the rows of its transpose."""
         B = np.ascontiguousarray(left(factors, len(factors) - 1).T)
         columns = np.ascontiguousarray(factors[-1].T)
-        w = problem.curvature(d)
         for rows, data in problem.data.T.blocks():
             P = data.predict(columns[rows], B)
-            T = problem.majorise(data, P, d)
+            data, T, w = problem.majorise(data, P, d)
             ones = np.ones(len(columns[rows]), B.dtype)
             data.descend(columns[rows], B, T, P, ones, w, *_strengths(problem.penalties[-1], B), self.n_passes)
         factors[-1][...] = columns.T
 
-    def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array) -> None:
+    def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array | None) -> None:
         """Renew an inner factor F of  P = L F R  in place.
 
         Direction: coordinate descent on  omega_max tr((F - F0)' G_L (F - F0) G_R) - 2 <G, F - F0>  with G_L = L' w L,
         G_R = R R' and half the descent direction G = L' (w omega (T - P)) R'; this is the masked quadratic with its
-        holes filled by the prediction. Step: the exact minimiser of the masked quadratic along it, as far as F stays
+        holes filled by the prediction.  Step: the exact minimiser of the masked quadratic along it, as far as F stays
         nonnegative.
         """
         F, L, R = factors[index], left(factors, index), right(factors, index)
-        penalty, w = problem.penalties[index], problem.curvature(d)
-        G = np.zeros_like(F)
+        penalty = problem.penalties[index]
+        G, G_L, top, quadratic = np.zeros_like(F), np.zeros((len(F), len(F)), F.dtype), 0.0, []
         for rows, data in problem.data.blocks():
             P = data.predict(L[rows], F @ R)
-            T = problem.majorise(data, P, d[rows])
-            G += (w[rows, None] * L[rows]).T @ (data.times(T, R.T) - data.times(P, R.T))
-        G_L = F.dtype.type(problem.data.top_weight) * ((w[:, None] * L).T @ L)
+            data, T, w = problem.majorise(data, P, None if d is None else d[rows])
+            wL = w[:, None] * L[rows]
+            G += wL.T @ (data.times(T, R.T) - data.times(P, R.T))
+            G_L += wL.T @ L[rows]
+            top = max(top, data.top_weight)
+            quadratic.append((rows, data, w))
         D = F.copy()
-        kernels.descend_matrix(D, G_L, R @ R.T, G.copy(), *_strengths(penalty, F), self.n_passes)
+        kernels.descend_matrix(D, F.dtype.type(top) * G_L, R @ R.T, G.copy(), *_strengths(penalty, F), self.n_passes)
         D -= F
         curvature = penalty.l2 * float(np.vdot(D, D))
-        for rows, data in problem.data.blocks():
+        for rows, data, w in quadratic:
             energies = data.energies(data.predict(L[rows], D @ R))
-            curvature += float(np.sum(w[rows] * energies, dtype=np.float64))
+            curvature += float(np.sum(w * energies, dtype=np.float64))
         slope = float(np.vdot(D, G)) - penalty.l1 * float(D.sum()) - penalty.l2 * float(np.vdot(F, D))
         if curvature > 0 and slope > 0:
             shrinking = D < 0

@@ -28,20 +28,20 @@ class MU:
 
     name: ClassVar[str] = "mu"
 
-    def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array]:
+    def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
         codes, B = factors[0], right(factors, 0)
         values, weights = [], []
         for rows, data in problem.data.blocks():
             P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
-            w = problem.curvature(d)[:, None]
-            numerator = w * data.times(problem.majorise(data, P, d), B.T)
-            denominator = w * data.times(P, B.T)
+            data, T, w = problem.majorise(data, P, d)
+            numerator = w[:, None] * data.times(T, B.T)
+            denominator = w[:, None] * data.times(P, B.T)
             _multiply(codes[rows], numerator, denominator, problem.penalties[0], axis=1)
             values.append(value)
             weights.append(d)
-        return np.concatenate(values), np.concatenate(weights)
+        return np.concatenate(values), problem.kept(weights)
 
     def sweep(self, problem: Problem, factors: Factors) -> float:
         """Renew F_1, ..., F_L in turn; the objective on entry."""
@@ -53,15 +53,16 @@ class MU:
         return float(values.sum()) + penalty
 
 
-def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array) -> tuple[Array, Array]:
+def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array | None) -> tuple[Array, Array]:
     """L' (w omega T) R'  and  L' (w omega P) R'  for the factor at `index` > 0, summed over blocks of samples."""
     L, R = left(factors, index), right(factors, index)
     B = factors[index] if R is None else factors[index] @ R
     numerator, denominator = np.zeros((2, L.shape[1], B.shape[1]), B.dtype)
     for rows, data in problem.data.blocks():
         P = data.predict(L[rows], B)
-        wL = problem.curvature(d[rows])[:, None] * L[rows]
-        numerator += data.rtimes(wL, problem.majorise(data, P, d[rows]))
+        data, T, w = problem.majorise(data, P, None if d is None else d[rows])
+        wL = w[:, None] * L[rows]
+        numerator += data.rtimes(wL, T)
         denominator += data.rtimes(wL, P)
     return (numerator, denominator) if R is None else (numerator @ R.T, denominator @ R.T)
 
