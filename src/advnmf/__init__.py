@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from .anmf import ANMF
     from .dmf import DMF
     from .hqasd import HQASD
-    from .anmf import ANMF
-    from .dmf import DMF
-    from .hqasd import HQASD
     from .imputer import NMFImputer
     from .losses import L21, Correntropy, Elastic, Frobenius
     from .models import NMF, DataWarning
@@ -50,9 +47,6 @@ __all__ = [
 
 _HOMES = {
     "adversaries": ["FrobeniusPenalty"],
-    "anmf": ["ANMF"],
-    "dmf": ["DMF"],
-    "hqasd": ["HQASD"],
     "anmf": ["ANMF"],
     "dmf": ["DMF"],
     "hqasd": ["HQASD"],
