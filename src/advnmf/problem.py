@@ -42,7 +42,7 @@ class Problem:
     def majorise(self, data: ObservedData, P: Prediction, d: Array | None) -> tuple[ObservedData, Prediction, Array]:
         """The quadratic touching the robust loss at P: (data with entry weights, target T, weights of samples).
 
-        """The quadratic touching the robust loss at P: (data with entry weights, target T, sample weights).
+        ``d`` are weights of the groups, of this moment or (samples only) of an earlier one; None takes them anew.
         """
         groups = self.loss.groups(data)
         if d is None:
