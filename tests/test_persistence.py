@@ -17,8 +17,11 @@ from sklearn.pipeline import make_pipeline
 import advnmf
 from advnmf import (
     ADNMF,
+    ANMF,
     ATNMF,
+    DMF,
     EADNMF,
+    HQASD,
     L21,
     NMF,
     DeepNMF,
@@ -47,7 +50,12 @@ MODELS = [
     DeepNMF((3, 2), **FEW),
     ADNMF((3, 2), **FEW),
     EADNMF((3, 2), delta=1.7, **FEW),
+    HQASD(2, switch_tol=np.inf, **FEW),
+    HQASD(2, solver="pf", **FEW),
+    DMF(2, (5, 4), activation=("tanh", "logistic"), **FEW),
+    ANMF(2, target=0.5, **FEW),
     NMFImputer(),
+    NMFImputer(DMF(2, **FEW)),
     NMFImputer(NMF(2, loss="l21", **FEW), add_indicator=True, clip="observed"),
     NMFImputer(ATNMF(2, **FEW), keep_empty_features=True, clip=(0.0, np.inf)),
 ]

@@ -23,7 +23,7 @@ Array = np.ndarray
 
 # Residual balancing: rho changes by this factor where the residuals are further apart than that, every so often, and
 # stays within this share of where it began.
-_FACTOR, _APART, _EVERY, _FARTHEST = 2.0, 10.0, 10, 2.0**13
+_FACTOR, _APART, _EVERY, _FARTHEST = 2.0, 2.0, 10, 2.0**13
 
 
 @dataclass(frozen=True)

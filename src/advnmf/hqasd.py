@@ -199,7 +199,7 @@ class HQASD(CompletionModel):
         check_number("n_components", self.n_components, low=1, integer=True)
         check_number("eta", self.eta, strict=True)
         check_number("sigma_min", self.sigma_min, strict=True)
-        check_number("switch_tol", self.switch_tol)
+        check_number("switch_tol", self.switch_tol, finite=False)
         check_choice("solver", self.solver, tuple(_SOLVERS))
         check_choice("init", self.init, ("random", "custom"))
 

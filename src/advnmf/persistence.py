@@ -28,10 +28,15 @@ from sklearn.base import BaseEstimator
 from sklearn.impute import MissingIndicator
 
 from .adversaries import ADVERSARIES
+from .anmf import ANMF
+from .completion import CompletionModel
+from .dmf import DMF
 from .files import FileError, reason, replacing
+from .hqasd import HQASD
 from .imputer import NMFImputer
 from .losses import LOSSES
 from .models import NMF
+from .network import ACTIVATIONS
 from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
 from .solvers import SOLVERS
 
@@ -41,7 +46,9 @@ FORMAT = "advnmf-model"
 FORMAT_VERSION = 1
 
 # Everything that a file may ask for by name.
-MODELS: dict[str, type[BaseEstimator]] = {c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, NMFImputer)}
+MODELS: dict[str, type[BaseEstimator]] = {
+    c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, NMFImputer)
+}
 PARTS: dict[str, dict[str, type]] = {
     "loss": LOSSES,
     "adversary": ADVERSARIES,
@@ -71,7 +78,7 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF or NMFImputer
+    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF or NMFImputer
         Fitted or not.
     path : path
         Any name; ".advnmf" is a good ending.
@@ -278,7 +285,7 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
             raise FileError(f"{name} has no fitted attribute {key!r:.60}")
         setattr(model, key, _decode(value, reader))
     if fitted:
-        (_check_imputer if isinstance(model, NMFImputer) else _check_factorisation)(model)
+        next(check for kind, check in _CHECKS.items() if isinstance(model, kind))(model)
     return model
 
 
@@ -329,10 +336,11 @@ _DECODERS: dict[str, Callable[[object, _Reader], object]] = {
 # --- fitted attributes that belong together ----------------------------------------------------------------------
 
 
-def _check_factorisation(model: NMF) -> None:
-    """The factors form a chain  (n, r_p), ..., (r_1, m)  of finite nonnegative numbers, and the rest fits to it."""
+def _check_factorisation(model: NMF | HQASD | ANMF) -> None:
+    """The factors form a chain  (n, r_p), ..., (r_1, m)  of finite numbers, and the rest fits to it."""
     factors, components = model.factors_, model.components_
     chain = [F.shape for F in factors]
+    arrays = [*factors, components, model.mean_code_]
     good = (
         len(chain) >= 2
         and all(F.ndim == 2 and F.dtype == components.dtype for F in factors)
@@ -341,7 +349,32 @@ def _check_factorisation(model: NMF) -> None:
         and components.shape == (chain[0][1], chain[-1][1])
         and model.mean_code_.shape == (chain[0][1],)
         and model.n_features_in_ == chain[-1][1]
-        and all(np.isfinite(F).all() and (F >= 0).all() for F in (*factors, components, model.mean_code_))
+        and all(np.isfinite(F).all() for F in arrays)
+        and (isinstance(model, HQASD) or all((F >= 0).all() for F in arrays))
+    )
+    if isinstance(model, HQASD):
+        good = good and model.sigma_ > 0
+    if isinstance(model, ANMF):
+        attacked = model.attacked_components_
+        good = good and attacked.shape == components.shape and np.isfinite(attacked).all()
+    _check_fit(model, good)
+
+
+def _check_network(model: DMF) -> None:
+    """The layers follow each other from the codes to the features, with finite numbers and known activations."""
+    layers = list(zip(model.coefs_, model.intercepts_, strict=True))
+    sizes = [model.latent_.shape[1], *(W.shape[1] for W, _ in layers)]
+    arrays = [*model.coefs_, *model.intercepts_, model.latent_, model.mean_code_]
+    good = (
+        len(layers) >= 2
+        and all(
+            W.shape == shape and b.shape == shape[1:] for (W, b), shape in zip(layers, pairwise(sizes), strict=True)
+        )
+        and all(a.dtype == model.latent_.dtype and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays)
+        and model.mean_code_.shape == (sizes[0],)
+        and model.n_features_in_ == sizes[-1]
+        and len(model.activations_) == len(layers) - 1
+        and all(name in ACTIVATIONS for name in model.activations_)
     )
     _check_fit(model, good)
 
@@ -354,10 +387,17 @@ def _check_imputer(model: NMFImputer) -> None:
         and learnt.shape == (model.n_features_in_,)
         and (clip is None or clip.shape == (2, learnt.size))
         and (indicator is None or indicator.n_features_in_ == learnt.size)
-        and isinstance(model.estimator_, NMF)
+        and isinstance(model.estimator_, CompletionModel)
         and model.estimator_.n_features_in_ == learnt.sum()
     )
     _check_fit(model, good)
+
+
+_CHECKS: dict[type, Callable] = {
+    NMFImputer: _check_imputer,
+    DMF: _check_network,
+    CompletionModel: _check_factorisation,
+}
 
 
 def _check_fit(model: BaseEstimator, good: bool) -> None:
