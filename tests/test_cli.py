@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from advnmf.cli.app import program
-from advnmf.cli.options import Settings, default_rank
+from advnmf.cli.options import DEEP, MODELS, Settings, default_rank
 from advnmf.pictures import Picture, read_picture, write_picture
 
 CODE = "from advnmf.cli import main; main()"
@@ -111,11 +111,11 @@ def test_holes_are_filled_and_the_rest_is_the_same_text(table):
                 assert a == b
 
 
-@pytest.mark.parametrize("model", ["nmf", "atnmf", "deep", "adnmf", "eadnmf"])
+@pytest.mark.parametrize("model", MODELS)
 def test_every_model_completes(table, model):
     out = table.with_name("out.npy")
     result = run("complete", table, out, "--model", model, "--max-iter", 30, "--n-init", 2, "--seed", 3)
-    assert f"{model}, rank 1{'' if model in ('nmf', 'atnmf') else ',1'}:" in result.stderr
+    assert f"{model}, rank 1{',1' if model in DEEP else ''}:" in result.stderr
     values = np.load(out)
     assert np.isfinite(values).all()
     again = table.with_name("again.npy")
@@ -186,6 +186,12 @@ def test_key_and_markers(tmp_path):
         (["--model", "atnmf", "--lam", "1"], "lam=1.0 must exceed 1"),
         (["--model", "eadnmf", "--delta", "-1"], "delta=-1.0 must not be negative"),
         (["--alpha", "-1"], "alpha=-1.0 must be"),
+        (["--model", "dmf", "--alpha", "1"], "--alpha is not an option of dmf"),
+        (["--model", "hqasd", "--solver", "mu"], "--solver of hqasd is one of asd, pf"),
+        (["--model", "dmf", "--solver", "mu"], "--solver is not an option of dmf"),
+        (["--hidden", "3"], "choose --model dmf"),
+        (["--model", "anmf", "--beta", "2"], "beta=2.0 must be"),
+        (["--model", "hqasd", "--rank", "2,2"], "several ranks are for the deep models"),
         (["--max-iter", "0"], "max-iter=0 must be"),
         (["--n-init", "0"], "n-init=0 must be"),
         (["--time-limit", "0"], "time-limit=0"),
@@ -500,3 +506,12 @@ def test_demo_into_a_file(tmp_path):
     (tmp_path / "f").write_text("mine")
     assert "cannot be made a folder" in refused("demo", "--out", tmp_path / "f")
     assert "cannot be made a folder" in refused("demo", "--out", tmp_path / "no" / "folder")
+
+
+def test_options_reach_the_compared_systems():
+    build = lambda **given: Settings(rank=(2,), **given).build((2,), None)  # noqa: E731
+    assert build(model="hqasd", solver="pf", eta=3.0).get_params()["eta"] == 3.0
+    assert build(model="dmf", hidden=(4, 5), max_iter=7).get_params()["hidden"] == (4, 5)
+    assert build(model="anmf", beta=0.25).get_params()["beta"] == 0.25
+    # What is left open keeps the default of the model, not that of another.
+    assert (build(model="dmf").max_iter, build(model="anmf").tol, build(model="nmf").max_iter) == (1000, 1e-3, 200)

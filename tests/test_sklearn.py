@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from advnmf import ADNMF, ATNMF, EADNMF, L21, NMF, DeepNMF, FrobeniusPenalty, NMFImputer
+from advnmf import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, L21, NMF, DeepNMF, FrobeniusPenalty, NMFImputer
 
 # The checks fit tiny random data to full rank: neither convergence nor a unique answer is their question.
 pytestmark = pytest.mark.filterwarnings(
@@ -29,6 +29,10 @@ CHECKED = [
     DeepNMF((3, 2)),
     ADNMF((3, 2)),
     EADNMF((3, 2)),
+    HQASD(2, max_iter=60),
+    HQASD(2, solver="pf", max_iter=20),
+    DMF(2, (4,), max_iter=60),
+    ANMF(2, max_iter=60),
     NMFImputer(),
     NMFImputer(NMF(2), add_indicator=True, keep_empty_features=True, clip="observed"),
 ]
@@ -52,9 +56,14 @@ ALL = [
     DeepNMF((3, 2), random_state=0),
     ADNMF((3, 2), random_state=0),
     EADNMF((3, 2), random_state=0, max_iter=50),
+    HQASD(2, random_state=0, max_iter=100),
+    DMF(2, (4,), random_state=0, max_iter=200, alpha_weights=1e-4, alpha_latent=1e-4),
+    ANMF(2, random_state=0, max_iter=200),
     NMFImputer(NMF(2, random_state=0)),
 ]
-FACTORISATIONS = [model for model in ALL if isinstance(model, NMF)]
+FACTORISATIONS = [model for model in ALL if not isinstance(model, NMFImputer)]
+# Models without nonnegativity, which take data of either sign.
+SIGNED = (HQASD, DMF)
 each = pytest.mark.parametrize("model", ALL, ids=lambda model: type(model).__name__)
 each_factorisation = pytest.mark.parametrize("model", FACTORISATIONS, ids=lambda model: type(model).__name__)
 
@@ -78,6 +87,8 @@ def bits(values: object) -> bytes:
 @pytest.mark.parametrize("with_nan", [False, True])
 def test_bad_values_are_refused(model, planted, value, message, with_nan):
     """With a NaN present, scikit-learn's own check lets negative values pass; nobody checks infinities."""
+    if value == -1.0 and isinstance(model, SIGNED):
+        pytest.skip("takes data of either sign")
     truth, X = planted
     model = clone(model).fit(X)
     bad = (X if with_nan else truth).copy()
@@ -173,7 +184,9 @@ def test_float32_is_kept(model, X):
     model = clone(model).fit(X)
     assert model.transform(X).dtype == np.float32
     inner = getattr(model, "estimator_", model)
-    assert {F.dtype for F in (*inner.factors_, inner.components_)} == {np.dtype(np.float32)}
+    arrays = [*inner.coefs_, *inner.intercepts_, inner.latent_] if isinstance(model, DMF) else inner.factors_
+    assert {F.dtype for F in arrays} == {np.dtype(np.float32)}
+    assert model.transform(X).dtype == np.float32
     assert model.transform(X.astype(np.float64)).dtype == np.float64
 
 
@@ -243,7 +256,7 @@ def test_pipeline_and_grid_search(model, X):
     y = np.nanmean(X, axis=1)
     prefix = "estimator__" if isinstance(model, NMFImputer) else ""
     pipeline = Pipeline([("model", clone(model)), ("ridge", Ridge(alpha=1e-3))])
-    grid = {f"model__{prefix}n_components": [1, 2], f"model__{prefix}tol": [1e-3]}
+    grid = {f"model__{prefix}n_components": [1, 2], f"model__{prefix}tol": [1e-6 if isinstance(model, DMF) else 1e-3]}
     search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X, y)
     assert search.best_params_[f"model__{prefix}n_components"] == 2
     assert search.predict(X[:4]).shape == (4,)
@@ -313,6 +326,6 @@ def test_unrequested_metadata_is_an_error(model, planted):
 def test_tags(model):
     tags = sklearn.utils.get_tags(model)
     assert tags.input_tags.allow_nan
-    assert tags.input_tags.positive_only
-    assert tags.input_tags.sparse == (not isinstance(model, NMFImputer))
+    assert tags.input_tags.positive_only == (not isinstance(model, SIGNED))
+    assert tags.input_tags.sparse == isinstance(model, NMF)
     assert set(tags.transformer_tags.preserves_dtype) == {"float64", "float32"}

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 
 from .adversaries import NoAdversary
 from .bilevel import ADMM, Game
-from .completion import CompletionModel
+from .completion import RecodingModel
 from .data import DenseData
 from .factors import fill_empty
 from .loop import Callback, Limits, Result, iterate
@@ -41,7 +41,7 @@ class GameResult(Result):
     residuals: Array
 
 
-class ANMF(CompletionModel):
+class ANMF(RecodingModel):
     """Adversarial NMF: components that serve both as they are and after an attacker has bent them.
 
         min over H, W >= 0   (1 - beta) ||H W - X||^2 + beta ||H B - X||^2,

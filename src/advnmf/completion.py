@@ -213,3 +213,12 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.input_tags.positive_only = self._positive_only
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class RecodingModel(CompletionModel):
+    """A model whose fit need not end at the codes that `transform` finds: `fit_transform` gives the latter."""
+
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+        """Learn the model, then `transform` the training data (see `fit` for the arguments)."""
+        self.fit(X, y, **fit_params)
+        return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))

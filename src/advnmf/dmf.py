@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .completion import CompletionModel
+from .completion import RecodingModel
 from .data import DenseData
 from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
@@ -36,7 +36,7 @@ class NetworkResult(Result):
     value: float
 
 
-class DMF(CompletionModel):
+class DMF(RecodingModel):
     """Deep matrix factorisation: ``X ~ net(Z)``, a nonlinear decoder with trained inputs; no nonnegativity.
 
         A_0 = Z,    A_l = g(A_{l-1} W_l + b_l),    X ~ A_{L-1} W_L + b_L

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .completion import CompletionModel
+from .completion import RecodingModel
 from .data import DenseData
 from .factors import Factors, fill_empty
 from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
@@ -36,7 +36,7 @@ class RobustResult(Result):
     spread: float
 
 
-class HQASD(CompletionModel):
+class HQASD(RecodingModel):
     """Robust completion of a matrix by the correntropy criterion; no nonnegativity.
 
         max over U, V   sum over observed (i, j) of exp(-(X - U V)^2 / (2 sigma^2))

@@ -59,4 +59,5 @@ class IRprop:
         self.steps, self.moves, self.signs = (
             [a[rows] for a in arrays] for arrays in (self.steps, self.moves, self.signs)
         )
-        self.value = self.value[rows]
+        # Before the first move there is one value for all, infinity.
+        self.value = self.value[rows] if np.ndim(self.value) else self.value

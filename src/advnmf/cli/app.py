@@ -90,8 +90,8 @@ def _stop(line: str, code: int) -> NoReturn:
                 {
                     "name": "Model",
                     "options": [
-                        *["--model", "--rank", "--lam", "--delta", "--alpha", "--solver", "--max-iter", "--tol"],
-                        *["--n-init", "--seed", "--time-limit"],
+                        *["--model", "--rank", "--lam", "--delta", "--alpha", "--solver", "--eta", "--hidden"],
+                        *["--beta", "--max-iter", "--tol", "--n-init", "--seed", "--time-limit"],
                     ],
                 },
                 {"name": "Running", "options": ["--force", "--quiet", "--debug", "--help"]},

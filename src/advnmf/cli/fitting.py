@@ -43,7 +43,7 @@ def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet
         try:
             model.fit(X / scale)
         except KeyboardInterrupt:
-            if not hasattr(model, "components_"):
+            if not hasattr(model, "stop_reason_"):
                 raise
             interrupted = True
     seconds = time.monotonic() - began

@@ -10,11 +10,23 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from .. import ADNMF, ATNMF, EADNMF, NMF, DeepNMF
+from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, DeepNMF
+from ..completion import CompletionModel
 
-MODELS = {"nmf": NMF, "atnmf": ATNMF, "deep": DeepNMF, "adnmf": ADNMF, "eadnmf": EADNMF}
+MODELS: dict[str, type[CompletionModel]] = {
+    "nmf": NMF,
+    "atnmf": ATNMF,
+    "deep": DeepNMF,
+    "adnmf": ADNMF,
+    "eadnmf": EADNMF,
+    "hqasd": HQASD,
+    "dmf": DMF,
+    "anmf": ANMF,
+}
 DEEP = ("deep", "adnmf", "eadnmf")
 ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
+FACTORISATIONS = ("nmf", "atnmf", *DEEP)
+SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf")}
 
 #: Default ridge. It is multiplied by the size of the data, which is scaled to a mean square of 1, so it has no unit.
 ALPHA = 0.003
@@ -56,10 +68,13 @@ class Settings:
     rank: tuple[int, ...] | None = None
     lam: float | None = None
     delta: float | None = None
-    alpha: float = ALPHA
-    solver: str = "hals"
-    max_iter: int = 200
-    tol: float = 1e-4
+    alpha: float | None = None
+    solver: str | None = None
+    eta: float | None = None
+    hidden: tuple[int, ...] | None = None
+    beta: float | None = None
+    max_iter: int | None = None
+    tol: float | None = None
     n_init: int = 1
     seed: int = 0
     time_limit: float | None = None
@@ -70,6 +85,11 @@ class Settings:
             raise click.UsageError(f"--lam is the price of an attack; choose --model {', '.join(ADVERSARIAL)}")
         if self.delta is not None and self.model != "eadnmf":
             raise click.UsageError("--delta is a parameter of the elastic loss; choose --model eadnmf")
+        for name, models in _FOR_SOME.items():
+            if getattr(self, name) is not None and self.model not in models:
+                raise click.UsageError(f"--{name} is not an option of {self.model}; choose --model {', '.join(models)}")
+        if self.solver is not None and self.solver not in SOLVERS[self.model]:
+            raise click.UsageError(f"--solver of {self.model} is one of {', '.join(SOLVERS[self.model])}")
         if self.rank is not None and len(self.rank) > 1 and self.model not in DEEP:
             raise click.UsageError(f"several ranks are for the deep models: choose --model {', '.join(DEEP)}")
 
@@ -78,21 +98,30 @@ class Settings:
         rank = self.rank or (default_rank(shape, n_observed),)
         return rank * 2 if self.model in DEEP and len(rank) == 1 else rank
 
-    def build(self, layers: tuple[int, ...], callback: Callable[[Any], object] | None) -> NMF:
-        """The estimator, not fitted."""
-        special = {name: value for name in ("lam", "delta") if (value := getattr(self, name)) is not None}
+    def build(self, layers: tuple[int, ...], callback: Callable[[Any], object] | None) -> CompletionModel:
+        """The estimator, not fitted; what the user leaves open keeps the estimator's default."""
+        given = {name: value for name in _OWN_NAMES if (value := getattr(self, name)) is not None}
+        if self.model in FACTORISATIONS:
+            given["alpha_W"] = ALPHA if self.alpha is None else self.alpha
         return MODELS[self.model](
             layers[0] if len(layers) == 1 else layers,
-            alpha_W=self.alpha,
-            solver=self.solver,
-            max_iter=self.max_iter,
-            tol=self.tol,
             n_init=self.n_init,
             time_limit=self.time_limit,
             random_state=self.seed,
             callback=callback,
-            **special,
+            **given,
         )
+
+
+# Options that some models have, and those that parameters are called after.
+_FOR_SOME = {
+    "alpha": FACTORISATIONS,
+    "solver": tuple(SOLVERS),
+    "eta": ("hqasd",),
+    "hidden": ("dmf",),
+    "beta": ("anmf",),
+}
+_OWN_NAMES = ("lam", "delta", "solver", "eta", "hidden", "beta", "max_iter", "tol")
 
 
 def default_rank(shape: tuple[int, int], n_observed: int) -> int:
@@ -112,7 +141,8 @@ _MODEL_OPTIONS = (
         type=click.Choice(list(MODELS)),
         default="nmf",
         show_default=True,
-        help="Plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF.",
+        help="Plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF; or a system that "
+        "these are compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf).",
     ),
     click.option(
         "--rank",
@@ -134,27 +164,42 @@ _MODEL_OPTIONS = (
         "--alpha",
         type=float,
         metavar="X",
-        default=ALPHA,
-        show_default=True,
-        help="Ridge on the factors. The data are scaled to a mean square of 1 for the fit, so it has no unit.",
+        help="Ridge on the factors (not hqasd, dmf, anmf). The data are scaled to a mean square of 1 for the fit, so "
+        f"it has no unit. [default: {ALPHA}]",
     ),
     click.option(
         "--solver",
-        type=click.Choice(["hals", "mu"]),
-        default="hals",
-        show_default=True,
-        help="Coordinate descent, or multiplicative updates (slower).",
+        type=click.Choice(["hals", "mu", "asd", "pf"]),
+        help="Coordinate descent (hals), or multiplicative updates (mu, slower); for hqasd steepest descent (asd), or "
+        "least squares (pf). [default: the first]",
     ),
     click.option(
-        "--max-iter", type=int, metavar="N", default=200, show_default=True, help="Most sweeps over the factors."
+        "--eta",
+        type=float,
+        metavar="X",
+        help="Entries that are off by more than about X interquartile ranges do not count (hqasd). [default: 2]",
+    ),
+    click.option(
+        "--hidden",
+        type=RankType(),
+        metavar="N1,N2,...",
+        help="Sizes of the hidden layers, from the codes to the data (dmf). [default: 10]",
+    ),
+    click.option(
+        "--beta", type=float, metavar="X", help="Share of the attacked prediction, from 0 to 1 (anmf). [default: 0.5]"
+    ),
+    click.option(
+        "--max-iter",
+        type=int,
+        metavar="N",
+        help="Most iterations. [default: 200; hqasd 500, dmf and anmf 1000]",
     ),
     click.option(
         "--tol",
         type=float,
         metavar="X",
-        default=1e-4,
-        show_default=True,
-        help="Stop once a sweep gains less than this share.",
+        help="Stop once an iteration gains less than this share (hqasd, dmf: less than this; anmf: residuals below "
+        "this). [default: 0.0001; hqasd 1e-05, dmf 1e-08, anmf 0.001]",
     ),
     click.option(
         "--n-init", type=int, metavar="N", default=1, show_default=True, help="Random starts; the best one is kept."
