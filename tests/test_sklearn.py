@@ -258,7 +258,8 @@ def test_pipeline_and_grid_search(model, X):
     pipeline = Pipeline([("model", clone(model)), ("ridge", Ridge(alpha=1e-3))])
     grid = {f"model__{prefix}n_components": [1, 2], f"model__{prefix}tol": [1e-6 if isinstance(model, DMF) else 1e-3]}
     search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X, y)
-    assert search.best_params_[f"model__{prefix}n_components"] == 2
+    # The codes of a nonlinear decoder say nothing linear about y.
+    assert isinstance(model, DMF) or search.best_params_[f"model__{prefix}n_components"] == 2
     assert search.predict(X[:4]).shape == (4,)
 
 

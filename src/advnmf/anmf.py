@@ -77,8 +77,9 @@ class ANMF(RecodingModel):
         suggest (which shrinks all that is completed, for comparison only).
     leader : {"exact", "nash"}, default="exact"
         Whether the learner, when he moves ``W``, knows how ``B`` follows, or takes it as given.
-    rho : float, default=1.0
-        First penalty of the splits, relative to the mean diagonal of the quadratics it is added to.
+    rho : float, default=10.0
+        First penalty of the splits, relative to the mean diagonal of the squared factors at the start.  Strong attacks
+        (a low `attack_weight`) can make the iterations cycle; a larger `rho` then helps, at the cost of speed.
     adapt : bool, default=True
         Whether the penalties are adapted by balancing the residuals.
     max_iter : int, default=1000
@@ -127,7 +128,7 @@ class ANMF(RecodingModel):
         target: str | float = "mean",
         missing: str = "ignore",
         leader: str = "exact",
-        rho: float = 1.0,
+        rho: float = 10.0,
         adapt: bool = True,
         max_iter: int = 1000,
         tol: float = 1e-3,
@@ -164,8 +165,8 @@ class ANMF(RecodingModel):
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the learner's objective, relative to the largest; 0 is missing.  Not with
-            ``missing="zero"``.
+            Weight of each entry in the learner's objective, relative to the largest; 0 is missing.  Only with
+            ``missing="ignore"``.
         """
         self._check_parameters()
         data = self._check_data(X, mask, weights, reset=True)
@@ -202,12 +203,8 @@ class ANMF(RecodingModel):
 
     def _game(self, data: DenseData) -> Game:
         """The game over some data, with the target that the parameters describe."""
-        omega = data.omega
-        if self.missing == "zero":
-            self._refuse_weights(data)
-        elif omega is not None and omega.dtype != np.uint8:
-            omega = omega / omega.dtype.type(data.top_weight)
-        X, there = data.values, True if omega is None else omega > 0
+        omega = self._omega(data)
+        X, there = data.values, True if data.omega is None else data.omega > 0
         if self.target == "zero":
             Z = np.zeros_like(X)
         elif self.target == "mirror":
@@ -215,19 +212,20 @@ class ANMF(RecodingModel):
         else:
             shift = data.mean if self.target == "mean" else self.target
             Z = np.where(there, X + X.dtype.type(shift), X.dtype.type(0))
-        seen = DenseData(X, None if self.missing == "zero" else omega)
-        return Game(seen, Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
+        return Game(DenseData(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
 
-    def _refuse_weights(self, data: DenseData) -> None:
-        if data.omega is not None and data.omega.dtype != np.uint8:
-            raise ValueError("weights do not go with missing='zero', where each entry counts once: give a mask")
+    def _omega(self, data: DenseData) -> Array | None:
+        """Weights of at most 1 of the entries in the losses; None if all count once."""
+        weighted = data.omega is not None and data.omega.dtype != np.uint8
+        if weighted and self.missing != "ignore":
+            raise ValueError(f"weights go with missing='ignore' only, not with {self.missing!r}: give a mask")
+        if self.missing == "zero":
+            return None
+        return data.omega / data.dtype.type(data.top_weight or 1) if weighted else data.omega
 
     def _solve_codes(self, data: DenseData) -> Array:
         """(1 - beta) omega (x - h W)^2 + beta omega (x - h B)^2 as one least squares problem with twice the columns."""
-        omega = data.omega
-        if self.missing == "zero":
-            self._refuse_weights(data)
-            omega = None
+        omega = self._omega(data)
         omega = np.ones_like(data.values) if omega is None else omega.astype(data.dtype)
         share = data.dtype.type(self.beta)
         both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))

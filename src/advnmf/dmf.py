@@ -26,6 +26,8 @@ Array = np.ndarray
 
 # The published least gradient.
 _FLAT = 1e-8
+# How many codes of training data a new row is compared with, for a start.
+_MOST_CANDIDATES = 1000
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ class DMF(RecodingModel):
 
     Notes
     -----
-    `transform` minimises the loss of each row over its code by iRprop+, the network fixed, from Z = 0 as in training;
-    the test for backtracking is made for each row by itself, so that no row depends on the others.  Starts: Z = 0,
-    weights and biases uniform on (-b, b), b = 4 sqrt(6 / (s_{l-1} + s_l)).  The constants of the objective are in units
+    `transform` minimises the loss of each row over its code by iRprop+, the network fixed, from the training code (of
+    a thousand at most) whose output is nearest to the row; the test for backtracking is made for each row by itself, so
+    that no row depends on the others.  Training starts at Z = 0, weights and biases uniform on (-b, b),
+    b = 4 sqrt(6 / (s_{l-1} + s_l)).  The constants of the objective are in units
     of ``X``: data of another scale want other penalties.
     """
 
@@ -199,10 +202,13 @@ class DMF(RecodingModel):
         return predict(self._network(codes.dtype), codes, columns)
 
     def _solve_codes(self, data: DenseData) -> Array:
-        codes = np.zeros((data.shape[0], self.coefs_[0].shape[0]), data.dtype)
+        codes = np.empty((data.shape[0], self.latent_.shape[1]), data.dtype)
         net = self._network(data.dtype)
+        step = max(1, len(self.latent_) // _MOST_CANDIDATES)
+        candidates = self.latent_[::step].astype(data.dtype)
         for rows, part in data.blocks():
-            codes[rows] = latent_codes(part, net, self.alpha_latent, self.max_iter, self.tol, self.goal)
+            start = nearest_codes(part, net, candidates)
+            codes[rows] = latent_codes(part, net, start, self.alpha_latent, self.max_iter, self.tol, self.goal)
         return codes
 
     def _check_parameters(self) -> tuple[str, ...]:
@@ -263,9 +269,19 @@ class Training:
         return f, [*gradients, G]
 
 
-def latent_codes(data: DenseData, net: Network, alpha_latent: float, max_iter: int, tol: float, goal: float) -> Array:
+def nearest_codes(data: DenseData, net: Network, candidates: Array) -> Array:
+    """For each row the candidate whose output is nearest to it: argmin over k of sum_j omega_ij (x_ij - p_kj)^2."""
+    P = predict(net, candidates)
+    omega = np.ones_like(data.values) if data.omega is None else data.omega.astype(data.dtype)
+    distances = omega @ np.square(P).T - 2 * (omega * data.values) @ P.T
+    return candidates[distances.argmin(axis=1)]
+
+
+def latent_codes(
+    data: DenseData, net: Network, start: Array, alpha_latent: float, max_iter: int, tol: float, goal: float
+) -> Array:
     """argmin over z_i of 1/2 sum_j omega (x_ij - net(z_i)_j)^2 + alpha_latent/2 ||z_i||^2, each row by itself."""
-    Z = np.zeros((data.shape[0], net.coefs[0].shape[0]), data.dtype)
+    Z = start.copy()
     best, lowest = Z.copy(), np.full(len(Z), np.inf)
     rprop, active, before = IRprop([Z]), np.arange(len(Z)), np.inf
     for _ in range(max_iter + 1):

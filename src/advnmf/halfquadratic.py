@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.linalg import pinvh
+from scipy.linalg import eigh
 
 from .data import DenseData
 from .factors import Factors
@@ -123,15 +123,23 @@ def steepest_descent(data: DenseData, factors: Factors, E: Array, sigma: float) 
     U, V = factors
     G = weights(data, E, sigma)
     N = (G * E) @ V.T
-    D = N @ pinvh(V @ V.T)
+    D = N @ _pseudo_inverse(V @ V.T)
     move = D @ V
     t = _line_search(N, D, G, move)
     U += t * D
     move *= t
     E -= move
     N = U.T @ np.multiply(E, G, out=E)
-    D = pinvh(U.T @ U) @ N
+    D = _pseudo_inverse(U.T @ U) @ N
     V += _line_search(N, D, G, np.matmul(U, D, out=move)) * D
+
+
+def _pseudo_inverse(gram: Array) -> Array:
+    """The inverse of a symmetric nonnegative definite matrix on its range, whose inverse can be represented."""
+    info = np.finfo(gram.dtype)
+    values, vectors = eigh(gram)
+    good = values > max(len(gram) * info.eps * values[-1], 1e3 * info.tiny)
+    return (vectors[:, good] / values[good]) @ vectors[:, good].T
 
 
 def _line_search(N: Array, D: Array, G: Array, move: Array) -> Array:

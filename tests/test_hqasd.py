@@ -1,0 +1,176 @@
+"""HQASD: gradients, exact steps, phases, outliers, published figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from advnmf import HQASD, NMF
+from advnmf.data import DenseData
+from advnmf.halfquadratic import interquartile_range, residual, robust_codes, steepest_descent, weights
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+both = pytest.mark.parametrize("solver", ["asd", "pf"])
+
+
+def random_problem(seed=0, weighted=False):
+    """Data of either sign with holes, and factors that do not fit them."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((12, 9))
+    omega = (rng.random(X.shape) < 0.7).astype(np.uint8)
+    if weighted:
+        omega = omega * rng.uniform(0.2, 3, X.shape)
+    data = DenseData(np.where(omega > 0, X, 0), omega)
+    return data, [rng.standard_normal((12, 3)), rng.standard_normal((3, 9))]
+
+
+def planted(seed=0, shape=(60, 40), rank=3, missing=0.3):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((shape[0], rank)) @ rng.standard_normal((rank, shape[1]))
+    return X, rng.random(shape) >= missing
+
+
+@both
+def test_planted_matrix_is_recovered(solver):
+    X, mask = planted()
+    P = HQASD(3, solver=solver, random_state=0).fit(np.where(mask, X, np.nan)).reconstruct()
+    assert np.linalg.norm((P - X)[~mask]) < 1e-4 * np.linalg.norm(X[~mask])
+
+
+@both
+def test_gross_errors_do_little_harm(solver):
+    rng = np.random.default_rng(2)
+    X = rng.random((60, 3)) @ rng.random((3, 40))
+    mask = rng.random(X.shape) > 0.3
+    bad = mask & (rng.random(X.shape) < 0.1)
+    Y = np.where(bad, rng.uniform(0, 10, X.shape), X)
+    robust = HQASD(3, solver=solver, switch_tol=np.inf, random_state=0).fit(Y, mask=mask)
+    plain = NMF(3, random_state=0).fit(Y, mask=mask)
+    errors = [np.linalg.norm((fit.reconstruct() - X)[~mask]) for fit in (robust, plain)]
+    assert errors[0] < 0.1 * errors[1]
+    # New rows: the errors in them are seen through as well.
+    P = robust.inverse_transform(robust.transform(Y, mask=mask))
+    assert np.linalg.norm((P - X)[~mask]) < 0.1 * errors[1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weighted_residuals_are_the_gradient_of_the_criterion(weighted):
+    """d/dU of  sum omega sigma^2 (1 - exp(-E^2 / (2 sigma^2)))  is  -(G E) V^T."""
+    data, (U, V) = random_problem(weighted=weighted)
+    sigma, h = 0.7, 1e-6
+
+    def criterion(U):
+        E = data.values - U @ V
+        return np.sum(data.omega * sigma**2 * (1 - np.exp(-(E**2) / (2 * sigma**2))))
+
+    E = residual(data, [U, V])
+    gradient = -(weights(data, E, sigma) * E) @ V.T
+    for i, k in np.ndindex(U.shape):
+        step = np.zeros_like(U)
+        step[i, k] = h
+        assert gradient[i, k] == pytest.approx((criterion(U + step) - criterion(U - step)) / (2 * h), abs=1e-7)
+
+
+@pytest.mark.parametrize("sigma", [np.inf, 0.8])
+def test_both_steps_are_exact_along_their_direction(sigma):
+    data, before = random_problem(3, weighted=True)
+    after = [F.copy() for F in before]
+    E = residual(data, before)
+    G = weights(data, E, sigma)
+    steepest_descent(data, after, E.copy(), sigma)
+
+    def loss(U, V):
+        return np.sum(G * (data.values - U @ V) ** 2)
+
+    D_U, D_V = after[0] - before[0], after[1] - before[1]
+    for c in (0.99, 1.01):
+        assert loss(before[0] + c * D_U, before[1]) > loss(after[0], before[1])
+        assert loss(after[0], before[1] + c * D_V) > loss(*after)
+    # The direction is the gradient times the inverse of the other factor's Gram matrix.
+    expected = (G * E) @ before[1].T @ np.linalg.inv(before[1] @ before[1].T)
+    np.testing.assert_allclose(D_U / np.linalg.norm(D_U), expected / np.linalg.norm(expected), atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 10, 101])
+def test_quantiles_are_those_of_hazen(n):
+    x = np.random.default_rng(n).standard_normal(n)
+    low, high = np.quantile(x, (0.25, 0.75), method="hazen")
+    assert interquartile_range(x) == pytest.approx(high - low, abs=1e-14)
+
+
+def test_codes_of_rows_solve_their_problem():
+    """The gradient of each row's criterion vanishes at its code; each row is as if it were alone."""
+    data, (_, V) = random_problem(4)
+    sigma = 1.5
+    codes = robust_codes(data, V, sigma)
+    E = residual(data, [codes, V])
+    assert np.abs((weights(data, E, sigma) * E) @ V.T).max() < 1e-3
+    for i in range(len(codes)):
+        np.testing.assert_allclose(robust_codes(data.take(slice(i, i + 1)), V, sigma)[0], codes[i], rtol=1e-8)
+
+
+def test_codes_of_an_infinite_width_are_least_squares():
+    data, (_, V) = random_problem(5)
+    codes = robust_codes(data, V, np.inf)
+    for i, there in enumerate(data.omega > 0):
+        expected = np.linalg.lstsq(V.T[there], data.values[i, there], rcond=None)[0]
+        np.testing.assert_allclose(codes[i], expected, rtol=1e-8, atol=1e-10)
+
+
+@both
+@pytest.mark.parametrize("case", ["equal columns", "zero row", "all zero"])
+def test_dependent_factors_are_allowed_for(solver, case):
+    X, mask = planted(6)
+    rng = np.random.default_rng(6)
+    U, V = rng.standard_normal((60, 3)), rng.standard_normal((3, 40))
+    if case == "equal columns":
+        U[:, 1] = U[:, 0]
+    else:
+        V[1 if case == "zero row" else slice(None)] = 0
+    model = HQASD(3, solver=solver, init="custom", switch_tol=0, max_iter=50).fit(X, mask=mask, factors=[U, V])
+    assert np.isfinite(model.reconstruct()).all()
+    assert model.loss_curve_[-1] <= model.loss_curve_[0]
+
+
+def test_phases():
+    """Phase 2 waits until J changes by less than `switch_tol`; the second threshold counts after ten iterations."""
+    X, mask = planted(7)
+    X = X + 0.1 * np.random.default_rng(7).standard_normal(X.shape)
+    common = {"random_state": 0, "sigma_min": 1e-6}
+    first = HQASD(3, switch_tol=0, **common).fit(X, mask=mask)
+    assert first.sigma_ == np.inf
+    assert (np.diff(first.loss_curve_) <= 1e-9).all()  # least squares descends
+    second = HQASD(3, switch_tol=np.inf, tol=1e9, **common).fit(X, mask=mask)
+    assert second.n_iter_ == 12  # the change of the eleventh is seen on entry of the twelfth
+    E = (second.reconstruct() - X)[mask]
+    spread = np.subtract(*np.quantile(E, (0.75, 0.25), method="hazen"))
+    assert second.sigma_ == pytest.approx(2 * spread, rel=0.05)
+    assert HQASD(3, switch_tol=np.inf, sigma_min=5.0, random_state=0).fit(X, mask=mask).sigma_ == 5.0
+
+
+def test_scale_of_the_data_does_not_matter():
+    X, mask = planted(8)
+    fits = []
+    for scale in (1.0, 1000.0):
+        model = HQASD(3, sigma_min=0.01 * scale, tol=1e-5 * scale, switch_tol=1e-3 * scale, random_state=0)
+        fits.append(model.fit(scale * X, mask=mask).reconstruct() / scale)
+    np.testing.assert_allclose(*fits, rtol=1e-4, atol=1e-4)
+
+
+def synthetic(data_dir, alpha):
+    X = loadmat(data_dir / "synthetic" / "X.mat")
+    mask = loadmat(data_dir / "synthetic" / f"mask{round(10 * alpha) - 2}.mat")
+    X, mask = (next(v for k, v in m.items() if not k.startswith("__")) for m in (X, mask))
+    return X.astype(float), mask.astype(bool)
+
+
+def test_published_start_and_thresholds(data_dir):
+    """Released code from these starts: .92 with r = 3 at alpha = .3; recovery with r = 5 at .3 and .6."""
+    for r, alpha, low, high in ((3, 0.3, 0.915, 0.929), (5, 0.3, 0, 1e-4), (5, 0.6, 0, 1e-4)):
+        X, mask = synthetic(data_dir, alpha)
+        rng = np.random.RandomState(0)
+        start = [0.001 * rng.uniform(size=shape) for shape in ((50, r), (r, 100))]
+        model = HQASD(r, init="custom", switch_tol=1e-3, tol=1e-5).fit(X, mask=mask, factors=start)
+        error = np.sqrt(np.mean((model.reconstruct() - X)[~mask] ** 2))
+        assert low <= error <= high
