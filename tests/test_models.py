@@ -24,8 +24,8 @@ MODELS = [
     NMF(3),
     NMF(3, solver="mu"),
     NMF(3, loss="l21"),
-    NMF(3, loss=Correntropy(5.0)),
-    NMF(3, loss="correntropy", adversary=FrobeniusPenalty(2.0)),
+    NMF(3, loss="correntropy"),
+    NMF(3, loss=Correntropy(5.0), adversary=FrobeniusPenalty(2.0)),
     ATNMF(3),
     ATNMF(3, attack="alternating", attack_every=3, solver="mu"),
     DeepNMF((4, 3)),
@@ -303,11 +303,14 @@ def test_tolerance_is_a_share_of_the_objective_reached(holes):
     assert falls[-2:].min() <= 1e-3
 
 
+@pytest.mark.parametrize("loss", ["frobenius", "correntropy"])
 @pytest.mark.parametrize("solver", ["hals", "mu"])
 @pytest.mark.parametrize("scale", [1e-25, 1e-10, 1e12])
-def test_scale_of_the_data_does_not_matter(holes, solver, scale):
+def test_scale_of_the_data_does_not_matter(holes, loss, solver, scale):
     X, mask = holes
-    one, other = (NMF(3, solver=solver, max_iter=50, random_state=0).fit(X * s, mask=mask) for s in (1.0, scale))
+    one, other = (
+        NMF(3, loss=loss, solver=solver, max_iter=50, random_state=0).fit(X * s, mask=mask) for s in (1.0, scale)
+    )
     np.testing.assert_allclose(other.reconstruct() / scale, one.reconstruct(), rtol=1e-6)
 
 
@@ -408,8 +411,26 @@ def test_width_of_correntropy_follows_the_residuals(holes):
         X, mask=mask
     )
     low, high = np.quantile((X - model.reconstruct())[mask], [0.25, 0.75], method="hazen")
-    assert model.loss_.sigma == pytest.approx(max(1.5 * (high - low), 1e-3))
+    assert model.loss_.sigma == pytest.approx(max(1.5 * (high - low), 1e-3 * X[mask].mean()))
     assert model.loss == Correntropy("iqr", eta=1.5, sigma_min=1e-3)
+
+
+@pytest.mark.parametrize("width", [0.02, 0.5, 5.0])
+def test_codes_under_entry_weights_do_not_look_at_other_rows(holes, width):
+    X, mask = holes
+    wrong = np.where(np.random.default_rng(10).random(X.shape) < 0.1, 50.0, X)
+    model = NMF(3, loss=Correntropy(width), adversary=FrobeniusPenalty(2.0), max_iter=50, random_state=0)
+    model.fit(wrong, mask=mask)
+    together = model.transform(wrong, mask=mask)
+    for i in range(0, 40, 7):
+        alone = model.transform(wrong[i : i + 1], mask=mask[i : i + 1])[0]
+        np.testing.assert_allclose(alone, together[i], rtol=1e-6, atol=1e-9)
+
+
+def test_narrow_correntropy_does_not_kill_rows(holes):
+    X, mask = holes
+    model = NMF(3, loss=Correntropy(1e-3), solver="mu", max_iter=20, random_state=0).fit(X, mask=mask)
+    assert (model.factors_[0].sum(axis=1) > 0).all()
 
 
 def test_factors_without_custom_start_are_refused(holes):

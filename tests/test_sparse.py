@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 
-from advnmf import ADNMF, ATNMF, EADNMF, NMF, DeepNMF, NMFImputer
+from advnmf import ADNMF, ATNMF, EADNMF, NMF, Correntropy, DeepNMF, FrobeniusPenalty, NMFImputer
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -180,6 +180,31 @@ def test_bad_input_is_refused(change, message):
     matrix = sparse.csr_array([[1.0, 0], [0, change.pop("data", 2.0)], [3, 0]])
     with pytest.raises(ValueError, match=message):
         NMF(1, sparse_missing="absent").fit(matrix, **change)
+
+
+def test_only_nan_stored_is_nothing_observed():
+    full = sparse.csr_array((np.full(4, np.nan), ([0, 0, 1, 1], [0, 1, 0, 1])), shape=(2, 2))
+    with pytest.raises(ValueError, match="no observed entry"):
+        NMF(1).fit(full)
+
+
+@pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
+def test_entry_losses_take_batches_with_nothing_stored(holes):
+    X, mask = holes
+    model = NMF(3, loss=Correntropy(1.0), adversary=FrobeniusPenalty(2.0), sparse_missing="absent", max_iter=20)
+    codes = model.fit(stored(X, mask)).transform(sparse.csr_array((2, 25)))
+    np.testing.assert_allclose(codes, np.tile(model.mean_code_, (2, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_perfect_fit_of_a_zero_filled_matrix_is_seen(dtype):
+    rng = np.random.default_rng(4)
+    blocks = [sparse.csr_array(rng.random((200, 1)) @ rng.random((1, 130)) + 0.0) for _ in range(3)]
+    X = sparse.csr_array(sparse.block_diag(blocks), dtype=dtype)
+    model = NMF(3, random_state=0, n_init=3).fit(X)
+    assert model.stop_reason_ == "tol"
+    assert -model.score(X) < 100 * np.finfo(dtype).eps
+    assert (np.diff(model.loss_curve_) <= 1e-9 * model.loss_curve_[0]).all()
 
 
 def test_nothing_stored_is_nothing_observed():

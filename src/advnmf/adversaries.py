@@ -157,20 +157,22 @@ _HINTS = {
 
 
 def _decreasing_root(g: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise, to about 1e-13 of the largest `high`.
+    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise, to about 1e-13 of the root.
 
-    Newton steps with a difference for the slope; one that leaves the bracket is replaced by its middle.
+    Newton steps with a difference for the slope; one that leaves the bracket is replaced by its middle.  Each root goes
+    its own way and rests once it is found: what the others do does not show in it.
     """
-    x, scale = (low + high) / 2, np.max(high)
-    h = 1e-7 * scale
+    x, h = (low + high) / 2, 1e-7 * high
     for _ in range(_MAX_NEWTON):
         value = g(x)
-        if np.all(np.abs(value) <= 1e-13 * scale):
+        going = np.abs(value) > 1e-13 * x
+        if not going.any():
             break
         low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
         slope = (value - g(x - h)) / h
         newton = x - value / np.minimum(slope, -0.5)
-        x = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        step = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        x = np.where(going, step, x)
     return x
 
 

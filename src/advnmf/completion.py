@@ -95,7 +95,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             raise KeyboardInterrupt
         if result.stop_reason == "max_iter" and self.tol > 0:
             warnings.warn(
-                f"The objective still fell by more than tol={self.tol:g} in sweep max_iter={self.max_iter}: "
+                f"The fit has not converged to tol={self.tol:g} within max_iter={self.max_iter} iterations: "
                 "raise max_iter, or tol if the fit is good enough",
                 ConvergenceWarning,
                 stacklevel=3,

@@ -63,8 +63,8 @@ class Loss(ABC):
         """Whether `adapted` is to be asked before each sweep."""
         return False
 
-    def adapted(self, residuals: Array) -> Loss:
-        """The loss with its scale taken from the observed residuals."""
+    def adapted(self, residuals: Array, values: Array) -> Loss:
+        """The loss with its scale taken from the observed residuals and values."""
         return self
 
     def value(self, data: ObservedData, P: Array) -> float:
@@ -198,16 +198,16 @@ class Correntropy(EntryLoss):
     """sum_ij omega_ij 2 sigma^2 (1 - exp(-e_ij^2 / (2 sigma^2))): squares near 0, indifferent to gross outliers.
 
     The weight of an entry is ``exp(-e^2 / (2 sigma^2))``.  ``sigma="iqr"`` takes sigma before each sweep from the
-    residuals, ``max(eta (q_75 - q_25), sigma_min)``: the loss follows the fit, and the objectives of two sweeps do not
-    compare.
+    residuals, ``max(eta (q_75 - q_25), sigma_min mean|X|)``: the loss follows the fit on every scale of the data, and
+    the objectives of two sweeps do not compare.
     Source: HQ-ASD (He et al., 2020), with the scale that makes it squares for large sigma.
 
     Parameters
     ----------
     sigma : float or "iqr", default="iqr"
-        Residuals beyond about 2 sigma hardly count.
+        In units of ``X``; residuals beyond about 2 sigma hardly count.
     eta, sigma_min : float, default=2.0 and 1e-2
-        Of ``sigma="iqr"``.
+        Of ``sigma="iqr"``: multiple of the interquartile range, and smallest share of the mean of ``|X|``.
     """
 
     sigma: float | str = "iqr"
@@ -228,10 +228,11 @@ class Correntropy(EntryLoss):
         """Whether sigma follows the residuals."""
         return self.sigma == "iqr"
 
-    def adapted(self, residuals: Array) -> Correntropy:
-        """The loss with  sigma = max(eta (q_75 - q_25), sigma_min)."""
+    def adapted(self, residuals: Array, values: Array) -> Correntropy:
+        """The loss with  sigma = max(eta (q_75 - q_25), sigma_min mean|X|); squares where all is zero."""
         low, high = np.quantile(residuals, [0.25, 0.75], method="hazen")
-        return replace(self, sigma=float(max(self.eta * (high - low), self.sigma_min)))
+        sigma = max(self.eta * (high - low), self.sigma_min * np.mean(np.abs(values), dtype=np.float64))
+        return replace(self, sigma=float(sigma) if sigma > 0 else np.inf)
 
     def rho(self, x: Array) -> Array:
         """2 sigma^2 (1 - exp(-x^2 / (2 sigma^2)))."""
@@ -246,7 +247,8 @@ class Correntropy(EntryLoss):
     @property
     def _width(self) -> float:
         # Before the first residuals are known: squares.
-        return np.inf if self.adaptive else float(self.sigma)
+        # Beyond any residual that can be squared a width is infinite.
+        return np.inf if self.adaptive or self.sigma > 1e75 else float(self.sigma)
 
 
 LOSSES: dict[str, type[Loss]] = {cls.name: cls for cls in (Frobenius, L21, Elastic, Correntropy)}

@@ -83,4 +83,5 @@ class Problem:
             data.observed_entries(data.values - data.entries(data.predict(factors[0][rows], B)))
             for rows, data in self.data.blocks()
         ]
-        return replace(self, loss=self.loss.adapted(np.concatenate(residuals)))
+        values = self.data.observed_entries(self.data.values)
+        return replace(self, loss=self.loss.adapted(np.concatenate(residuals), values))

@@ -41,6 +41,8 @@ def check_sparse_data(
     if missing == "zero":
         values = matrix.data if there.all() else np.where(there, matrix.data, 0).astype(matrix.dtype)
         known = None if there.all() else there.astype(np.uint8)
+        if reset and np.count_nonzero(~there) == shape[0] * shape[1]:
+            raise ValueError("X has no observed entry: all are NaN")
         return ZeroFilledData(values, matrix.indices, matrix.indptr, shape[1], known)
     if not there.all():
         kept = np.concatenate([[0], np.cumsum(there)])[matrix.indptr].astype(matrix.indptr.dtype)

@@ -73,7 +73,11 @@ class SparseData(ObservedData):
 
     def predict(self, A: Array, B: Array) -> Array:
         """(A B)_ij at the stored entries."""
-        out = np.empty(self.n_entries, self.dtype)
+        return self._sampled(A, B)
+
+    def _sampled(self, A: Array, B: Array) -> Array:
+        """(A B)_ij at the stored entries, in the precision of the factors."""
+        out = np.empty(self.n_entries, A.dtype)
         columns = np.ascontiguousarray(B.T)
         self._over_rows(kernels.sampled_product, A.shape[1], A, columns, self.indptr, self.indices, out)
         return out

@@ -81,16 +81,27 @@ class ZeroFilledData(SparseData):
 
     def energies(self, P: LowRankPlusSparse) -> Array:
         """sum_j P_ij^2 of each row over the observed entries: a_i (B B') a_i', less what is missing."""
-        B = P.B.astype(np.float64)
-        total = np.einsum("ik,kl,il->i", P.A, B @ B.T, P.A, optimize=True)
-        if self.omega is not None:
-            total -= self._matrix(np.where(self.omega > 0, 0, np.square(P.stored, dtype=np.float64))).sum(axis=1)
-        return np.maximum(total, 0)
+        if self.omega is None:
+            return self._all_energies(P)
+        return self._less(P, self.omega == 0)
 
     def _zero_energies(self, P: LowRankPlusSparse) -> Array:
         """sum_j P_ij^2 of each row over the entries that are not stored."""
-        stored = self._matrix(self.weighted(np.square(P.stored, dtype=np.float64))).sum(axis=1)
-        return np.maximum(self.energies(P) - stored, 0)
+        return self._less(P, np.ones(self.n_entries, bool))
+
+    def _all_energies(self, P: LowRankPlusSparse) -> Array:
+        A, B = P.A.astype(np.float64), P.B.astype(np.float64)
+        return np.einsum("ik,ik->i", A @ (B @ B.T), A)
+
+    def _less(self, P: LowRankPlusSparse, these: Array) -> Array:
+        """sum_j P_ij^2 of each row without these stored entries, exact to rounding in float64.
+
+        In the precision of the data the difference would drown a good fit; what is left of rounding is set to 0.
+        """
+        A, B = P.A.astype(np.float64), P.B.astype(np.float64)
+        every = self._all_energies(P)
+        rest = every - self._matrix(these * np.square(self._sampled(A, B))).sum(axis=1)
+        return np.where(rest > 10 * A.shape[1] * np.finfo(np.float64).eps * every, rest, 0)
 
     def squared_norms(self, P: LowRankPlusSparse) -> Array:
         """sum_j (X_ij - P_ij)^2 of each row."""

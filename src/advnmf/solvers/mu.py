@@ -80,6 +80,7 @@ def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNe
         denominator += F.dtype.type(penalty.l2) * F
     largest = np.maximum(numerator, denominator).max(axis=axis, keepdims=True)
     floor = np.maximum(info.eps**2 * largest, info.tiny)
-    F *= numerator / np.maximum(denominator, floor)
+    # Both vanish where all weights did: nothing is known there, so nothing moves.
+    F *= np.where(largest > 0, numerator / np.maximum(denominator, floor), 1)
     # Subnormal numbers are a hundred times slower and mean zero.
     F[info.tiny > F] = 0
