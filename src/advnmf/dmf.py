@@ -232,7 +232,9 @@ class Training:
     """The process of `DMF` (see `iterate` in `loop`): iRprop+ over network and codes, and the best iterate so far."""
 
     def __init__(self, data: DenseData, net: Network, alpha_weights: float, alpha_latent: float, goal: float) -> None:
-        self.data = data
+        self.X = data.values
+        # In the precision of the data, as it is multiplied with these in each step.
+        self.omega = None if data.omega is None else data.omega.astype(data.dtype)
         self.net = net
         self.Z = np.zeros((data.shape[0], net.coefs[0].shape[0]), data.dtype)
         self.penalties = alpha_weights, alpha_latent
@@ -261,9 +263,7 @@ class Training:
 
     def _look(self) -> tuple[float, list[Array]]:
         """F with its gradients, remembered if it is the lowest so far."""
-        f, gradients, G = value_and_gradients(
-            self.data.values, self.data.omega, self.net, self.Z, *self.penalties, self.n
-        )
+        f, gradients, G = value_and_gradients(self.X, self.omega, self.net, self.Z, *self.penalties, self.n)
         if f < self.best[0]:
             self.best = f, self.net.copy(), self.Z.copy()
         return f, [*gradients, G]

@@ -106,13 +106,13 @@ def value_and_gradients(
     """f, its gradients with respect to `net.parameters`, and that with respect to ``Z``."""
     losses, D, A = sample_losses(X, omega, net, Z, z, xp)
     f = float(xp.sum(losses)) / n + w / 2 * sum(float(xp.sum(W * W, dtype=xp.float64)) for W in net.coefs)
-    D *= 1 / n
+    # 1/n goes to the gradients, not to the much larger residuals.
     coefs, intercepts = [], []
     for level in range(len(net.coefs) - 1, -1, -1):
-        coefs.insert(0, A[level].T @ D + w * net.coefs[level])
-        intercepts.insert(0, xp.sum(D, axis=0))
+        coefs.insert(0, (A[level].T @ D) / n + w * net.coefs[level])
+        intercepts.insert(0, xp.sum(D, axis=0) / n)
         D = _back(net, A, level, D)
-    return f, [*coefs, *intercepts], D + (z / n) * Z
+    return f, [*coefs, *intercepts], (D + z * Z) / n
 
 
 def latent_gradient(net: Network, Z: Array, A: list[Array], D: Array, z: float) -> Array:
