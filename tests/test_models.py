@@ -24,7 +24,7 @@ MODELS = [
     NMF(3),
     NMF(3, solver="mu"),
     NMF(3, loss="l21"),
-    NMF(3, loss="correntropy"),
+    NMF(3, loss=Correntropy(10.0), solver="mu"),
     NMF(3, loss=Correntropy(5.0), adversary=FrobeniusPenalty(2.0)),
     ATNMF(3),
     ATNMF(3, attack="alternating", attack_every=3, solver="mu"),
