@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn.utils
 from scipy.io import loadmat
 
-from advnmf import HQASD, NMF
+from advnmf import HQASD, NMF, Correntropy
 from advnmf.data import DenseData
 from advnmf.halfquadratic import interquartile_range, residual, robust_codes, steepest_descent, weights
 
@@ -174,3 +175,31 @@ def test_published_start_and_thresholds(data_dir):
         model = HQASD(r, init="custom", switch_tol=1e-3, tol=1e-5).fit(X, mask=mask, factors=start)
         error = np.sqrt(np.mean((model.reconstruct() - X)[~mask] ** 2))
         assert low <= error <= high
+
+
+def test_nonnegative_withstands_outliers_and_stays_nonnegative():
+    rng = np.random.default_rng(3)
+    X = rng.random((60, 3)) @ rng.random((3, 40))
+    wrong = rng.random(X.shape) < 0.05
+    mask = rng.random(X.shape) > 0.3
+    Y = np.where(wrong, 10.0, X)
+    model = HQASD(3, nonnegative=True, random_state=0).fit(Y, mask=mask)
+    assert all((F >= 0).all() for F in model.factors_)
+    assert (model.transform(Y, mask=mask) >= 0).all()
+    clean = ~mask & ~wrong
+    assert np.linalg.norm((model.reconstruct() - X)[clean]) < 0.05 * np.linalg.norm(X[clean])
+    with pytest.raises(ValueError, match="Negative values"):
+        HQASD(3, nonnegative=True).fit(-X)
+    assert HQASD(3, random_state=0).fit(-X).n_iter_ > 0
+    assert sklearn.utils.get_tags(model).input_tags.positive_only
+
+
+def test_nonnegative_is_the_core_with_its_loss():
+    rng = np.random.default_rng(4)
+    X = rng.gamma(1.0, size=(30, 3)) @ rng.gamma(1.0, size=(3, 20))
+    start = [rng.random((30, 3)), rng.random((3, 20))]
+    common = {"init": "custom", "max_iter": 20, "tol": 0}
+    one = HQASD(3, nonnegative=True, eta=1.5, sigma_min=0.02, **common).fit(X, factors=start)
+    other = NMF(3, loss=Correntropy(eta=1.5, sigma_min=0.02 / X.mean()), **common).fit(X, factors=start)
+    np.testing.assert_allclose(one.reconstruct(), other.reconstruct())
+    assert one.sigma_ == pytest.approx(other.loss_.sigma)

@@ -16,11 +16,17 @@ from typing import Self
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .adversaries import NoAdversary
 from .completion import RecodingModel
 from .data import DenseData
 from .factors import Factors, fill_empty
-from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
-from .loop import Callback, Limits, Result, iterate
+from .halfquadratic import HalfQuadratic, interquartile_range, least_squares, robust_codes, steepest_descent
+from .loop import Callback, Limits, Result, iterate, minimise
+from .losses import Correntropy
+from .penalties import NO_PENALTY
+from .problem import Problem
+from .solvers import HALS
+from .starts import random_factors, solve_codes
 from .validation import check_choice, check_factors, check_number
 
 Array = np.ndarray
@@ -37,7 +43,7 @@ class RobustResult(Result):
 
 
 class HQASD(RecodingModel):
-    """Robust completion of a matrix by the correntropy criterion; no nonnegativity.
+    """Robust completion of a matrix by the correntropy criterion, with factors of either sign unless `nonnegative`.
 
         max over U, V   sum over observed (i, j) of exp(-(X - U V)^2 / (2 sigma^2))
 
@@ -61,6 +67,10 @@ class HQASD(RecodingModel):
         Width of the kernel in interquartile ranges of the residuals.
     sigma_min : float, default=0.01
         Least width of the kernel, in units of ``X``.
+    nonnegative : bool, default=False
+        U, V >= 0, by coordinate descent on the same half-quadratic weights (as ``NMF(loss=Correntropy("iqr"))``).  Then
+        `solver` and `switch_tol` are not used, negative data are refused, `tol` is relative to the objective and
+        `loss_curve_` holds the criterion ``sum 2 sigma^2 (1 - exp(-e^2 / (2 sigma^2)))`` with the sigma of the moment.
     init : {"random", "custom"}, default="random"
         Uniform draws from (0, 0.001 sqrt(root mean square of ``X``)), or the ``factors`` given to `fit`.
     max_iter : int, default=500
@@ -105,8 +115,6 @@ class HQASD(RecodingModel):
     columns of ``U`` or rows of ``V`` do no harm: pseudo-inverses stand for the inverses of the paper.
     """
 
-    _positive_only = False
-
     def __init__(
         self,
         n_components: int = 10,
@@ -114,6 +122,7 @@ class HQASD(RecodingModel):
         solver: str = "asd",
         eta: float = 2.0,
         sigma_min: float = 0.01,
+        nonnegative: bool = False,
         init: str = "random",
         max_iter: int = 500,
         tol: float = 1e-5,
@@ -128,6 +137,7 @@ class HQASD(RecodingModel):
         self.solver = solver
         self.eta = eta
         self.sigma_min = sigma_min
+        self.nonnegative = nonnegative
         self.init = init
         self.max_iter = max_iter
         self.tol = tol
@@ -165,11 +175,15 @@ class HQASD(RecodingModel):
         data = self._check_data(X, mask, weights, reset=True)
         given = None
         if self.init == "custom":
-            given = check_factors(factors, data, (self.n_components,), nonnegative=False)
+            given = check_factors(factors, data, (self.n_components,), nonnegative=self.nonnegative)
         self._warn_of_gaps(data)
         random_state = check_random_state(self.random_state)
 
         def run(limits: Limits) -> RobustResult:
+            if self.nonnegative:
+                return self._run_nonnegative(
+                    data, given or random_factors(data, [self.n_components], random_state), limits
+                )
             factors = given or small_uniform(data, self.n_components, random_state)
             process = HalfQuadratic(data, factors, _SOLVERS[self.solver], self.eta, self.sigma_min, self.switch_tol)
             return RobustResult(factors, *iterate(process, limits), process.sigma, process.spread())
@@ -178,6 +192,26 @@ class HQASD(RecodingModel):
         self._store(data, result)
         self._end_fit(result)
         return self
+
+    def _run_nonnegative(self, data: DenseData, factors: Factors, limits: Limits) -> RobustResult:
+        """Coordinate descent on the same criterion over U, V >= 0: `NMF` with the loss `Correntropy`."""
+        values = data.observed_entries(data.values)
+        # The loss states its smallest width as a share of the mean of |X|, this class in the units of X.
+        share = self.sigma_min / max(float(np.mean(np.abs(values), dtype=np.float64)), np.finfo(np.float64).tiny)
+        problem = self._nonnegative_problem(data, Correntropy("iqr", eta=self.eta, sigma_min=share))
+        result = minimise(problem, factors, HALS(), limits)
+        residuals = data.observed_entries(data.values - factors[0] @ factors[1])
+        sigma = problem.loss.adapted(residuals, values).sigma
+        return RobustResult(
+            factors, result.n_iter, result.stop_reason, result.history, sigma, interquartile_range(residuals)
+        )
+
+    def _nonnegative_problem(self, data: DenseData, loss: Correntropy) -> Problem:
+        return Problem(data, loss, NoAdversary(), (NO_PENALTY, NO_PENALTY))
+
+    @property
+    def _positive_only(self) -> bool:
+        return self.nonnegative
 
     def _store(self, data: DenseData, result: RobustResult) -> None:
         """Set the fitted attributes."""
@@ -192,7 +226,11 @@ class HQASD(RecodingModel):
         self.reconstruction_err_ = self._residual_norm(data, self.factors_[0])
 
     def _solve_codes(self, data: DenseData) -> Array:
-        return robust_codes(data, self.components_.astype(data.dtype, copy=False), self.sigma_)
+        components = self.components_.astype(data.dtype, copy=False)
+        if self.nonnegative:
+            problem = self._nonnegative_problem(data, Correntropy(self.sigma_))
+            return solve_codes(problem, components, HALS(), self.max_iter, 1e-6)
+        return robust_codes(data, components, self.sigma_)
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()
@@ -201,6 +239,7 @@ class HQASD(RecodingModel):
         check_number("sigma_min", self.sigma_min, strict=True)
         check_number("switch_tol", self.switch_tol, finite=False)
         check_choice("solver", self.solver, tuple(_SOLVERS))
+        check_choice("nonnegative", self.nonnegative, (False, True))
         check_choice("init", self.init, ("random", "custom"))
 
 
