@@ -110,7 +110,8 @@ class ANMF(RecodingModel):
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        The learner's objective with the attacker's answer, at the start and after each iteration.  It may rise.
+        The learner's objective with the attacker's answer, at the start and after each iteration: of the unsplit
+        factors on the way, of the nonnegative ones at the end.  It may rise.
     reconstruction_err_ : float
         Frobenius norm of the residual of T P over the observed entries (weighted by ``weights``).
 
@@ -178,7 +179,7 @@ class ANMF(RecodingModel):
             factors = random_factors(data, [self.n_components], random_state)
             process = ADMM(game, *factors, self.rho, self.adapt)
             outcome = iterate(process, limits)
-            return GameResult(factors, *outcome, process.B, np.array(process.residuals).reshape(-1, 2))
+            return GameResult(factors, *outcome, process.answer, np.array(process.residuals).reshape(-1, 2))
 
         result = self._best_of(run, self.n_init)
         self._store(data, result)
@@ -237,13 +238,13 @@ class ANMF(RecodingModel):
         self._check_common_parameters()
         check_number("n_components", self.n_components, low=1, integer=True)
         check_number("beta", self.beta, high=1.0)
-        check_number("attack_weight", self.attack_weight, strict=True)
+        check_number("attack_weight", self.attack_weight, strict=True, high=1e100)
         check_number("rho", self.rho, strict=True)
         check_choice("missing", self.missing, ("ignore", "complete", "zero"))
         check_choice("leader", self.leader, ("exact", "nash"))
         check_choice("adapt", self.adapt, (True, False))
         if isinstance(self.target, Real):
-            check_number("target", self.target, low=-np.inf)
+            check_number("target", self.target, low=-1e100, high=1e100)
         else:
             check_choice("target", self.target, _TARGETS)
         if self.leader == "nash" and self.beta == 1:

@@ -140,10 +140,10 @@ class ADMM:
         return objective
 
     def objective(self) -> float:
-        """The leader's objective as things stand."""
-        Z = self.game.aim(self.H, self.B)
-        B = self.game.follow(self.H, self.W, self.H.T @ Z)
-        return self.game.loss(self.H @ self.W, self.H @ B)
+        """The leader's objective of the feasible pair (T, P), which is what the model keeps; `answer` is B there."""
+        Z = self.game.aim(self.T, self.B)
+        self.answer = self.game.follow(self.T, self.P, self.T.T @ Z)
+        return self.game.loss(self.T @ self.P, self.T @ self.answer)
 
     def converged(self, history: Sequence[float], tol: float) -> bool:
         """Whether both residuals are below `tol`."""

@@ -219,7 +219,9 @@ class DMF(RecodingModel):
         check_number("alpha_latent", self.alpha_latent)
         check_number("goal", self.goal)
         check_choice("keep", self.keep, ("best", "last"))
-        depth = len(check_layers(self.hidden))
+        depth = len(check_layers(self.hidden, "hidden"))
+        if not isinstance(self.activation, str | tuple | list):
+            raise ValueError(f"activation={self.activation!r} must be a name, or one for each hidden layer")
         names = (self.activation,) * depth if isinstance(self.activation, str) else tuple(self.activation)
         if len(names) != depth:
             raise ValueError(f"activation={self.activation!r} names {len(names)} layers, hidden has {depth}")

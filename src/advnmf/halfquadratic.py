@@ -179,27 +179,26 @@ def robust_codes(data: DenseData, B: Array, sigma: float) -> Array:
 
 
 def _robust_block(data: DenseData, B: Array, outer: Array, sigma: float) -> Array:
-    """`robust_codes` of few rows; `outer` holds b_j b_j^T."""
+    """`robust_codes` of few rows; `outer` holds b_j b_j^T.
+
+    The width starts at each row's own scale and halves until it is sigma: at once, a row that lies far off would lose
+    all its weights, or follow a few entries that happen to be near.
+    """
     codes = _solve(data, B, outer, weights(data, data.values, np.inf))
     if np.isinf(sigma):
         return codes
-    active, part, current = np.arange(len(codes)), data, codes
+    scale = np.sqrt(data.squared_norms(codes @ B) / np.maximum(data.counts, 1) / 2)
+    active, part, current = np.arange(len(codes)), data, codes.copy()
     for count in range(_MAX_REWEIGHTINGS):
-        E = residual(part, [current, B])
-        width = np.full(len(E), sigma)
-        if count == 0:
-            mean_square = part.squared_norms(current @ B) / np.maximum(part.counts, 1)
-            width = np.maximum(width, np.sqrt(mean_square / 2))
-        renewed = _solve(part, B, outer, weights(part, E, width[:, None].astype(E.dtype)))
+        width = np.maximum(sigma, scale[active] * 0.5**count)
+        G = weights(part, residual(part, [current, B]), width[:, None].astype(current.dtype))
+        renewed = np.where(G.any(axis=1, keepdims=True), _solve(part, B, outer, G), current)
         change = np.linalg.norm(renewed - current, axis=1)
-        going = change > _TOL_REWEIGHTINGS * np.linalg.norm(current, axis=1)
+        going = (change > _TOL_REWEIGHTINGS * np.linalg.norm(current, axis=1)) | (width > sigma)
         codes[active] = renewed
-        if count > 0 and not going.any():
+        if not going.any():
             break
-        if count == 0 or going.all():
-            current = renewed
-        else:
-            active, part, current = active[going], part.take(going), renewed[going]
+        active, part, current = active[going], part if going.all() else part.take(going), renewed[going]
     return codes
 
 

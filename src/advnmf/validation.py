@@ -130,11 +130,11 @@ def check_scale(values: np.ndarray) -> None:
         )
 
 
-def check_layers(n_components: object) -> tuple[int, ...]:
-    """`n_components` as layer sizes (r_1, ..., r_p)."""
+def check_layers(n_components: object, name: str = "n_components") -> tuple[int, ...]:
+    """Layer sizes (r_1, ..., r_p) from one of them or several."""
     layers = tuple(n_components) if isinstance(n_components, (tuple, list, np.ndarray)) else (n_components,)
     if not layers or not all(isinstance(r, Integral) and not isinstance(r, bool) and r >= 1 for r in layers):
-        raise ValueError(f"n_components={n_components!r} must be a positive integer, or a tuple of them (one a layer)")
+        raise ValueError(f"{name}={n_components!r} must be a positive integer, or a tuple of them (one a layer)")
     return tuple(int(r) for r in layers)
 
 
