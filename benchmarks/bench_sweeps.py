@@ -37,9 +37,10 @@ def test_sweep(benchmark, cbcl_like, solver, case):
     loss, adversary = CASES[case]
     problem = Problem(data, loss, adversary, (NO_PENALTY, NO_PENALTY))
     factors = chain(X.shape)
-    for _ in range(5):  # beyond the first sweeps, where everything is clipped
-        SOLVERS[solver].sweep(problem, factors)
-    benchmark.pedantic(SOLVERS[solver].sweep, (problem, factors), rounds=30, warmup_rounds=3)
+    with SOLVERS[solver].session(problem):
+        for _ in range(5):  # beyond the first sweeps, where everything is clipped
+            SOLVERS[solver].sweep(problem, factors)
+        benchmark.pedantic(SOLVERS[solver].sweep, (problem, factors), rounds=30, warmup_rounds=3)
 
 
 def test_bare_products_of_mu(benchmark, cbcl_like):

@@ -116,7 +116,8 @@ def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits)
 
     The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.
     """
-    n_iter, reason, history = iterate(_Sweeps(problem, factors, solver, limits.attack_every), limits)
+    with solver.session(problem):
+        n_iter, reason, history = iterate(_Sweeps(problem, factors, solver, limits.attack_every), limits)
     return Result(factors, n_iter, reason, history)
 
 

@@ -75,6 +75,12 @@ def flat_codes(data: ObservedData, B: np.ndarray) -> np.ndarray:
 
 def solve_codes(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:
     """Codes of samples for fixed components: each stops by itself, so none depends on the others in its batch."""
+    with solver.session(problem):
+        return _row_by_row(problem, B, solver, max_iter, tol)
+
+
+def _row_by_row(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:
+    """`solve_codes`; rows that are done leave the batch."""
     codes = flat_codes(problem.data, B)
     active = np.arange(len(codes))
     part, current, last = problem, codes.copy(), None

@@ -2,6 +2,7 @@
 
 A solver is an object with a name and
 
+    session(problem) -> context manager               what the sweeps of a fit are done within
     update_codes(problem, factors) -> (values, d)     renew F_1 alone
     sweep(problem, factors) -> objective              renew all factors
 
@@ -12,6 +13,7 @@ anew for each factor.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +28,9 @@ class Solver(Protocol):
     """What the loop needs of a solver."""
 
     name: str
+
+    def session(self, problem: Problem) -> AbstractContextManager:
+        """What the sweeps of a fit are done within."""
 
     def update_codes(self, problem: Problem, factors: Factors) -> tuple[np.ndarray, np.ndarray | None]:
         """Renew F_1."""

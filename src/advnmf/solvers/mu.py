@@ -10,6 +10,7 @@ with its attacked data replaced by the target T.  Entries that reach zero stay t
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,10 @@ class MU:
     """One multiplicative sweep, F_1 first."""
 
     name: ClassVar[str] = "mu"
+
+    def session(self, problem: Problem) -> AbstractContextManager:
+        """Nothing to prepare: BLAS does the work, on all its threads."""
+        return nullcontext()
 
     def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
