@@ -209,3 +209,24 @@ def test_large_data_go_block_by_block(monkeypatch):
 def test_unknown_solver_lists_the_known(name):
     with pytest.raises(ValueError, match="'hals', 'mu'"):
         get_solver(name)
+
+
+def test_blas_threads_are_given_back_after_overlapping_fits():
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    rng = np.random.default_rng(10)
+    problem = problem_of(random_data(rng))
+    before = threads()
+    first, second = HALS().session(problem), HALS().session(problem)
+    first.__enter__()
+    second.__enter__()
+    assert set(threads()) <= {1}
+    first.__exit__(None, None, None)
+    assert set(threads()) <= {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
+    with HALS().session(problem_of(complete_data(rng))):
+        assert threads() == before

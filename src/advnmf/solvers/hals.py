@@ -8,6 +8,7 @@ coordinate descent on a surrogate without mask, followed by an exact line search
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -38,7 +39,7 @@ class HALS:
         """
         if problem.data.omega is None:
             return nullcontext()
-        return _blas().limit(limits=1, user_api="blas")
+        return _one_blas_thread()
 
     def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
@@ -109,10 +110,32 @@ class HALS:
             F[...] = np.where(10 * np.finfo(F.dtype).eps * F < F + D, F + D, 0)
 
 
+class _BlasLimit:
+    """BLAS on one thread while anybody is within.
+
+    The limit holds for the process, so fits that run side by side share it: the last to leave lifts it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.within = threading.Lock(), 0
+        self.libraries = ThreadpoolController()  # looking them up takes milliseconds
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.within == 0:
+                self.limiter = self.libraries.limit(limits=1, user_api="blas")
+            self.within += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.within -= 1
+            if self.within == 0:
+                self.limiter.restore_original_limits()
+
+
 @cache
-def _blas() -> ThreadpoolController:
-    """The libraries that are loaded; looking them up takes milliseconds."""
-    return ThreadpoolController()
+def _one_blas_thread() -> _BlasLimit:
+    return _BlasLimit()
 
 
 def _strengths(penalty: ElasticNet, like: Array) -> tuple[np.floating, np.floating]:
