@@ -41,7 +41,7 @@ def measure(model: str, dtype: str, n: int, m: int) -> float:
     def peak() -> int:
         return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    make = eval(f"lambda: {model}", vars(advnmf))
+    make = eval(f"lambda: {model}", {name: getattr(advnmf, name) for name in advnmf.__all__})
     make().fit(holes(60, 50))
     before = peak()
     X = holes(n, m)
