@@ -35,16 +35,22 @@ class DenseData(ObservedData):
     @cached_property
     def T(self) -> DenseData:
         """The transposed data, contiguous along its rows."""
-        omega = None if self.omega is None else np.ascontiguousarray(self.omega.T)
-        return DenseData(np.ascontiguousarray(self.values.T), omega, 1 - self.sample_axis)
+        return DenseData(np.ascontiguousarray(self.values.T), self._omega_T, 1 - self.sample_axis)
+
+    @cached_property
+    def _omega_T(self) -> Array | None:
+        return None if self.omega is None else np.ascontiguousarray(self.omega.T)
 
     def take(self, rows: slice | Array) -> DenseData:
         """The data of some rows: a view for a slice, a copy for an index array."""
         return DenseData(self.values[rows], None if self.omega is None else self.omega[rows], self.sample_axis)
 
     def with_values(self, values: Array) -> DenseData:
-        """The same mask over other values."""
-        return replace(self, values=values)
+        """The same mask over other values; what was transposed of it is shared."""
+        other = replace(self, values=values)
+        if "_omega_T" in vars(self):
+            vars(other)["_omega_T"] = self._omega_T
+        return other
 
     def predict(self, A: Array, B: Array) -> Array:
         """A B."""
