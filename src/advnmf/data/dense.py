@@ -11,6 +11,18 @@ from .. import kernels
 from .base import Array, ObservedData
 
 
+class Product:
+    """A B, multiplied out only where somebody looks at its entries: its products with a factor do not need them."""
+
+    def __init__(self, A: Array, B: Array) -> None:
+        self.A, self.B = A, B
+
+    @cached_property
+    def dense(self) -> Array:
+        """The array."""
+        return self.A @ self.B
+
+
 @dataclass(frozen=True)
 class DenseData(ObservedData):
     """An array; ``omega`` is None (all observed once), 0/1 bytes (a mask) or nonnegative reals (weights).
@@ -52,13 +64,13 @@ class DenseData(ObservedData):
             vars(other)["_omega_T"] = self._omega_T
         return other
 
-    def predict(self, A: Array, B: Array) -> Array:
-        """A B."""
-        return A @ B
+    def predict(self, A: Array, B: Array) -> Array | Product:
+        """A B; not yet multiplied out on complete data."""
+        return Product(A, B) if self.omega is None else A @ B
 
-    def entries(self, P: Array) -> Array:
-        """The prediction itself."""
-        return P
+    def entries(self, P: Array | Product) -> Array:
+        """The prediction as an array."""
+        return P.dense if isinstance(P, Product) else P
 
     def per_sample(self, d: Array) -> Array:
         """A column, or a row in the transposed view."""
@@ -76,18 +88,22 @@ class DenseData(ObservedData):
         kernels.over_rows(kernels.weighted, len(E), E.size, E, self.omega, out)
         return out
 
-    def clip(self, P: Array, c: Array) -> Array:
+    def clip(self, P: Array | Product, c: Array) -> Array:
         """max(X, c P)."""
-        T = P * self.per_sample(c.astype(P.dtype))
+        T = self.entries(P) * self.per_sample(c.astype(self.dtype))
         return np.maximum(self.values, T, out=T)
 
-    def times(self, T: Array, C: Array) -> Array:
+    def times(self, T: Array | Product, C: Array) -> Array:
         """(omega T) C."""
-        return self.weighted(T) @ C
+        if self.omega is None and isinstance(T, Product):
+            return T.A @ (T.B @ C)
+        return self.weighted(self.entries(T)) @ C
 
-    def rtimes(self, A: Array, T: Array) -> Array:
+    def rtimes(self, A: Array, T: Array | Product) -> Array:
         """A' (omega T)."""
-        return A.T @ self.weighted(T)
+        if self.omega is None and isinstance(T, Product):
+            return (A.T @ T.A) @ T.B
+        return A.T @ self.weighted(self.entries(T))
 
     def sum_rows(self, E: Array) -> Array:
         """sum_j omega_ij E_ij of each row."""
@@ -102,18 +118,25 @@ class DenseData(ObservedData):
         """Entries of positive weight."""
         return E.ravel() if self.omega is None else E[self.omega > 0]
 
-    def squared_norms(self, P: Array) -> Array:
+    def squared_norms(self, P: Array | Product) -> Array:
         """sum_j omega_ij (X_ij - P_ij)^2 of each row, in float64."""
+        P = self.entries(P)
         out = np.empty(len(P))
         kernels.over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
         return out
 
-    def energies(self, P: Array) -> Array:
+    def energies(self, P: Array | Product) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""
+        if self.omega is None and isinstance(P, Product):
+            return np.einsum("ik,ik->i", P.A @ (P.B @ P.B.T), P.A)
+        P = self.entries(P)
         return np.einsum("ij,ij->i", P, self.weighted(P))
 
-    def clipped_sums(self, P: Array, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
+    def clipped_sums(
+        self, P: Array | Product, c: Array, out: Array | None = None, active: Array | None = None
+    ) -> Array:
         """(A, B, C) of each (active) row, see `Groups.clipped_sums`."""
+        P = self.entries(P)
         out = np.empty((3, len(P))) if out is None else out
         active = np.ones(len(P), bool) if active is None else active
         args = self.values, P, self._omega_array, c.astype(self.dtype), active, out
@@ -125,7 +148,7 @@ class DenseData(ObservedData):
         A: Array,
         B: Array,
         T: Array,
-        P: Array,
+        P: Array | Product,
         row_weight: Array,
         column_weight: Array,
         l1: float,
@@ -139,6 +162,7 @@ class DenseData(ObservedData):
             work = n * K * K * (n_passes + 1)
             kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, T @ wB.T, row_weight, l1, l2, n_passes)
         else:
+            P = self.entries(P)
             work = 2 * n * K * m * n_passes
             kernels.over_rows(
                 kernels.descend_rows, n, work, A, B, T, P, self.omega, row_weight, column_weight, l1, l2, n_passes
