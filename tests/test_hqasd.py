@@ -9,7 +9,8 @@ from scipy.io import loadmat
 
 from advnmf import HQASD, NMF, Correntropy
 from advnmf.data import DenseData
-from advnmf.halfquadratic import interquartile_range, residual, robust_codes, steepest_descent, weights
+from advnmf.halfquadratic import residual, robust_codes, steepest_descent, weights
+from advnmf.losses import interquartile_range
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("solver", ["asd", "pf"])

@@ -43,7 +43,7 @@ class NoAdversary:
         return loss.rho(x), loss.weight(x)
 
     def curvature(self, d: Array) -> Array:
-        """W = d."""
+        """w = d."""
         return d
 
     def target(self, data: Groups, P: Array, d: Array) -> Array:
@@ -91,7 +91,7 @@ class FrobeniusPenalty:
         if not self.lam > loss.max_weight:
             raise ValueError(
                 f"lam={self.lam!r} must exceed {loss.max_weight:.6g}, the largest weight of the loss {loss!r}: "
-                f"raise lam{_HINTS.get(loss.name, '')}"
+                f"raise lam{loss.bound}"
             )
 
     def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
@@ -101,7 +101,7 @@ class FrobeniusPenalty:
         return loss.rho(stretched) - self.lam * (np.square(d / (self.lam - d)) * A + C), d
 
     def curvature(self, d: Array) -> Array:
-        """W = d lam / (lam - d)."""
+        """w = d lam / (lam - d)."""
         return d * self.lam / (self.lam - d)
 
     def target(self, data: Groups, P: Array, d: Array) -> Array:
@@ -150,10 +150,6 @@ class FrobeniusPenalty:
 
 
 _MAX_TANGENTS, _MAX_NEWTON = 100, 100
-_HINTS = {
-    "elastic": " or delta (the bound is 1 + 1/delta)",
-    "l21": " or the floor (the bound is 1/(2 floor)), as in L21(floor=0.5)",
-}
 
 
 def _decreasing_root(g: Callable[[Array], Array], low: Array, high: Array) -> Array:

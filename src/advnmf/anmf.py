@@ -26,7 +26,7 @@ from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import HALS
 from .starts import random_factors, solve_codes
-from .validation import check_choice, check_number
+from .validation import check_choice, check_number, describe_empty
 
 Array = np.ndarray
 
@@ -171,7 +171,7 @@ class ANMF(RecodingModel):
         """
         self._check_parameters()
         data = self._check_data(X, mask, weights, reset=True)
-        self._warn_of_gaps(data)
+        self._warn(describe_empty(data))
         game = self._game(data)
         random_state = check_random_state(self.random_state)
 

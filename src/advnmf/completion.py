@@ -82,12 +82,10 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 return replace(best, stop_reason=result.stop_reason)
         return best
 
-    def _warn_of_gaps(self, data: ObservedData) -> None:
-        """Say which rows and columns have nothing observed; for a line of `fit`."""
-        for what, counts in (("rows", data.counts), ("columns", data.column_counts)):
-            if empty := np.count_nonzero(counts == 0):
-                message = f"{empty} {what} of X have no observed entry: they get the mean of the others in the model"
-                warnings.warn(message, DataWarning, stacklevel=3)
+    def _warn(self, messages: list[str]) -> None:
+        """Say what the data leave open; for a line of `fit`."""
+        for message in messages:
+            warnings.warn(message, DataWarning, stacklevel=3)
 
     def _end_fit(self, result: Result) -> None:
         """Let an interruption go on, and say so if the fit has not converged; for the last line of `fit`."""
@@ -113,7 +111,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _encode(self, X: object, mask: object, weights: object = None) -> np.ndarray:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
-        data = self._check_data(X, mask, weights, reset=False)
+        return self._encode_data(self._check_data(X, mask, weights, reset=False))
+
+    def _encode_data(self, data: ObservedData) -> np.ndarray:
         codes = self._solve_codes(data)
         empty = data.counts == 0
         if empty.any():
@@ -145,10 +145,11 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def score(self, X: object, y: object = None, *, mask: object = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
+        check_is_fitted(self)
         data = self._check_data(X, mask, reset=False)
         if not data.counts.any():
             raise ValueError("X has no observed entry: there is nothing to score")
-        codes = self._encode(X, mask)
+        codes = self._encode_data(data)
         return -self._residual_norm(data, codes) / float(np.sqrt(data.counts.sum()))
 
     # --- parts ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from .data import DenseData
 from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
 from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
-from .validation import check_choice, check_layers, check_number
+from .validation import check_choice, check_layers, check_number, describe_empty
 
 Array = np.ndarray
 
@@ -154,7 +154,7 @@ class DMF(RecodingModel):
         """
         activations = self._check_parameters()
         data = self._check_data(X, mask, weights, reset=True)
-        self._warn_of_gaps(data)
+        self._warn(describe_empty(data))
         random_state = check_random_state(self.random_state)
         sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
 

@@ -20,14 +20,14 @@ from .adversaries import NoAdversary
 from .completion import RecodingModel
 from .data import DenseData
 from .factors import Factors, fill_empty
-from .halfquadratic import HalfQuadratic, interquartile_range, least_squares, robust_codes, steepest_descent
+from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
 from .loop import Callback, Limits, Result, iterate, minimise
-from .losses import Correntropy
+from .losses import Correntropy, interquartile_range
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import HALS
 from .starts import random_factors, solve_codes
-from .validation import check_choice, check_factors, check_number
+from .validation import check_choice, check_factors, check_number, describe_empty
 
 Array = np.ndarray
 
@@ -176,7 +176,7 @@ class HQASD(RecodingModel):
         given = None
         if self.init == "custom":
             given = check_factors(factors, data, (self.n_components,), nonnegative=self.nonnegative)
-        self._warn_of_gaps(data)
+        self._warn(describe_empty(data))
         random_state = check_random_state(self.random_state)
 
         def run(limits: Limits) -> RobustResult:

@@ -152,7 +152,7 @@ def clipped_sums(start, stop, X, P, omega, c, active, out):
 
 @compiled
 def weighted(start, stop, E, omega, out):
-    """Out = omega E."""
+    """out = omega E."""
     for i in range(start, stop):
         for j in range(E.shape[1]):
             out[i, j] = E.dtype.type(omega[i, j]) * E[i, j]

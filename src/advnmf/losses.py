@@ -35,6 +35,8 @@ class Loss(ABC):
     """A half-quadratic function of residual sizes; `groups` says of what."""
 
     name: ClassVar[str]
+    # What else than raising lam helps where an adversary's lam does not exceed the largest weight.
+    bound: ClassVar[str] = ""
 
     @abstractmethod
     def rho(self, x: Array) -> Array:
@@ -134,6 +136,7 @@ class L21(SampleLoss):
 
     floor: float = 1e-10
     name: ClassVar[str] = "l21"
+    bound: ClassVar[str] = " or the floor (the bound is 1/(2 floor)), as in L21(floor=0.5)"
 
     def __post_init__(self) -> None:
         if not isinstance(self.floor, Real) or not 0 < self.floor < np.inf:
@@ -165,6 +168,7 @@ class Elastic(SampleLoss):
 
     delta: float = 2.0
     name: ClassVar[str] = "elastic"
+    bound: ClassVar[str] = " or delta (the bound is 1 + 1/delta)"
 
     def __post_init__(self) -> None:
         if not isinstance(self.delta, Real) or not self.delta >= 0:
@@ -230,8 +234,9 @@ class Correntropy(EntryLoss):
 
     def adapted(self, residuals: Array, values: Array) -> Correntropy:
         """The loss with  sigma = max(eta (q_75 - q_25), sigma_min mean|X|); squares where all is zero."""
-        low, high = np.quantile(residuals, [0.25, 0.75], method="hazen")
-        sigma = max(self.eta * (high - low), self.sigma_min * np.mean(np.abs(values), dtype=np.float64))
+        sigma = max(
+            self.eta * interquartile_range(residuals), self.sigma_min * np.mean(np.abs(values), dtype=np.float64)
+        )
         return replace(self, sigma=float(sigma) if sigma > 0 else np.inf)
 
     def rho(self, x: Array) -> Array:
@@ -249,6 +254,22 @@ class Correntropy(EntryLoss):
         # Before the first residuals are known: squares.
         # Beyond any residual that can be squared a width is infinite.
         return np.inf if self.adaptive or self.sigma > 1e75 else float(self.sigma)
+
+
+def interquartile_range(seen: Array) -> float:
+    """q_0.75 - q_0.25 by Hazen's rule."""
+    return _quantile(seen, 0.75) - _quantile(seen, 0.25)
+
+
+def _quantile(seen: Array, p: float) -> float:
+    """Hazen: at position n p + 1/2, counted from 1, on the line through the sorted values."""
+    # One partition at one place takes a tenth of the time of numpy.quantile.
+    position = min(max(seen.size * p - 0.5, 0.0), seen.size - 1.0)
+    k = int(position)
+    parts = np.partition(seen, k)
+    if position == k:
+        return float(parts[k])
+    return float(parts[k] + (position - k) * (parts[k + 1 :].min() - parts[k]))
 
 
 LOSSES: dict[str, type[Loss]] = {cls.name: cls for cls in (Frobenius, L21, Elastic, Correntropy)}

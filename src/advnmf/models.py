@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
@@ -182,8 +181,7 @@ class NMF(CompletionModel):
         layers = check_layers(self.n_components)
         problem = self._problem(data, len(layers) + 1)
         given = self._check_start(problem, layers, factors)
-        for message in describe_gaps(data, layers):
-            warnings.warn(message, DataWarning, stacklevel=2)
+        self._warn(describe_gaps(data, layers))
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
         self._end_fit(result)

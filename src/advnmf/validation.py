@@ -197,16 +197,21 @@ def check_factors(
     return checked
 
 
+def describe_empty(data: ObservedData) -> list[str]:
+    """One line each if rows or columns have nothing observed."""
+    sides = ("rows", "code", data.counts), ("columns", "component column", data.column_counts)
+    return [
+        f"{empty} {what} of X have no observed entry: they get the mean {kind} of the others"
+        for what, kind, counts in sides
+        if (empty := np.count_nonzero(counts == 0))
+    ]
+
+
 def describe_gaps(data: ObservedData, layers: tuple[int, ...]) -> list[str]:
-    """One line for each thing that the data leave open, and what is done about it."""
-    messages = []
-    sides = (
-        ("rows", "code", data.counts, data.positive(0)),
-        ("columns", "component column", data.column_counts, data.positive(1)),
-    )
-    for what, kind, counts, positive in sides:
-        if empty := np.count_nonzero(counts == 0):
-            messages.append(f"{empty} {what} of X have no observed entry: they get the mean {kind} of the others")
+    """One line for each thing that nonnegative data leave open, and what is done about it."""
+    messages = describe_empty(data)
+    sides = ("rows", data.counts, data.positive(0)), ("columns", data.column_counts, data.positive(1))
+    for what, counts, positive in sides:
         if zero := np.count_nonzero(~positive & (counts > 0)):
             messages.append(f"{zero} {what} of X are zero wherever observed: they are completed with zeros")
     (n, m), known = data.shape, int(data.counts.sum())

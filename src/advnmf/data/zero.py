@@ -112,8 +112,9 @@ class ZeroFilledData(SparseData):
     ) -> Array:
         """(A, B, C) of each row: every zero is clipped, as c P > 0 there (or both are 0 and it does not count)."""
         fresh = super().clipped_sums(P.stored, c)
-        fresh[1] += np.where(c > 0, self._zero_energies(P), 0)
-        fresh[0] += np.where(c > 0, 0, self._zero_energies(P))
+        zeros = self._zero_energies(P)
+        fresh[0] += np.where(c > 0, 0, zeros)
+        fresh[1] += np.where(c > 0, zeros, 0)
         if out is None:
             return fresh
         active = np.ones(len(c), bool) if active is None else active
