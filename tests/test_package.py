@@ -22,6 +22,10 @@ def test_models_need_no_optional_dependency():
     assert not modules_after("from advnmf import NMF, NMFImputer, save") & OPTIONAL
 
 
+def test_displays_load_matplotlib_when_they_plot():
+    assert "matplotlib" not in modules_after("from advnmf import CompletionDisplay, trace")
+
+
 def test_import_alone_is_light():
     assert not modules_after("import advnmf") & (OPTIONAL | {"numba", "sklearn", "scipy", "numpy"})
 

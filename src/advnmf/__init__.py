@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .dmf import DMF
     from .hqasd import HQASD
     from .imputer import NMFImputer
+    from .inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay, trace
     from .losses import L21, Correntropy, Elastic, Frobenius
     from .models import NMF, DataWarning
     from .persistence import load, save
@@ -33,6 +34,9 @@ __all__ = [
     "HQASD",
     "L21",
     "NMF",
+    "CompletionDisplay",
+    "ComponentsDisplay",
+    "ConvergenceDisplay",
     "Correntropy",
     "DataWarning",
     "DeepNMF",
@@ -40,9 +44,11 @@ __all__ = [
     "Frobenius",
     "FrobeniusPenalty",
     "NMFImputer",
+    "SensitivityDisplay",
     "load",
     "metrics",
     "save",
+    "trace",
 ]
 
 _HOMES = {
@@ -51,6 +57,7 @@ _HOMES = {
     "dmf": ["DMF"],
     "hqasd": ["HQASD"],
     "imputer": ["NMFImputer"],
+    "inspection": ["CompletionDisplay", "ComponentsDisplay", "ConvergenceDisplay", "SensitivityDisplay", "trace"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
     "models": ["NMF", "DataWarning"],
     "persistence": ["load", "save"],

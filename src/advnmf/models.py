@@ -236,13 +236,30 @@ class NMF(CompletionModel):
         columns = check_indices("columns", columns, self.n_features_in_)
         return np.einsum("nk,nk->n", self.factors_[0][rows], self.components_.T[columns])
 
+    def perturbation(self, X: object, *, mask: object = None) -> np.ndarray | sparse.csr_array:
+        """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
+
+            R = argmax over R, X + R >= 0, R = 0 off the mask, of  sum of loss(X + R, W H)  -  its cost
+
+        Of the shape of ``X``; sparse where that is, with the observed entries that it stores (all others stay as they
+        are).  It is the exact adversary's answer for either `attack`.
+        """
+        check_is_fitted(self)
+        data = self._check_data(X, mask, reset=False)
+        problem, components = self._decoding_problem(data)
+        R = problem.attacked([self._encode_data(data), components]).data.values - data.values
+        return sparse.csr_array((R, data.indices, data.indptr), shape=data.shape) if sparse.issparse(X) else R
+
     # --- parts ---------------------------------------------------------------------------------------------------
 
     def _solve_codes(self, data: ObservedData) -> np.ndarray:
         """With an adversary the codes minimise the robust objective, as in training."""
+        return solve_codes(*self._decoding_problem(data), get_solver(self.solver), self.max_iter, self.tol)
+
+    def _decoding_problem(self, data: ObservedData) -> tuple[Problem, np.ndarray]:
+        """The problem that samples pose to the fitted components, and these in the precision of the data."""
         problem = replace(self._problem(data, 2), loss=self.loss_)
-        components = np.ascontiguousarray(self.components_.astype(data.dtype))
-        return solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
+        return problem, np.ascontiguousarray(self.components_.astype(data.dtype))
 
     def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
         return data.predict(codes, self.components_.astype(codes.dtype, copy=False))
