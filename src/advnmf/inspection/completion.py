@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, Self
 
 import numpy as np
@@ -10,16 +11,32 @@ import numpy as np
 from ..metrics import rmse
 from ..pictures import fold
 from ..validation import check_choice, check_mask, fill_holes
-from .drawing import COLORS, GREY, MISSING, SMALL, as_pictures, check_shape, fitted_model, new_grid, numbers, ticks
+from .drawing import (
+    COLORS,
+    GREY,
+    MISSING,
+    SMALL,
+    as_pictures,
+    check_named,
+    check_shape,
+    fitted_model,
+    new_grid,
+    numbers,
+    ticks,
+)
 
 Array = np.ndarray
 
 # The panels beside the completed ones, and their titles.
-_PANELS = {"original": "Original", "masked": "Masked", "attack": "Attack R*", "attacked": "Attacked X + R*"}
+_PANELS = {"original": "Original", "masked": "Masked", "attack": "Attack\nR*", "attacked": "Attacked\nX + R*"}
 
 
 class CompletionDisplay:
     """Completed samples beside what they were completed from: a row of pictures, or one axes of spectra, a sample.
+
+    Missing pixels are pink.  In the attack R, blue pixels were lowered and red ones raised; in that of a colour picture
+    grey means unchanged.  Models without an adversary have no such panels, nor has `ANMF`, whose adversary moves the
+    components.
 
     Parameters
     ----------
@@ -35,7 +52,7 @@ class CompletionDisplay:
         Shape of a sample that is a picture.  Or of the whole matrix, if that is one picture whose channels stand side
         by side, height x (channels * width), as `advnmf.pictures.unfold` makes it.  Spectra are drawn unless given.
     image_order : {"C", "F"}, default="C"
-        Whether pictures are stored row by row, or column by column as MATLAB does.
+        Whether samples that are pictures are stored row by row, or column by column as MATLAB does.
     names : sequence, optional
         What the samples are called.
 
@@ -63,8 +80,7 @@ class CompletionDisplay:
         image_order: str = "C",
         names: Sequence[object] | None = None,
     ) -> None:
-        if not isinstance(completed, Mapping) or not completed:
-            raise ValueError("completed must be a mapping of names to completed data, with at least one")
+        check_named("completed", completed)
         if taken := [name for name in completed if name in _PANELS]:
             raise ValueError(f"completed must not be called {taken[0]!r}, as another panel is")
         self.observed = numbers("observed", observed, 2)
@@ -72,9 +88,9 @@ class CompletionDisplay:
         self.original = None if original is None else self._like("original", original)
         self.perturbation = None if perturbation is None else self._like("perturbation", perturbation)
         n, m = self.observed.shape
-        self._whole = image_shape is not None and _is_whole_picture(image_shape, (n, m))
+        self._whole = False
         if image_shape is not None:
-            image_shape = tuple(image_shape) if self._whole else check_shape(image_shape, m)
+            image_shape, self._whole = check_shape(image_shape, (n, m))
         check_choice("image_order", image_order, ("C", "F"))
         self.image_shape, self.image_order = image_shape, image_order
         n = 1 if self._whole else n
@@ -126,13 +142,14 @@ class CompletionDisplay:
         ax, **kwargs
             See `plot`.
         """
-        if not isinstance(estimators, Mapping) or not estimators:
-            raise ValueError("estimators must be a mapping of names to fitted models, with at least one")
+        check_named("estimators", estimators)
         models = {
             name: fitted_model(each, "complete", why=": give a model of advnmf") for name, each in estimators.items()
         }
         X, shape = (X if hasattr(X, "shape") else np.asarray(X)), np.shape(X)
-        whole = image_shape is not None and _is_whole_picture(image_shape, shape)
+        if len(shape) != 2:
+            raise ValueError(f"X has shape {shape}: it must have two axes, one sample a row")
+        whole = image_shape is not None and check_shape(image_shape, shape)[1]
         rows = np.arange(shape[0]) if whole else _chosen(samples, shape[0])
         part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
         seen = None if mask is None else check_mask(mask, shape)[rows]
@@ -151,7 +168,7 @@ class CompletionDisplay:
         self,
         ax: Any = None,
         *,
-        vmin: float = 0.0,
+        vmin: float | None = None,
         vmax: float | None = None,
         x: object = None,
         xlabel: str = "feature",
@@ -164,8 +181,9 @@ class CompletionDisplay:
         ----------
         ax : array of matplotlib Axes, optional
             Where, as many as `axes_` has; a new figure unless given.
-        vmin, vmax : float, default=0.0 and None
-            Black and white of pictures; `vmax` is the largest original or observed value unless given.
+        vmin, vmax : float, optional
+            Black and white of pictures; unless given 0 (or the smallest original or observed value if that is
+            negative) and the largest.
         x : array-like of shape (n_features,), optional
             Horizontal positions of spectra, such as wavelengths; 0, 1, 2, ... unless given.
         xlabel, ylabel : str
@@ -183,14 +201,14 @@ class CompletionDisplay:
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
-    def _plot_pictures(self, ax: Any, vmin: float, vmax: float | None, kwargs: dict[str, Any]) -> None:
+    def _plot_pictures(self, ax: Any, vmin: float | None, vmax: float | None, kwargs: dict[str, Any]) -> None:
         panels = {name: self._pictures(values) for name, values in self._panels().items()}
         height, width = self.image_shape[:2]
         side = 1.7 if len(self.names) > 1 else 2.4
         figsize = (side * len(panels), (side * height / width + 0.25) * len(self.names) + 0.5)
         self.axes_ = new_grid(ax, (len(self.names), len(panels)), figsize)
-        known = self.observed if self.original is None else self.original
-        vmax = float(np.nanmax(known)) if vmax is None else vmax
+        low, high = self._value_range()
+        vmin, vmax = low if vmin is None else vmin, high if vmax is None else vmax
         for column, (name, pictures) in zip(self.axes_.T, panels.items(), strict=True):
             draw = self._draw_attack if name == "attack" else self._draw_picture
             self.images_[name] = [
@@ -199,6 +217,8 @@ class CompletionDisplay:
             for axes in column:
                 axes.set(xticks=[], yticks=[])
             column[0].set_title(self._title(name), fontsize=SMALL + 1)
+            if name == "attack":
+                self._tell_scale(column[-1])
         for axes, name in zip(self.axes_[:, 0], self.names, strict=True):
             axes.set_ylabel(name, fontsize=SMALL)
         self._tell_errors(panels)
@@ -223,24 +243,33 @@ class CompletionDisplay:
     def _draw_picture(self, axes: Any, picture: Array, vmin: float, vmax: float, kwargs: dict[str, Any]) -> Any:
         axes.set_facecolor(MISSING)
         if picture.ndim == 2:
-            look = {"cmap": "gray", "vmin": vmin, "vmax": vmax}
-            return axes.imshow(np.ma.masked_invalid(picture), **look, **kwargs)
+            look = {"cmap": "gray", "vmin": vmin, "vmax": vmax, **kwargs}
+            return axes.imshow(np.ma.masked_invalid(picture), **look)
         return axes.imshow(_with_alpha((picture - vmin) / (vmax - vmin or 1.0)), **kwargs)
 
     def _draw_attack(self, axes: Any, picture: Array, *_: object) -> Any:
         """Blue is less, red is more, white (colours: grey) is as it was; all pictures have one scale."""
-        axes.set_facecolor("white" if picture.ndim == 2 else "0.5")
         top = self._attack_scale()
+        axes.set_facecolor("white" if picture.ndim == 2 else "0.5")
         if picture.ndim == 2:
-            axes.set_xlabel(f"blue −{top:.2g}, red +{top:.2g}", fontsize=SMALL)
             return axes.imshow(np.ma.masked_invalid(picture), cmap="RdBu_r", vmin=-top, vmax=top)
-        axes.set_xlabel(f"grey 0, scale ±{top:.2g}", fontsize=SMALL)
         return axes.imshow(_with_alpha(0.5 + 0.5 * picture / top))
+
+    def _tell_scale(self, axes: Any) -> None:
+        top = self._attack_scale()
+        words = f"blue −{top:.2g}, red +{top:.2g}" if len(self.image_shape) == 2 else f"grey 0, scale ±{top:.2g}"
+        axes.set_xlabel(words, fontsize=SMALL)
 
     def _attack_scale(self) -> float:
         """What 99 % of the perturbations stay below: a few large ones must not hide the rest."""
         sizes = np.abs(self.perturbation[~np.isnan(self.observed)])
-        return float(np.quantile(sizes, 0.99) or sizes.max() or 1.0)
+        return float(np.quantile(sizes, 0.99) or sizes.max()) if sizes.any() else 1.0
+
+    def _value_range(self) -> tuple[float, float]:
+        """From 0, or less, to the largest value that is known; of the completed ones if nothing is."""
+        candidates = [self.original, self.observed, *self.completed.values()]
+        known = next(values for values in candidates if values is not None and not np.isnan(values).all())
+        return min(0.0, float(np.nanmin(known))), float(np.nanmax(known))
 
     def _tell_errors(self, panels: dict[str, list[Array]]) -> None:
         """Root mean square error of each completed picture over what was missing of it, if something was."""
@@ -266,7 +295,7 @@ class CompletionDisplay:
         }
         words = {"original": "original", "masked": "observed", "attacked": "attacked X + R*"}
         panels = {name: values for name, values in self._panels().items() if name != "attack"}
-        colors = iter(COLORS * len(self.completed))
+        colors = cycle((COLORS[0], *COLORS[2:]))
         for name, values in panels.items():
             look = looks.get(name) or {"color": next(colors), "linewidth": 1.2}
             label = words.get(name) or f"completed {name}".strip()
@@ -280,12 +309,6 @@ class CompletionDisplay:
             axes.grid(alpha=0.3)
         self.axes_[-1, 0].set_xlabel(xlabel)
         self.axes_[0, 0].legend(fontsize=SMALL, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-
-
-def _is_whole_picture(image_shape: Sequence[int], shape: tuple[int, int]) -> bool:
-    """Whether a matrix is one picture, channels side by side; a single row is a sample."""
-    height, *others = image_shape
-    return shape[0] > 1 and shape == (height, int(np.prod(others)))
 
 
 def _chosen(samples: Sequence[int] | int | None, n: int) -> Array:

@@ -47,7 +47,8 @@ class ComponentsDisplay:
     ) -> None:
         self.components = numbers("components", components, 2)
         n, m = self.components.shape
-        self.image_shape = None if image_shape is None else check_shape(image_shape, m)
+        # Each row is a picture: a matrix that is one has no meaning here.
+        self.image_shape = None if image_shape is None else check_shape(image_shape, (1, m))[0]
         check_choice("image_order", image_order, ("C", "F"))
         self.image_order = image_order
         self.names = [str(name) for name in (range(n) if names is None else names)]

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .drawing import SMALL, fitted_model, label_log_axis, line_styles, new_axes, numbers, ticks
+from .drawing import SMALL, check_named, fitted_model, label_log_axis, line_styles, new_axes, numbers, ticks
 
 
 class ConvergenceDisplay:
@@ -37,8 +37,7 @@ class ConvergenceDisplay:
     """
 
     def __init__(self, curves: Mapping[str, object], *, iterations: object = None, ylabel: str = "objective") -> None:
-        if not isinstance(curves, Mapping) or not curves:
-            raise ValueError("curves must be a mapping of names to values, with at least one")
+        check_named("curves", curves)
         self.curves = {name: numbers(f"curves[{name!r}]", values, 1) for name, values in curves.items()}
         self.iterations = iterations
         self.ylabel = ylabel
@@ -56,9 +55,9 @@ class ConvergenceDisplay:
     @classmethod
     def from_estimators(cls, estimators: Mapping[str, object], *, ax: Any = None, **kwargs: Any) -> Self:
         """Plot the `loss_curve_` of several fitted models, by name."""
-        return cls({name: fitted_model(each, "loss_curve_").loss_curve_ for name, each in estimators.items()}).plot(
-            ax, **kwargs
-        )
+        check_named("estimators", estimators)
+        curves = {name: fitted_model(each, "loss_curve_").loss_curve_ for name, each in estimators.items()}
+        return cls(curves).plot(ax, **kwargs)
 
     def plot(
         self, ax: Any = None, *, relative: bool = False, scale: str = "log", title: str = "", **kwargs: Any

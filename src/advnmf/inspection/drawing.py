@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, product
 from typing import Any
 
@@ -32,18 +32,6 @@ def new_axes(ax: Any, figsize: tuple[float, float]) -> Any:
     return _pyplot().subplots(figsize=figsize, layout="constrained")[1]
 
 
-def label_log_axis(ax: Any) -> None:
-    """Plain numbers along a logarithmic vertical axis; where it spans little, also between the powers of ten."""
-
-    def between(value: float, _: int) -> str:
-        low, high = ax.get_ylim()
-        digits = "235" if high < 10 * low else "25" if high < 100 * low else ""
-        return f"{value:g}" if f"{value:e}"[0] in digits else ""
-
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.yaxis.set_minor_formatter(between)
-
-
 def one_axes(ax: Any) -> Any:
     """Refuse what is no single axes."""
     if not hasattr(ax, "plot"):
@@ -67,13 +55,24 @@ def _pyplot() -> Any:
     return require("matplotlib.pyplot", "plot")
 
 
-def fitted_model(estimator: object, *attributes: str, why: str = "") -> Any:
-    """The fitted model (that of an imputer), which must have some attributes."""
+def label_log_axis(ax: Any) -> None:
+    """Plain numbers along a logarithmic vertical axis; where it spans little, also between the powers of ten."""
+
+    def between(value: float, _: int) -> str:
+        low, high = ax.get_ylim()
+        digits = "235" if high < 10 * low else "25" if high < 100 * low else ""
+        return f"{value:g}" if f"{value:e}"[0] in digits else ""
+
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter(between)
+
+
+def fitted_model(estimator: object, attribute: str, why: str = "") -> Any:
+    """The fitted model (that of an imputer), which must have some attribute."""
     check_is_fitted(estimator)
     model = getattr(estimator, "estimator_", estimator)
-    for name in attributes:
-        if not hasattr(model, name):
-            raise ValueError(f"{type(model).__name__} has no {name}{why}")
+    if not hasattr(model, attribute):
+        raise ValueError(f"{type(model).__name__} has no {attribute}{why}")
     return model
 
 
@@ -89,12 +88,12 @@ def numbers(name: str, values: object, ndim: int) -> np.ndarray:
 
 
 def ticks(x: object, n: int, name: str = "x") -> np.ndarray:
-    """Positions of n features: 0 .. n - 1 unless given."""
+    """Horizontal positions of n values: 0 .. n - 1 unless given."""
     if x is None:
         return np.arange(n)
     x = numbers(name, x, 1)
     if len(x) != n:
-        raise ValueError(f"{name} holds {len(x)} numbers, but there are {n} features")
+        raise ValueError(f"{name} holds {len(x)} numbers, but {n} are needed")
     return x
 
 
@@ -103,12 +102,26 @@ def as_pictures(values: np.ndarray, image_shape: tuple[int, ...], image_order: s
     return np.stack([row.reshape(image_shape, order=image_order) for row in values])
 
 
-def check_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
-    """(height, width) or (height, width, 3) of rows that are pictures."""
-    shape = tuple(int(n) for n in image_shape)
-    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3) or int(np.prod(shape)) != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} does not describe {n_features} features: "
-            "give (height, width) or (height, width, 3) of that product"
-        )
-    return shape
+def check_shape(image_shape: Sequence[int], shape: tuple[int, int]) -> tuple[tuple[int, ...], bool]:
+    """(height, width) or (height, width, 3), and whether the matrix of that shape is one such picture.
+
+    Else each row is one.  A picture has its channels side by side, height x (channels * width).
+    """
+    sizes = np.atleast_1d(image_shape)
+    if sizes.dtype.kind in "iu" and sizes.shape in ((2,), (3,)) and (sizes[2:] == 3).all():
+        height, width, *channels = (int(size) for size in sizes)
+        size = width * int(np.prod(channels))
+        if height * size == shape[1]:
+            return (height, width, *channels), False
+        if (height, size) == shape:
+            return (height, width, *channels), True
+    raise ValueError(
+        f"image_shape={image_shape!r} does not describe {shape[1]} features: "
+        "give (height, width) or (height, width, 3) of that product"
+    )
+
+
+def check_named(name: str, values: object) -> None:
+    """Refuse what is no mapping, or an empty one."""
+    if not isinstance(values, Mapping) or not values:
+        raise ValueError(f"{name} must be a mapping (names to values) with at least one entry")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..files import require
 from ..validation import check_choice
-from .drawing import SMALL, new_axes
+from .drawing import SMALL, check_named, label_log_axis, new_axes, numbers
 
 Array = np.ndarray
 
@@ -60,7 +60,7 @@ class SensitivityDisplay:
         best: str = "min",
     ) -> None:
         check_choice("best", best, ("min", "max"))
-        self.values, self.x, self.y = np.asarray(values, dtype=np.float64), list(x), list(y)
+        self.values, self.x, self.y = numbers("values", values, 2), list(x), list(y)
         if self.values.shape != (len(self.y), len(self.x)):
             raise ValueError(
                 f"values has shape {self.values.shape}, but y and x make a grid of {len(self.y)} x {len(self.x)}"
@@ -113,6 +113,7 @@ class SensitivityDisplay:
             See `plot`.
         """
         results = getattr(search, "cv_results_", search)
+        check_named("search", results)
         xs, ys, scores = (_column(results, name) for name in (f"param_{param_x}", f"param_{param_y}", score))
         x, y = _sorted_values(xs), _sorted_values(ys)
         values = np.full((len(y), len(x)), np.nan)
@@ -163,7 +164,9 @@ class SensitivityDisplay:
         ax.set_yticks(range(n_rows), [_name(v) for v in self.y])
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
         ax.set_title(self._best_text() if title is None else title, fontsize="medium")
-        ax.figure.colorbar(self.image_, ax=ax, label=self.label)
+        bar = ax.figure.colorbar(self.image_, ax=ax, label=self.label)
+        if bar.ax.get_yscale() == "log":
+            label_log_axis(bar.ax)
         if include_values is None:
             include_values = self.values.size <= _MOST_TEXTS
         self.texts_ = self._write_values(ax, shown, values_format) if include_values else []

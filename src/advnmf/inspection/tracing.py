@@ -39,8 +39,8 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
     Returns
     -------
     dict of arrays of one length
-        "n_iter"; "objective", the last of `loss_curve_` of a fit that ends there; "observed_rmse", between ``X`` and the
-        reconstruction over the observed entries; with `X_true`, "held_out_rmse" over the entries that are not observed.
+        "n_iter"; "objective", the last of `loss_curve_` of a fit that ends there; "observed_rmse", between ``X`` and
+        the reconstruction over the observed entries; with `X_true`, "held_out_rmse" over those not observed.
 
     Notes
     -----
