@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..penalties import Coordinates
+
 Array = np.ndarray
 # What `predict` and `clip` return: opaque to all but the data.
 Prediction = Any
@@ -147,11 +149,10 @@ class ObservedData(Groups):
         P: Prediction,
         row_weight: Array,
         column_weight: Array,
-        l1: float,
-        l2: float,
+        penalty: Coordinates,
         n_passes: int,
     ) -> None:
-        """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalties."""
+        """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalty."""
 
     @property
     @abstractmethod
@@ -175,6 +176,11 @@ class ObservedData(Groups):
     @abstractmethod
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest observed value."""
+
+    @property
+    def pattern(self) -> tuple[Array, Array] | None:
+        """Row pointers and columns of the observed entries, copied, where only these are stored."""
+        return None
 
     @cached_property
     def top_weight(self) -> float:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import kernels
+from ..penalties import Coordinates
 from .base import Array, ObservedData
 
 
@@ -151,8 +152,7 @@ class DenseData(ObservedData):
         P: Array | Product,
         row_weight: Array,
         column_weight: Array,
-        l1: float,
-        l2: float,
+        penalty: Coordinates,
         n_passes: int,
     ) -> None:
         """Coordinate descent on the rows of A; on complete data all rows share one Gram matrix."""
@@ -160,12 +160,12 @@ class DenseData(ObservedData):
         if self.omega is None:
             wB = B * column_weight
             work = n * K * K * (n_passes + 1)
-            kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, T @ wB.T, row_weight, l1, l2, n_passes)
+            kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, T @ wB.T, row_weight, *penalty, n_passes)
         else:
             P = self.entries(P)
             work = 2 * n * K * m * n_passes
             kernels.over_rows(
-                kernels.descend_rows, n, work, A, B, T, P, self.omega, row_weight, column_weight, l1, l2, n_passes
+                kernels.descend_rows, n, work, A, B, T, P, self.omega, row_weight, column_weight, *penalty, n_passes
             )
 
     @property
