@@ -52,6 +52,7 @@ MODELS = [
     HQASD(2, max_iter=30),
     DMF(2, (4,), max_iter=30),
     ANMF(2, max_iter=30),
+    NMF(2, biases=True, adversary=FrobeniusPenalty(3.0), alpha_W=1e-3, max_iter=30),
 ]
 models = pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 
@@ -189,6 +190,13 @@ def test_perturbation_harms(loss, planted):
     P = model.inverse_transform(model.transform(X))
     assert (np.abs(X + R - P)[known] >= np.abs(X - P)[known] - 1e-5).all()
     assert (X + R)[known].min() >= -1e-6
+
+
+def test_perturbation_knows_of_offsets(planted):
+    X = planted[1]
+    model = fitted(NMF(2, biases=True, adversary=FrobeniusPenalty(3.0), alpha_W=1e-3), X)
+    P, known = model.inverse_transform(model.transform(X)), ~np.isnan(X)
+    np.testing.assert_allclose(model.perturbation(X)[known], np.maximum((X - P) / 2, -X)[known], atol=1e-9)
 
 
 def test_perturbation_without_adversary_is_zero(planted):

@@ -25,7 +25,7 @@ from .losses import Frobenius
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import HALS
-from .starts import random_factors, solve_codes
+from .starts import flat_codes, random_factors, solve_codes
 from .validation import check_choice, check_number, describe_empty
 
 Array = np.ndarray
@@ -232,7 +232,9 @@ class ANMF(RecodingModel):
         both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
         B = np.hstack([self.components_, self.attacked_components_]).astype(data.dtype)
         problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
-        return np.maximum(solve_codes(problem, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
+        return np.maximum(
+            solve_codes(problem, flat_codes(problem.data, B), B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0
+        )
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()

@@ -26,7 +26,7 @@ from .losses import Correntropy, interquartile_range
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import HALS
-from .starts import random_factors, solve_codes
+from .starts import flat_codes, random_factors, solve_codes
 from .validation import check_choice, check_factors, check_number, describe_empty
 
 Array = np.ndarray
@@ -229,7 +229,7 @@ class HQASD(RecodingModel):
         components = self.components_.astype(data.dtype, copy=False)
         if self.nonnegative:
             problem = self._nonnegative_problem(data, Correntropy(self.sigma_))
-            return solve_codes(problem, components, HALS(), self.max_iter, 1e-6)
+            return solve_codes(problem, flat_codes(data, components), components, HALS(), self.max_iter, 1e-6)
         return robust_codes(data, components, self.sigma_)
 
     def _check_parameters(self) -> None:

@@ -14,6 +14,8 @@ from itertools import pairwise
 import numba
 import numpy as np
 
+from .penalties import FREE, HELD, NONNEGATIVE
+
 # Sums may be reordered (that is what vectorises them); NaN and infinities keep their meaning.
 _FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 # Below this many multiply-adds a thread costs more than it saves (about 100 us to start one).
@@ -102,12 +104,24 @@ def _split(x, p, w, c):
 
 
 @compiled
-def _descend_row(a, B, w, e, h, c, l1, l2, n_passes):
-    """Coordinate descent on one row ``a``:  min_{a >= 0} c sum_j w_j (t_j - (a B)_j)^2 + 2 l1 sum(a) + l2 sum(a^2).
+def _moved(old, slope, own, l1, l2, kind):
+    """The minimiser of  own (x - old)^2 - 2 slope (x - old) + 2 l1 x + l2 x^2,  x >= 0 unless free.
 
-    ``e = w (t - a B)`` is kept up to date; ``h`` is scratch.  The coordinate minimiser is
-    a_k <- max(0, (c (h_k a_k + g) - l1) / (c h_k + l2))  with  g = sum_j e_j B_kj,  h_k = sum_j w_j B_kj^2.
-    A coordinate on which nothing depends (c h + l2 = 0) stays.
+    A coordinate that is held, or on which nothing depends (own + l2 = 0), stays.
+    """
+    curvature = own + l2
+    if kind == HELD or not curvature > 0:
+        return old
+    new = (own * old + slope - l1) / curvature
+    return new if kind == FREE else max(old * 0, new)
+
+
+@compiled
+def _descend_row(a, B, w, e, h, c, s, l1, l2, kinds, n_passes):
+    """Coordinate descent on one row ``a``:  c sum_j w_j (t_j - (a B)_j)^2 + s sum_k (2 l1_k a_k + l2_k a_k^2).
+
+    ``e = w (t - a B)`` is kept up to date; ``h`` is scratch.  With  g = sum_j e_j B_kj,  h_k = sum_j w_j B_kj^2  the
+    minimiser of a nonnegative coordinate is  a_k <- max(0, (c (h_k a_k + g) - s l1_k) / (c h_k + s l2_k)).
     """
     K, m = B.shape
     zero = a.dtype.type(0)
@@ -123,14 +137,12 @@ def _descend_row(a, B, w, e, h, c, l1, l2, n_passes):
             else:
                 for j in range(m):
                     g += e[j] * B[k, j]
-            curvature = c * h[k] + l2
-            if curvature > 0:
-                new = max(zero, (c * (h[k] * a[k] + g) - l1) / curvature)
-                step = new - a[k]
-                if step != 0:
-                    a[k] = new
-                    for j in range(m):
-                        e[j] -= step * w[j] * B[k, j]
+            new = _moved(a[k], c * g, c * h[k], s * l1[k], s * l2[k], kinds[k])
+            step = new - a[k]
+            if step != 0:
+                a[k] = new
+                for j in range(m):
+                    e[j] -= step * w[j] * B[k, j]
 
 
 @compiled
@@ -159,7 +171,7 @@ def weighted(start, stop, E, omega, out):
 
 
 @compiled
-def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, n_passes):
+def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, kinds, scale, n_passes):
     """`_descend_row` on each row of ``A``, with weights omega_ij c'_j and P = A B on entry."""
     K, m = B.shape
     w, e, h = np.empty(m, A.dtype), np.empty(m, A.dtype), np.empty(K, A.dtype)
@@ -167,14 +179,14 @@ def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, 
         for j in range(m):
             w[j] = omega[i, j] * column_weight[j]
             e[j] = w[j] * (T[i, j] - P[i, j])
-        _descend_row(A[i], B, w, e, h, row_weight[i], l1, l2, n_passes)
+        _descend_row(A[i], B, w, e, h, row_weight[i], scale[i], l1, l2, kinds, n_passes)
 
 
 @compiled
-def descend_gram(start, stop, A, G, C, row_weight, l1, l2, n_passes):
+def descend_gram(start, stop, A, G, C, row_weight, l1, l2, kinds, scale, n_passes):
     """Coordinate descent on each row ``a`` of ``A``, in place:
 
-    min_{a >= 0}  c_i (a G a' - 2 a C_i') + 2 l1 sum(a) + l2 sum(a^2).
+    c_i (a G a' - 2 a C_i') + s_i sum_k (2 l1_k a_k + l2_k a_k^2).
 
     The quadratic of complete data, where all rows share ``G = B B'`` and ``C = T B'``.
     """
@@ -187,18 +199,15 @@ def descend_gram(start, stop, A, G, C, row_weight, l1, l2, n_passes):
             if A[i, k] != 0:
                 for q in range(K):
                     g[q] -= A[i, k] * G[k, q]
-        c = row_weight[i]
+        c, s = row_weight[i], scale[i]
         for _ in range(n_passes):
             for k in range(K):
-                curvature = c * G[k, k] + l2
-                if curvature > 0:
-                    old = A[i, k]
-                    new = max(A.dtype.type(0), (c * (G[k, k] * old + g[k]) - l1) / curvature)
-                    step = new - old
-                    if step != 0:
-                        A[i, k] = new
-                        for q in range(K):
-                            g[q] -= step * G[k, q]
+                new = _moved(A[i, k], c * g[k], c * G[k, k], s * l1[k], s * l2[k], kinds[k])
+                step = new - A[i, k]
+                if step != 0:
+                    A[i, k] = new
+                    for q in range(K):
+                        g[q] -= step * G[k, q]
 
 
 @compiled
@@ -213,16 +222,14 @@ def descend_matrix(F, G_L, G_R, g, l1, l2, n_passes):
         moved[:] = 0
         for _ in range(n_passes):
             for k in range(s):
-                own = G_L[a, a] * G_R[k, k]
-                if own + l2 > 0:
-                    new = max(F.dtype.type(0), (own * F[a, k] + g[a, k] - l1) / (own + l2))
-                    step = new - F[a, k]
-                    if step != 0:
-                        F[a, k] = new
-                        for q in range(s):
-                            change = step * G_R[k, q]
-                            moved[q] += change
-                            g[a, q] -= G_L[a, a] * change
+                new = _moved(F[a, k], g[a, k], G_L[a, a] * G_R[k, k], l1, l2, NONNEGATIVE)
+                step = new - F[a, k]
+                if step != 0:
+                    F[a, k] = new
+                    for q in range(s):
+                        change = step * G_R[k, q]
+                        moved[q] += change
+                        g[a, q] -= G_L[a, a] * change
         for b in range(a + 1, r):  # rows before have had their turn
             for q in range(s):
                 g[b, q] -= G_L[b, a] * moved[q]
@@ -268,7 +275,7 @@ def sparse_clipped_sums(start, stop, X, P, omega, indptr, c, active, out):
 
 @compiled
 def sparse_descend_rows(
-    start, stop, A, columns, T, P, omega, indptr, indices, row_weight, column_weight, l1, l2, n_passes
+    start, stop, A, columns, T, P, omega, indptr, indices, row_weight, column_weight, l1, l2, kinds, scale, n_passes
 ):
     """`_descend_row` on each row of ``A`` over its stored entries; ``columns`` is B transposed.
 
@@ -290,4 +297,4 @@ def sparse_descend_rows(
             e[q] = w[q] * (T[n] - P[n])
             for k in range(K):
                 B[k, q] = columns[j, k]
-        _descend_row(A[i], B, w, e, h, row_weight[i], l1, l2, n_passes)
+        _descend_row(A[i], B, w, e, h, row_weight[i], scale[i], l1, l2, kinds, n_passes)

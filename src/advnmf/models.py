@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from . import offsets
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
@@ -19,17 +20,26 @@ from .loop import Callback, Limits, Result, minimise
 from .losses import Loss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
+from .ranking import RankingMixin
 from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
-from .starts import pretrained_factors, random_factors, solve_codes
-from .validation import check_choice, check_factors, check_indices, check_layers, check_number, describe_gaps
+from .starts import flat_codes, pretrained_factors, random_factors, solve_codes
+from .validation import (
+    check_choice,
+    check_factors,
+    check_indices,
+    check_layers,
+    check_number,
+    describe_empty,
+    describe_gaps,
+)
 
 __all__ = ["NMF", "DataWarning", "Layers"]
 
 Layers = int | Sequence[int]
 
 
-class NMF(CompletionModel):
+class NMF(RankingMixin, CompletionModel):
     """Nonnegative matrix factorisation of a matrix that has holes.
 
         min over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 ... F_L)  +  penalties
@@ -62,6 +72,14 @@ class NMF(CompletionModel):
         n_samples) on every other factor.
     l1_ratio : float, default=0.0
         0 for squares (l2), 1 for sums (l1), between for both.
+    alpha_scale : {"shape", "observed"}, default="shape"
+        What the penalty of a row of a factor is multiplied by: n_features or n_samples as said above, or the number of
+        entries observed in that sample or feature, so that one strength serves those of few entries and of many.
+        The same on complete data; "observed" suits ratings.
+    biases : bool, default=False
+        Offsets of samples and features of any sign beside the nonnegative part (one layer, solver "hals" only):
+        ``X_ij ~ a_i . b_j + row_bias_i + column_bias_j + global_bias``, fitted jointly; alpha_W draws those of samples
+        to 0, alpha_H those of features to their mean, by squares.  Codes get one column more: the sample's offset.
     max_iter : int, default=200
         Most sweeps over all factors (as many again for each pre-trained layer).
     tol : float, default=1e-4
@@ -88,6 +106,10 @@ class NMF(CompletionModel):
         F_1 (the codes of the training data), ..., F_L.
     loss_ : object of `advnmf.losses`
         The loss, with the scale that it ended with where that follows the residuals.
+    seen_ : tuple of ndarray or None
+        Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
+    row_bias_, column_bias_, global_bias_ : ndarray, ndarray, float
+        The offsets, with ``biases=True``.
     n_components_ : int or tuple of int
         Layer sizes used.
     n_iter_ : int
@@ -121,6 +143,8 @@ class NMF(CompletionModel):
         alpha_W: float = 0.0,
         alpha_H: float | str = "same",
         l1_ratio: float = 0.0,
+        alpha_scale: str = "shape",
+        biases: bool = False,
         max_iter: int = 200,
         tol: float = 1e-4,
         n_init: int = 1,
@@ -140,6 +164,8 @@ class NMF(CompletionModel):
         self.alpha_W = alpha_W
         self.alpha_H = alpha_H
         self.l1_ratio = l1_ratio
+        self.alpha_scale = alpha_scale
+        self.biases = biases
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -179,9 +205,9 @@ class NMF(CompletionModel):
         self._check_parameters()
         data = self._check_data(X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
-        problem = self._problem(data, len(layers) + 1)
+        problem = self._problem(data, layers)
         given = self._check_start(problem, layers, factors)
-        self._warn(describe_gaps(data, layers))
+        self._warn(describe_empty(data) if self.biases else describe_gaps(data, layers))
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
         self._end_fit(result)
@@ -194,6 +220,7 @@ class NMF(CompletionModel):
                 raise ValueError(f"factors are given, but init={self.init!r}: set init='custom' to start from them")
             return None
         given = check_factors(factors, problem.data, layers)
+        given = offsets.start(given, problem.data) if self.biases else given
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(problem.objective(given)):
                 raise ValueError("factors are too large: the objective at the start is not finite")
@@ -208,6 +235,9 @@ class NMF(CompletionModel):
             limits, cut = replace(limits, attack_every=attack_every), ""
             if given:
                 chain = given
+            elif self.biases:
+                chain = random_factors(problem.data, layers, random_state, share=offsets.START_SHARE)
+                chain = offsets.start(chain, problem.data)
             elif len(layers) == 1:
                 chain = random_factors(problem.data, layers, random_state)
             else:
@@ -219,22 +249,39 @@ class NMF(CompletionModel):
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
-        self.factors_ = fill_empty(result.factors, problem.data.counts, problem.data.column_counts)
+        data = problem.data
+        self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
+        if self.biases:
+            self.factors_, found = offsets.parts(self.factors_, data.column_counts)
+            self.row_bias_, self.column_bias_, self.global_bias_ = found
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
-        self.loss_ = problem.adapted(self.factors_).loss if problem.loss.adaptive else problem.loss
+        self.loss_ = problem.adapted(result.factors).loss if problem.loss.adaptive else problem.loss
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
-        self.mean_code_ = self.factors_[0][problem.data.counts > 0].mean(axis=0)
-        self.reconstruction_err_ = self._residual_norm(problem.data, self.factors_[0])
+        self.seen_ = data.pattern
+        codes = self._training_codes()
+        self.mean_code_ = codes[data.counts > 0].mean(axis=0)
+        self.reconstruction_err_ = self._residual_norm(data, codes)
 
-    def predict_pairs(self, rows: object, columns: object) -> np.ndarray:
-        """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built."""
+    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> np.ndarray:
+        """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built.
+
+        With ``unseen="mean"`` the index -1 stands for a row or column that was not in the training data: it is given
+        the mean code or component column.  Otherwise an index out of range is an error.
+        """
         check_is_fitted(self)
-        rows = check_indices("rows", rows, len(self.factors_[0]))
-        columns = check_indices("columns", columns, self.n_features_in_)
-        return np.einsum("nk,nk->n", self.factors_[0][rows], self.components_.T[columns])
+        check_choice("unseen", unseen, ("error", "mean"))
+        lowest = -1 if unseen == "mean" else 0
+        codes = np.vstack([self._training_codes(), self.mean_code_])
+        rows = check_indices("rows", rows, len(codes) - 1, lowest)
+        columns = check_indices("columns", columns, self.n_features_in_, lowest)
+        if len(rows) != len(columns):
+            raise ValueError(f"rows and columns must be of the same length, got {len(rows)} and {len(columns)}")
+        A, B = self._linear(codes)
+        columns_of = np.vstack([B.T, B.mean(axis=1)])
+        return np.einsum("nk,nk->n", A[rows], columns_of[columns])
 
     def perturbation(self, X: object, *, mask: object = None) -> np.ndarray | sparse.csr_array:
         """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
@@ -246,23 +293,47 @@ class NMF(CompletionModel):
         """
         check_is_fitted(self)
         data = self._check_data(X, mask, reset=False)
-        problem, components = self._decoding_problem(data)
-        R = problem.attacked([self._encode_data(data), components]).data.values - data.values
+        attacked = self._coding_problem(data).attacked(self._linear(self._encode_data(data)))
+        R = attacked.data.values - data.values
         return sparse.csr_array((R, data.indices, data.indptr), shape=data.shape) if sparse.issparse(X) else R
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
     def _solve_codes(self, data: ObservedData) -> np.ndarray:
         """With an adversary the codes minimise the robust objective, as in training."""
-        return solve_codes(*self._decoding_problem(data), get_solver(self.solver), self.max_iter, self.tol)
+        problem = self._coding_problem(data)
+        if not self.biases:
+            components = np.ascontiguousarray(self.components_.astype(data.dtype))
+            start = flat_codes(data, components)
+        else:
+            average = np.tile(self.mean_code_.astype(data.dtype), (data.shape[0], 1))
+            start, components = self._linear(average)
+        codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
+        return codes[:, : self._n_features_out]
 
-    def _decoding_problem(self, data: ObservedData) -> tuple[Problem, np.ndarray]:
-        """The problem that samples pose to the fitted components, and these in the precision of the data."""
-        problem = replace(self._problem(data, 2), loss=self.loss_)
-        return problem, np.ascontiguousarray(self.components_.astype(data.dtype))
+    def _coding_problem(self, data: ObservedData) -> Problem:
+        """The problem that samples pose to the fitted components."""
+        return replace(self._problem(data, (self.components_.shape[0],)), loss=self.loss_)
+
+    def _training_codes(self) -> np.ndarray:
+        return np.column_stack([self.factors_[0], self.row_bias_]) if self.biases else self.factors_[0]
+
+    def _linear(self, codes: np.ndarray, columns: object = None) -> tuple[np.ndarray, np.ndarray]:
+        """(A, B) whose product is the reconstruction of codes at some columns, in the precision of the codes."""
+        columns = slice(None) if columns is None else columns
+        components = self.components_[:, columns].astype(codes.dtype, copy=False)
+        if not self.biases:
+            return codes, components
+        return offsets.with_ones(codes), offsets.with_offsets(
+            components, (self.column_bias_ + self.global_bias_)[columns]
+        )
+
+    def _decode(self, codes: np.ndarray, columns: object = None) -> np.ndarray:
+        A, B = self._linear(codes, columns)
+        return A @ B
 
     def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
-        return data.predict(codes, self.components_.astype(codes.dtype, copy=False))
+        return data.predict(*self._linear(codes))
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
         if sparse.issparse(X):
@@ -271,7 +342,7 @@ class NMF(CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: np.ndarray) -> np.ndarray | sparse.csr_array:
         if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, codes, self.components_.astype(codes.dtype, copy=False))
+            return fill_sparse(X, self.sparse_missing, *self._linear(codes))
         return super()._fill(X, mask, codes)
 
     def _make_loss(self) -> Loss:
@@ -280,12 +351,28 @@ class NMF(CompletionModel):
     def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
         return get_adversary(self.adversary)
 
-    def _problem(self, data: ObservedData, n_factors: int) -> Problem:
+    def _problem(self, data: ObservedData, layers: tuple[int, ...]) -> Problem:
         """The problem that the parameters pose over some data."""
-        alpha_H = self.alpha_W if isinstance(self.alpha_H, str) else self.alpha_H
-        codes = _elastic_net(self.alpha_W * data.shape[1], self.l1_ratio)
-        others = _elastic_net(alpha_H * data.shape[0], self.l1_ratio)
-        return Problem(data, self._make_loss(), self._make_adversary(), (codes, *[others] * (n_factors - 1)))
+        (codes, inner, last), strengths = self._penalties(data)
+        penalties = (codes, *[inner] * (len(layers) - 1), last)
+        if self.biases:
+            penalties = offsets.penalties(codes, last, layers[0], strengths)
+        return Problem(data, self._make_loss(), self._make_adversary(), penalties)
+
+    def _penalties(self, data: ObservedData) -> tuple[list[ElasticNet], tuple[float, float]]:
+        """Those of the codes, of inner factors and of the last one; and how strong the first and the last are."""
+        alpha_W, alpha_H = self.alpha_W, self.alpha_W if isinstance(self.alpha_H, str) else self.alpha_H
+        if self.alpha_scale == "observed":
+            strengths = alpha_W, alpha_H * float(data.column_counts.mean()), alpha_H
+            scales = data.counts, None, data.column_counts
+        else:
+            strengths = alpha_W * data.shape[1], alpha_H * data.shape[0], alpha_H * data.shape[0]
+            scales = None, None, None
+        nets = [
+            ElasticNet(strength * self.l1_ratio, strength * (1 - self.l1_ratio), scale)
+            for strength, scale in zip(strengths, scales, strict=True)
+        ]
+        return nets, (strengths[0], strengths[-1])
 
     def _alternates(self, problem: Problem) -> bool:
         """Whether frozen attacks are asked for and there is somebody to attack."""
@@ -300,14 +387,20 @@ class NMF(CompletionModel):
         if self.alpha_H != "same":
             check_number("alpha_H", self.alpha_H)
         check_choice("attack", self.attack, ("exact", "alternating"))
+        check_choice("alpha_scale", self.alpha_scale, ("shape", "observed"))
+        check_choice("biases", self.biases, (False, True))
+        if self.biases:
+            self._check_biases()
         check_choice("init", self.init, ("random", "custom"))
         check_choice("sparse_missing", self.sparse_missing, ("zero", "absent"))
+
+    def _check_biases(self) -> None:
+        if len(check_layers(self.n_components)) > 1:
+            raise ValueError(f"biases=True needs a single layer, got n_components={self.n_components!r}")
+        if not get_solver(self.solver).signed:
+            raise ValueError(f"biases=True needs solver='hals': offsets of any sign are beyond {self.solver!r}")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _elastic_net(alpha: float, l1_ratio: float) -> ElasticNet:
-    return ElasticNet(l1=alpha * l1_ratio, l2=alpha * (1 - l1_ratio))

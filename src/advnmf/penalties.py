@@ -1,32 +1,126 @@
-"""Penalties: what a factor costs by itself."""
+"""Penalties: what a factor costs by itself, and where its entries may lie.
+
+A factor is seen as rows here: the codes of the samples, or the columns of the last factor, transposed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
+
+Array = np.ndarray
+Rows = slice | Array
+
+# What a coordinate of a row may do.
+NONNEGATIVE, FREE, HELD = 0, 1, 2
+
+
+class Coordinates(NamedTuple):
+    """``scale_i sum_k (2 l1_k F_ik + l2_k F_ik^2)`` as row kernels take it, with the kind of each coordinate."""
+
+    l1: Array
+    l2: Array
+    kinds: Array
+    scale: Array
+
+    def take(self, rows: Rows) -> Coordinates:
+        """Those of some rows."""
+        return self._replace(scale=self.scale[rows])
 
 
 @dataclass(frozen=True)
 class ElasticNet:
-    """2 l1 sum(F) + l2 sum(F^2): twice scikit-learn's, as the losses have no factor 1/2."""
+    """sum_i s_i (2 l1 sum_k F_ik + l2 sum_k F_ik^2),  F >= 0: twice scikit-learn's, as the losses have no factor 1/2.
+
+    ``scale`` holds s_i, one number a row; None stands for ones.
+    """
 
     l1: float = 0.0
     l2: float = 0.0
+    scale: Array | None = None
 
-    def value(self, F: np.ndarray) -> float:
-        """2 l1 sum(F) + l2 sum(F^2), summed in float64."""
+    def take(self, rows: Rows) -> Self:
+        """The penalty of some rows."""
+        return self if self.scale is None else replace(self, scale=self.scale[rows])
+
+    def value(self, F: Array) -> float:
+        """The penalty, summed in float64."""
         return float(np.sum(self.row_values(F)))
 
-    def row_values(self, F: np.ndarray) -> np.ndarray:
+    def row_values(self, F: Array) -> Array:
         """The value of each row of ``F`` by itself."""
         if not (self.l1 or self.l2):
             return np.zeros(len(F))
-        return 2 * self.l1 * F.sum(axis=1, dtype=np.float64) + self.l2 * np.square(F, dtype=np.float64).sum(axis=1)
+        values = 2 * self.l1 * F.sum(axis=1, dtype=np.float64) + self.l2 * np.square(F, dtype=np.float64).sum(axis=1)
+        return values if self.scale is None else self.scale * values
 
-    def gradient_parts(self, F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, Q), both >= 0, with d value / d F = Q - N:  N = 0,  Q = 2 l1 + 2 l2 F."""
-        return np.zeros_like(F), 2 * self.l1 + 2 * self.l2 * F
+    def gradient_parts(self, F: Array) -> tuple[Array, Array]:
+        """(N, Q), both >= 0, with d value / d F = Q - N:  N = 0,  Q = 2 s (l1 + l2 F)."""
+        scale = F.dtype.type(1) if self.scale is None else self.scale.astype(F.dtype)[:, None]
+        return np.zeros_like(F), 2 * scale * (F.dtype.type(self.l1) + F.dtype.type(self.l2) * F)
+
+    def coordinates(self, F: Array) -> Coordinates:
+        """All alike, and nonnegative."""
+        K = F.shape[1]
+        l1, l2 = np.full(K, self.l1, F.dtype), np.full(K, self.l2, F.dtype)
+        return Coordinates(l1, l2, np.full(K, NONNEGATIVE, np.uint8), _scale(self.scale, F))
 
 
 NO_PENALTY = ElasticNet()
+
+
+@dataclass(frozen=True)
+class WithOffset:
+    """Rows (a_i, b_i, 1): a nonnegative part, an offset of any sign, and a coordinate that is held.
+
+        part.value(a)  +  l2 sum_i s_i (b_i - centre)^2
+
+    The 1 stands where the other factor has its offset.  ``centred``: the centre is the weighted mean of the offsets, so
+    that their common level is free; else 0.  The mean minimises the sum over the centre, hence a step with the centre
+    of the moment never raises the sum.
+    """
+
+    part: ElasticNet
+    l2: float
+    offset: int
+    held: int
+    centred: bool = False
+
+    def take(self, rows: Rows) -> Self:
+        """The penalty of some rows."""
+        return replace(self, part=self.part.take(rows))
+
+    def centre(self, F: Array) -> float:
+        """What offsets are drawn to."""
+        scale = self.part.scale
+        if not self.centred or (scale is not None and not scale.any()):
+            return 0.0
+        return float(np.average(F[:, self.offset].astype(np.float64), weights=scale))
+
+    def value(self, F: Array) -> float:
+        """The penalty, summed in float64."""
+        return float(np.sum(self.row_values(F)))
+
+    def row_values(self, F: Array) -> Array:
+        """The value of each row of ``F`` by itself."""
+        squares = self.l2 * np.square(F[:, self.offset].astype(np.float64) - self.centre(F))
+        scale = self.part.scale
+        return self.part.row_values(self._part(F)) + (squares if scale is None else scale * squares)
+
+    def coordinates(self, F: Array) -> Coordinates:
+        """l2 (b - centre)^2 = 2 (-l2 centre) b + l2 b^2 + a constant."""
+        K = F.shape[1]
+        l1, l2 = np.full(K, self.part.l1, F.dtype), np.full(K, self.part.l2, F.dtype)
+        l1[self.offset], l2[self.offset] = -self.l2 * self.centre(F), self.l2
+        kinds = np.full(K, NONNEGATIVE, np.uint8)
+        kinds[self.offset], kinds[self.held] = FREE, HELD
+        return Coordinates(l1, l2, kinds, _scale(self.part.scale, F))
+
+    def _part(self, F: Array) -> Array:
+        return F[:, : min(self.offset, self.held)]
+
+
+def _scale(scale: Array | None, F: Array) -> Array:
+    return np.ones(len(F), F.dtype) if scale is None else scale.astype(F.dtype)

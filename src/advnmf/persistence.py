@@ -340,6 +340,7 @@ def _check_factorisation(model: NMF | HQASD | ANMF) -> None:
     """The factors form a chain  (n, r_p), ..., (r_1, m)  of finite numbers, and the rest fits to it."""
     factors, components = model.factors_, model.components_
     chain = [F.shape for F in factors]
+    biased = getattr(model, "biases", False)
     arrays = [*factors, components, model.mean_code_]
     good = (
         len(chain) >= 2
@@ -347,11 +348,17 @@ def _check_factorisation(model: NMF | HQASD | ANMF) -> None:
         and all(a[1] == b[0] for a, b in pairwise(chain))
         and components.dtype.kind == "f"
         and components.shape == (chain[0][1], chain[-1][1])
-        and model.mean_code_.shape == (chain[0][1],)
+        and model.mean_code_.shape == (chain[0][1] + biased,)
         and model.n_features_in_ == chain[-1][1]
         and all(np.isfinite(F).all() for F in arrays)
-        and (isinstance(model, HQASD) or all((F >= 0).all() for F in arrays))
+        and (isinstance(model, HQASD) or all((F >= 0).all() for F in factors))
     )
+    if biased:
+        good = (
+            good
+            and (model.row_bias_.shape, model.column_bias_.shape) == (chain[0][:1], chain[-1][1:])
+            and all(np.isfinite(b).all() for b in (model.row_bias_, model.column_bias_, model.global_bias_))
+        )
     if isinstance(model, HQASD):
         good = good and model.sigma_ > 0
     if isinstance(model, ANMF):

@@ -14,7 +14,7 @@ from .adversaries import FrobeniusPenalty, NoAdversary
 from .data import ObservedData, Prediction
 from .factors import right
 from .losses import Loss
-from .penalties import ElasticNet
+from .penalties import ElasticNet, WithOffset
 
 Array = np.ndarray
 
@@ -26,7 +26,7 @@ class Problem:
     data: ObservedData
     loss: Loss
     adversary: NoAdversary | FrobeniusPenalty
-    penalties: tuple[ElasticNet, ...]
+    penalties: tuple[ElasticNet | WithOffset, ...]
 
     def __post_init__(self) -> None:
         self.adversary.check(self.loss)
@@ -58,7 +58,9 @@ class Problem:
 
     def penalty(self, factors: Sequence[Array]) -> float:
         """Sum of the penalties."""
-        return sum(penalty.value(F) for penalty, F in zip(self.penalties, factors, strict=True))
+        *others, last = factors
+        values = [penalty.value(F) for penalty, F in zip(self.penalties, [*others, last.T], strict=True)]
+        return sum(values)
 
     def objective(self, factors: Sequence[Array]) -> float:
         """Robust loss plus penalties; this is what never rises."""

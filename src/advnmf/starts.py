@@ -17,15 +17,17 @@ from .problem import Problem
 from .solvers import Solver
 
 
-def random_factors(data: ObservedData, n_components: Sequence[int], random_state: np.random.RandomState) -> Factors:
-    """|N(0, 1)| draws in float64 on the host, scaled so that the product's mean is about the data's.
+def random_factors(
+    data: ObservedData, n_components: Sequence[int], random_state: np.random.RandomState, share: float = 1.0
+) -> Factors:
+    """|N(0, 1)| draws in float64 on the host, scaled so that the product's mean is about a share of the data's.
 
     The mean of |z| is sqrt(2/pi), so a chain of L factors has mean  prod(r) (2/pi)^(L/2) s^L  with the scale s common
     to all.
     """
     shapes = layer_shapes(*data.shape, n_components)
     L = len(shapes)
-    scale = (max(data.mean, 0.0) / np.prod([float(r) for r in n_components])) ** (1 / L) * np.sqrt(np.pi / 2)
+    scale = (share * max(data.mean, 0.0) / np.prod([float(r) for r in n_components])) ** (1 / L) * np.sqrt(np.pi / 2)
     return [(scale * np.abs(random_state.standard_normal(shape))).astype(data.dtype) for shape in shapes]
 
 
@@ -73,29 +75,33 @@ def flat_codes(data: ObservedData, B: np.ndarray) -> np.ndarray:
     return np.repeat(np.concatenate(multiples)[:, None], len(B), axis=1).astype(data.dtype)
 
 
-def solve_codes(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:
-    """Codes of samples for fixed components: each stops by itself, so none depends on the others in its batch."""
+def solve_codes(
+    problem: Problem, codes: np.ndarray, B: np.ndarray, solver: Solver, max_iter: int, tol: float
+) -> np.ndarray:
+    """Codes of samples for fixed components, from a start on, in place.
+
+    Each stops by itself, so none depends on the others in its batch: rows that are done leave it.
+    """
     with solver.session(problem):
-        return _row_by_row(problem, B, solver, max_iter, tol)
+        _row_by_row(problem, codes, B, solver, max_iter, tol)
+    return codes
 
 
-def _row_by_row(problem: Problem, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> np.ndarray:
-    """`solve_codes`; rows that are done leave the batch."""
-    codes = flat_codes(problem.data, B)
+def _row_by_row(problem: Problem, codes: np.ndarray, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> None:
     active = np.arange(len(codes))
     part, current, last = problem, codes.copy(), None
     for _ in range(max_iter):
         before = current.copy()
         values, _ = solver.update_codes(part, [current, B])
-        values = values + problem.penalties[0].row_values(before)
+        values = values + part.penalties[0].row_values(before)
         if last is not None:
             going = np.abs(last - values) > tol * values
             codes[active[~going]] = current[~going]
             if not going.any():
-                return codes
+                return
             if not going.all():
                 active, current, values = active[going], current[going], values[going]
-                part = replace(part, data=part.data.take(going))
+                codes_penalty, *others = part.penalties
+                part = replace(part, data=part.data.take(going), penalties=(codes_penalty.take(going), *others))
         last = values
     codes[active] = current
-    return codes

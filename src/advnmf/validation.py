@@ -170,15 +170,28 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
 
 
-def check_indices(name: str, indices: object, size: int) -> np.ndarray:
-    """`indices` as an integer array within 0 .. size - 1."""
+def check_indices(name: str, indices: object, size: int, lowest: int = 0) -> np.ndarray:
+    """`indices` as an integer array within lowest .. size - 1."""
     indices = np.atleast_1d(np.asarray(indices))
     if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
         raise ValueError(f"{name} must be a list of integers, got an array of {indices.dtype} of shape {indices.shape}")
-    outside = (indices < 0) | (indices >= size)
+    outside = (indices < lowest) | (indices >= size)
     if outside.any():
-        raise ValueError(f"{name} holds {indices[outside][0]}: it must lie in 0 .. {size - 1}, as in the data of fit")
+        raise ValueError(
+            f"{name} holds {indices[outside][0]}: it must lie in {lowest} .. {size - 1}, as in the data of fit"
+        )
     return indices.astype(np.int64)
+
+
+def check_seen(seen: object, shape: tuple[int, int]) -> sparse.csr_array:
+    """What is to be left out: stored entries of a sparse matrix, or True in an array."""
+    if not sparse.issparse(seen):
+        seen = np.asarray(seen)
+        if seen.dtype != bool:
+            raise ValueError(f"exclude_seen must be True, False, a sparse matrix or an array of bool, not {seen.dtype}")
+    if seen.shape != shape:
+        raise ValueError(f"exclude_seen has shape {seen.shape}, but {shape} was asked for (rows, features)")
+    return sparse.csr_array(seen)
 
 
 def check_factors(

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..penalties import Coordinates
+
 Array = np.ndarray
 # What `predict` and `clip` return: opaque to all but the data.
 Prediction = Any
@@ -134,6 +136,10 @@ class ObservedData(Groups):
     def rtimes(self, A: Array, T: Prediction) -> Array:
         """A' (omega T)."""
 
+    def code_gradients(self, T: Prediction, P: Prediction, B: Array) -> tuple[Array, Array]:
+        """(omega T) B' and (omega P) B'  for a prediction P = A B."""
+        return self.times(T, B.T), self.times(P, B.T)
+
     @abstractmethod
     def energies(self, P: Prediction) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""
@@ -147,11 +153,10 @@ class ObservedData(Groups):
         P: Prediction,
         row_weight: Array,
         column_weight: Array,
-        l1: float,
-        l2: float,
+        penalty: Coordinates,
         n_passes: int,
     ) -> None:
-        """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalties."""
+        """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalty."""
 
     @property
     @abstractmethod
@@ -175,6 +180,11 @@ class ObservedData(Groups):
     @abstractmethod
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest observed value."""
+
+    @property
+    def pattern(self) -> tuple[Array, Array] | None:
+        """Row pointers and columns of the observed entries, copied, where only these are stored."""
+        return None
 
     @cached_property
     def top_weight(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
+from ..penalties import Coordinates
 from .base import Array, ObservedData
 
 _ONE = np.ones(1, np.uint8)
@@ -37,6 +38,11 @@ class SparseData(ObservedData):
     def n_entries(self) -> int:
         """Only stored entries are touched."""
         return len(self.values)
+
+    @property
+    def pattern(self) -> tuple[Array, Array] | None:
+        """What is stored is what was observed."""
+        return self.indptr.copy(), self.indices.copy()
 
     @cached_property
     def T(self) -> SparseData:
@@ -150,14 +156,13 @@ class SparseData(ObservedData):
         P: Array,
         row_weight: Array,
         column_weight: Array,
-        l1: float,
-        l2: float,
+        penalty: Coordinates,
         n_passes: int,
     ) -> None:
         """Coordinate descent on the rows of A, each over its own stored entries."""
         columns = np.ascontiguousarray(B.T)
         args = A, columns, T, P, self._omega_array, self.indptr, self.indices, row_weight, column_weight
-        self._over_rows(kernels.sparse_descend_rows, 3 * A.shape[1] * n_passes, *args, l1, l2, n_passes)
+        self._over_rows(kernels.sparse_descend_rows, 3 * A.shape[1] * n_passes, *args, *penalty, n_passes)
 
     def _over_rows(self, kernel: object, work_per_entry: float, *args: object) -> None:
         """Share the rows so that each thread has about the same number of entries."""

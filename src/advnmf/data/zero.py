@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .. import kernels
+from ..penalties import Coordinates
 from .base import Array
 from .sparse import SparseData
 
@@ -129,8 +130,7 @@ class ZeroFilledData(SparseData):
         P: LowRankPlusSparse,
         row_weight: Array,
         column_weight: Array,
-        l1: float,
-        l2: float,
+        penalty: Coordinates,
         n_passes: int,
     ) -> None:
         """Coordinate descent on the rows of A, which share one Gram matrix."""
@@ -138,7 +138,12 @@ class ZeroFilledData(SparseData):
         wB = B * column_weight
         C = self.times(T, np.ascontiguousarray(wB.T))
         work = n * K * K * (n_passes + 1)
-        kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, l1, l2, n_passes)
+        kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
+
+    @property
+    def pattern(self) -> None:
+        """Absent entries were observed too."""
+        return None
 
     @property
     def counts(self) -> Array:

@@ -44,9 +44,9 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
 
     Notes
     -----
-    `NMF` and its presets go on from where the last look left them.  Where the iterations have a memory (the other
-    models, and ``attack="alternating"`` unless `every` is a multiple of `attack_every`), each look costs a fit up to
-    that point: choose `every` large.
+    `NMF` and its presets go on from where the last look left them.  Where the factors do not say how a fit goes on (the
+    other models, ``biases=True``, and ``attack="alternating"`` unless `every` is a multiple of `attack_every`), each
+    look costs a fit up to that point: choose `every` large.
 
     Examples
     --------
@@ -75,8 +75,8 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
 
 
 def _memoryless(model: Any, every: int) -> bool:
-    """Whether the factors alone determine how the fit goes on after `every` sweeps."""
-    return isinstance(model, NMF) and (model.attack == "exact" or every % model.attack_every == 0)
+    """Whether a fit goes on after `every` sweeps as one that starts from its factors does; offsets are none."""
+    return isinstance(model, NMF) and not model.biases and (model.attack == "exact" or every % model.attack_every == 0)
 
 
 def _resumed(model: NMF, X: object, mask: object, every: int) -> Iterator[tuple[int, NMF]]:

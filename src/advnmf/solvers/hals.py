@@ -19,7 +19,6 @@ from threadpoolctl import ThreadpoolController
 
 from .. import kernels
 from ..factors import Factors, left, right
-from ..penalties import ElasticNet
 from ..problem import Problem
 
 Array = np.ndarray
@@ -31,6 +30,7 @@ class HALS:
 
     n_passes: int = 2
     name: ClassVar[str] = "hals"
+    signed: ClassVar[bool] = True
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """BLAS on one thread while the rows of masked data are shared among ours.
@@ -50,7 +50,8 @@ class HALS:
             P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
             data, T, w = problem.majorise(data, P, d)
-            data.descend(codes[rows], B, T, P, w, ones, *_strengths(problem.penalties[0], B), self.n_passes)
+            penalty = problem.penalties[0].take(rows).coordinates(codes[rows])
+            data.descend(codes[rows], B, T, P, w, ones, penalty, self.n_passes)
             values.append(value)
             weights.append(d)
         return np.concatenate(values), problem.kept(weights)
@@ -68,11 +69,12 @@ class HALS:
         """Renew F_L in place, a block of features at a time: the rows of its transpose."""
         B = np.ascontiguousarray(left(factors, len(factors) - 1).T)
         columns = np.ascontiguousarray(factors[-1].T)
+        penalty = problem.penalties[-1].coordinates(columns)
         for rows, data in problem.data.T.blocks():
             P = data.predict(columns[rows], B)
             data, T, w = problem.majorise(data, P, d)
             ones = np.ones(len(columns[rows]), B.dtype)
-            data.descend(columns[rows], B, T, P, ones, w, *_strengths(problem.penalties[-1], B), self.n_passes)
+            data.descend(columns[rows], B, T, P, ones, w, penalty.take(rows), self.n_passes)
         factors[-1][...] = columns.T
 
     def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array | None) -> None:
@@ -95,7 +97,8 @@ class HALS:
             top = max(top, data.top_weight)
             quadratic.append((rows, data, w))
         D = F.copy()
-        kernels.descend_matrix(D, F.dtype.type(top) * G_L, R @ R.T, G.copy(), *_strengths(penalty, F), self.n_passes)
+        l1, l2 = F.dtype.type(penalty.l1), F.dtype.type(penalty.l2)
+        kernels.descend_matrix(D, F.dtype.type(top) * G_L, R @ R.T, G.copy(), l1, l2, self.n_passes)
         D -= F
         curvature = penalty.l2 * float(np.vdot(D, D))
         for rows, data, w in quadratic:
@@ -136,8 +139,3 @@ class _BlasLimit:
 @cache
 def _one_blas_thread() -> _BlasLimit:
     return _BlasLimit()
-
-
-def _strengths(penalty: ElasticNet, like: Array) -> tuple[np.floating, np.floating]:
-    """(l1, l2) in the precision of the factors."""
-    return like.dtype.type(penalty.l1), like.dtype.type(penalty.l2)

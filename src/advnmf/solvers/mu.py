@@ -2,7 +2,7 @@
 
 Each factor minimises the quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches the robust loss, by
 
-    F <- F * [ L' (w omega T) R' ] / [ L' (w omega P) R' + l1 + l2 F ],        P = L F R,
+    F <- F * [ L' (w omega T) R' ] / [ L' (w omega P) R' + s (l1 + l2 F) ],        P = L F R,
 
 the minimiser of a separable quadratic above it.  Sources: Lee and Seung's rule; AT-NMF; EADNMF equations 25 and 27
 with its attacked data replaced by the target T.  Entries that reach zero stay there.
@@ -28,6 +28,7 @@ class MU:
     """One multiplicative sweep, F_1 first."""
 
     name: ClassVar[str] = "mu"
+    signed: ClassVar[bool] = False
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """Nothing to prepare: BLAS does the work, on all its threads."""
@@ -41,9 +42,10 @@ class MU:
             P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
             data, T, w = problem.majorise(data, P, d)
-            numerator = w[:, None] * data.times(T, B.T)
-            denominator = w[:, None] * data.times(P, B.T)
-            _multiply(codes[rows], numerator, denominator, problem.penalties[0], axis=1)
+            numerator, denominator = data.code_gradients(T, P, B)
+            _multiply(
+                codes[rows], w[:, None] * numerator, w[:, None] * denominator, problem.penalties[0].take(rows), axis=1
+            )
             values.append(value)
             weights.append(d)
         return np.concatenate(values), problem.kept(weights)
@@ -54,7 +56,7 @@ class MU:
         values, d = self.update_codes(problem, factors)
         for index in range(1, len(factors)):
             numerator, denominator = _gradient_parts(problem, factors, index, d)
-            _multiply(factors[index], numerator, denominator, problem.penalties[index])
+            _multiply(factors[index].T, numerator.T, denominator.T, problem.penalties[index])
         return float(values.sum()) + penalty
 
 
@@ -73,16 +75,14 @@ def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array | N
 
 
 def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet, axis: int | None = None) -> None:
-    """F <- F * numerator / (denominator + l1 + l2 F), in place.
+    """F <- F * numerator / (denominator + s (l1 + l2 F)), in place.
 
     The denominator vanishes only where the prediction does: eps^2 of the largest (along `axis`: codes must not look at
     other samples) bounds the ratio by eps^-2 on every scale of the data.
     """
     info = np.finfo(F.dtype)
-    if penalty.l1:
-        denominator += F.dtype.type(penalty.l1)
-    if penalty.l2:
-        denominator += F.dtype.type(penalty.l2) * F
+    if penalty.l1 or penalty.l2:
+        denominator += penalty.gradient_parts(F)[1] / 2
     largest = np.maximum(numerator, denominator).max(axis=axis, keepdims=True)
     floor = np.maximum(info.eps**2 * largest, info.tiny)
     # Both vanish where all weights did: nothing is known there, so nothing moves.

@@ -1,0 +1,65 @@
+"""Offsets of rows and columns beside a nonnegative factorisation, as two more coordinates of its factors.
+
+    X_ij ~ a_i . b_j + r_i + c_j + m      <=>      (a_i, r_i, 1) . (b_j, 1, c_j + m)
+
+Offsets have any sign; the ones are held.  Solvers and data see a product of two factors, as ever.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .data import ObservedData
+from .factors import Factors
+from .penalties import ElasticNet, WithOffset
+
+Array = np.ndarray
+
+# The share of the data's mean that a random nonnegative part starts with: the offsets of columns carry the rest.
+START_SHARE = 0.25
+
+
+class Offsets(NamedTuple):
+    """r, c and m, where the c of the training data have mean 0 (weighted by the number of observed entries)."""
+
+    rows: Array
+    columns: Array
+    level: float
+
+
+def with_ones(codes: Array) -> Array:
+    """(a_i, r_i) -> (a_i, r_i, 1)."""
+    return np.column_stack([codes, np.ones(len(codes), codes.dtype)])
+
+
+def with_offsets(components: Array, column_offsets: Array) -> Array:
+    """The columns (b_j, 1, c_j + m)."""
+    offsets = column_offsets.astype(components.dtype)
+    return np.vstack([components, np.ones_like(offsets), offsets])
+
+
+def start(factors: Factors, data: ObservedData) -> Factors:
+    """Factors with offsets to start from: none of the rows, one common to all columns that brings the mean to X's."""
+    codes, components = factors
+    mean = float(codes.mean(axis=0, dtype=np.float64) @ components.mean(axis=1, dtype=np.float64))
+    codes = np.hstack([codes, np.zeros((len(codes), 1), codes.dtype)])
+    return [with_ones(codes), with_offsets(components, np.full(components.shape[1], data.mean - mean))]
+
+
+def parts(factors: Factors, column_counts: Array) -> tuple[Factors, Offsets]:
+    """The nonnegative factors and the offsets."""
+    codes, components = factors
+    offsets = components[-1].astype(np.float64)
+    level = float(np.average(offsets, weights=column_counts))
+    found = Offsets(codes[:, -2].copy(), (offsets - level).astype(codes.dtype), level)
+    return [np.ascontiguousarray(codes[:, :-2]), np.ascontiguousarray(components[:-2])], found
+
+
+def penalties(codes: ElasticNet, components: ElasticNet, rank: int, l2: tuple[float, float]) -> tuple[WithOffset, ...]:
+    """Offsets of rows are drawn to 0, those of columns to their own mean."""
+    return (
+        WithOffset(codes, l2[0], offset=rank, held=rank + 1),
+        WithOffset(components, l2[1], offset=rank + 1, held=rank, centred=True),
+    )
