@@ -1,0 +1,48 @@
+"""What can be fetched, how large it is, under which terms, and how much of it is on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .fetching import RemoteFile, local_or_cached, registry
+
+__all__ = ["CATALOGUE", "DataSet"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that can be fetched by the function `loader` of `advnmf.datasets`; `folder` has its files."""
+
+    loader: str
+    folder: str
+    content: str
+    licence: str
+
+    @property
+    def files(self) -> list[RemoteFile]:
+        """Its files."""
+        return [file for path, file in registry().items() if path.startswith(f"{self.folder}/")]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def n_here(self) -> int:
+        """How many of its files are on this machine."""
+        return sum(local_or_cached(file.path) is not None for file in self.files)
+
+
+_UNSTATED = "none stated"
+CATALOGUE = (
+    DataSet("fetch_synthetic", "synthetic", "50 x 100, of rank 5", _UNSTATED),
+    DataSet("fetch_cbcl", "cbcl", "2429 faces of 19 x 19", "for research"),
+    DataSet("fetch_moffet", "moffet", "2500 pixels x 165 bands", _UNSTATED),
+    DataSet("fetch_madonna", "madonna", "2500 pixels x 160 bands", _UNSTATED),
+    DataSet("fetch_mnist", "mnist", "70000 digits of 28 x 28", _UNSTATED),
+    DataSet("fetch_fashion_mnist", "fashion-mnist", "70000 articles of 28 x 28", "MIT"),
+    DataSet("fetch_coco2017", "coco2017", "5000 pictures of 64 x 64", "terms of Flickr"),
+    DataSet("fetch_movielens_100k", "ratings", "943 users x 1682 films", "for research"),
+    DataSet("fetch_inpainting_pictures", "inpainting", "4 pictures of 300 x 300", _UNSTATED),
+)

@@ -1,0 +1,145 @@
+"""Holes to put into complete data."""
+
+from __future__ import annotations
+
+import string
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+
+from ..files import require
+
+__all__ = ["make_missing"]
+
+# Pixels of one picture as indices into it; a pattern yields such groups without end.
+Groups = Iterator[np.ndarray]
+
+
+def make_missing(
+    X: object,
+    fraction: float,
+    pattern: Literal["uniform", "rows", "blocks", "text"] = "uniform",
+    *,
+    image_shape: tuple[int, int] | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
+    """A mask of `X`, True = observed, that hides round(fraction · n) of its n observed entries.
+
+    Use it as ``model.fit(X, mask=mask)``, or make holes by ``np.where(mask, X, np.nan)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Only its shape and its missing entries (NaN) matter; the latter are missing in the mask too, and do not count.
+    fraction : float
+        From 0 to less than 1.
+    pattern : str
+        - "uniform": each entry with the same probability.
+        - "rows": runs within rows, each a quarter to three quarters of a row: lines that a detector lost.
+        - "blocks": rectangles with sides of up to a third of the picture.
+        - "text": letters, on a picture of at least 8 x 8 (needs Pillow: the image extra).
+
+        All four hide exactly as many entries as they should; the last run, rectangle or letter is cut for that.
+    image_shape : (height, width), optional
+        Where the rows of X are pictures: each gets a pattern of its own.  Without it X itself is the picture.  For
+        "uniform" it does not matter.
+    random_state : int, RandomState or None
+        The same number gives the same mask.
+
+    Returns
+    -------
+    mask : array of bool of the shape of X
+
+    Warns
+    -----
+    DataWarning
+        Where rows or columns lose all that was observed of them: nothing can complete these.  They are left so,
+        since to spare an entry would make the pattern another one.
+    """
+    X = check_array(X, dtype=None, ensure_all_finite=False)
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction must be from 0 to less than 1, not {fraction}")
+    if pattern not in _PATTERNS:
+        raise ValueError(f"pattern must be one of {', '.join(map(repr, _PATTERNS))}, not {pattern!r}")
+    if image_shape is not None and np.prod(image_shape) != X.shape[1]:
+        raise ValueError(f"image_shape {tuple(image_shape)} does not match the {X.shape[1]} features of X")
+    observed = ~np.isnan(X) if X.dtype.kind == "f" else np.ones(X.shape, dtype=bool)
+    rng = check_random_state(random_state)
+    mask = observed.copy()
+    whole = image_shape is None or pattern == "uniform"
+    shape = X.shape if whole else tuple(image_shape)
+    _hide(mask.reshape(1 if whole else len(X), -1), fraction, lambda: _PATTERNS[pattern](shape, rng))
+    _warn_of_empty(mask, observed)
+    return mask
+
+
+def _hide(pictures: np.ndarray, fraction: float, groups: Callable[[], Groups]) -> None:
+    """Set the share `fraction` of what is True in each row to False, rounded so that the total is right."""
+    totals = np.rint(fraction * np.cumsum(pictures.sum(axis=1))).astype(int)
+    for picture, left in zip(pictures, np.diff(totals, prepend=0), strict=True):
+        pattern = groups()
+        while left > 0:
+            group = next(pattern)
+            group = group[picture[group]][:left]
+            picture[group] = False
+            left -= len(group)
+
+
+def _uniform(shape: tuple[int, int], rng: np.random.RandomState) -> Groups:
+    yield rng.permutation(shape[0] * shape[1])
+
+
+def _rows(shape: tuple[int, int], rng: np.random.RandomState) -> Groups:
+    while True:
+        yield from _rectangle(shape, rng, 1, _between(rng, shape[1] / 4, 3 * shape[1] / 4))
+
+
+def _blocks(shape: tuple[int, int], rng: np.random.RandomState) -> Groups:
+    height, width = shape
+    while True:
+        yield from _rectangle(shape, rng, _between(rng, 1, height / 3), _between(rng, 1, width / 3))
+
+
+def _between(rng: np.random.RandomState, low: float, high: float) -> int:
+    low = max(1, int(low))
+    return int(rng.randint(low, max(low, int(high)) + 1))
+
+
+def _rectangle(shape: tuple[int, int], rng: np.random.RandomState, height: int, width: int) -> Groups:
+    top = rng.randint(shape[0] - height + 1)
+    left = rng.randint(shape[1] - width + 1)
+    rows, columns = np.ogrid[top : top + height, left : left + width]
+    yield (rows * shape[1] + columns).ravel()
+
+
+def _text(shape: tuple[int, int], rng: np.random.RandomState) -> Groups:
+    """Letters in the places of a page of text, visited at random; then again on a page that is set elsewhere."""
+    Image, ImageDraw, ImageFont = (require(f"PIL.{name}", "image") for name in ("Image", "ImageDraw", "ImageFont"))
+    height, width = shape
+    if min(shape) < 8:
+        raise ValueError(f"letters need a picture of at least 8 x 8, not {height} x {width}; see image_shape")
+    size = max(8, min(shape) // 8)
+    font = ImageFont.load_default(size)
+    while True:
+        x0, y0 = rng.randint(-size, 1, size=2)
+        places = [(x, y) for y in range(y0, height, size) for x in range(x0, width, size)]
+        for place in rng.permutation(len(places)):
+            letter = string.ascii_uppercase[rng.randint(26)]
+            canvas = Image.new("1", (width, height))
+            ImageDraw.Draw(canvas).text(places[place], letter, font=font, fill=1)
+            yield np.flatnonzero(np.asarray(canvas))
+
+
+_PATTERNS = {"uniform": _uniform, "rows": _rows, "blocks": _blocks, "text": _text}
+
+
+def _warn_of_empty(mask: np.ndarray, observed: np.ndarray) -> None:
+    emptied = [int(np.count_nonzero(observed.any(axis=axis) & ~mask.any(axis=axis))) for axis in (1, 0)]
+    if any(emptied):
+        from ..completion import DataWarning
+
+        message = f"{emptied[0]} rows and {emptied[1]} columns have no observed entry left; no model can complete these"
+        warnings.warn(message, DataWarning, stacklevel=3)
