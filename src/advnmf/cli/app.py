@@ -99,7 +99,7 @@ def _stop(line: str, code: int) -> NoReturn:
             for command, names in {
                 "complete": [
                     *["--header", "--index-columns", "--na", "--delimiter", "--decimal", "--key"],
-                    "--scale-columns",
+                    *["--scale-columns", "--clip-negative"],
                 ],
                 "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
             }.items()

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .fetching import RemoteFile, local_or_cached, registry
+from .images import COCO_EXTRACT
 
 __all__ = ["CATALOGUE", "DataSet"]
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that can be fetched by the function `loader` of `advnmf.datasets`; `folder` has its files."""
+    """A data set that can be fetched by the function `loader` of `advnmf.datasets`; `folder` has its files.
+
+    `extract` is the one file that is kept in place of all others once they have been read.
+    """
 
     loader: str
     folder: str
     content: str
     licence: str
+    extract: str | None = None
 
     @property
     def files(self) -> list[RemoteFile]:
@@ -31,6 +36,8 @@ class DataSet:
     @property
     def n_here(self) -> int:
         """How many of its files are on this machine."""
+        if self.extract is not None and local_or_cached(self.extract) is not None:
+            return len(self.files)
         return sum(local_or_cached(file.path) is not None for file in self.files)
 
 
@@ -42,7 +49,7 @@ CATALOGUE = (
     DataSet("fetch_madonna", "madonna", "2500 pixels x 160 bands", _UNSTATED),
     DataSet("fetch_mnist", "mnist", "70000 digits of 28 x 28", _UNSTATED),
     DataSet("fetch_fashion_mnist", "fashion-mnist", "70000 articles of 28 x 28", "MIT"),
-    DataSet("fetch_coco2017", "coco2017", "5000 pictures of 64 x 64", "terms of Flickr"),
+    DataSet("fetch_coco2017", "coco2017", "5000 pictures of 64 x 64", "terms of Flickr", extract=COCO_EXTRACT),
     DataSet("fetch_movielens_100k", "ratings", "943 users x 1682 films", "for research"),
     DataSet("fetch_inpainting_pictures", "inpainting", "4 pictures of 300 x 300", _UNSTATED),
 )

@@ -44,6 +44,8 @@ filter nor the scale.
 Source: https://cocodataset.org; the pictures are under the terms of Flickr and of their authors; nothing is
 redistributed."""
 _COCO_PICTURES, _COCO_SIZE = 5000, 64
+#: What is kept of the archive of MS-COCO 2017.
+COCO_EXTRACT = "coco2017/val2017-grey64.npy"
 
 Subset = Literal["train", "test", "all"]
 
@@ -154,7 +156,7 @@ def fetch_coco2017() -> Bunch:
     Bunch
         ``X``, ``image_shape``, ``masks`` (empty), ``DESCR``.
     """
-    file = local("coco2017/val2017-grey64.npy") or _coco_file()
+    file = local(COCO_EXTRACT) or _coco_file()
     try:
         images = np.load(file, allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -165,7 +167,7 @@ def fetch_coco2017() -> Bunch:
 
 def _coco_file() -> Path:
     """The pictures as an array file in the cache, made if need be."""
-    file = cache_folder() / "coco2017" / "val2017-grey64.npy"
+    file = cache_folder() / COCO_EXTRACT
     if not file.exists():
         require("PIL.Image", "image")  # to be known before 816 MB are on their way
         archive = fetch("coco2017/val2017.zip")
