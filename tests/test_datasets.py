@@ -361,6 +361,20 @@ def test_how_much_is_here(folder, monkeypatch):
     assert coco.n_here == 1
 
 
+def test_the_command_that_lists_them(folder):
+    testing = pytest.importorskip("click.testing")
+    from advnmf.cli.app import program
+
+    put(folder, "moffet/clean_Moffet.mat", b"")
+    put(folder, images.COCO_EXTRACT, b"")
+    result = testing.CliRunner().invoke(program, ["datasets"])
+    assert result.exit_code == 0, result.output
+    words = {line.split()[0]: line.split() for line in result.output.splitlines() if line.startswith("fetch_")}
+    assert list(words) == [data_set.loader for data_set in datasets.CATALOGUE]
+    assert words["fetch_moffet"][-3:] == ["1", "of", "8"]
+    assert (words["fetch_coco2017"][-1], words["fetch_cbcl"][-1]) == ("yes", "no")
+
+
 # --- holes ----------------------------------------------------------------------------------------------------
 
 PATTERNS = ["uniform", "rows", "blocks", "text"]

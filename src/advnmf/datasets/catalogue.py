@@ -43,13 +43,13 @@ class DataSet:
 
 _UNSTATED = "none stated"
 CATALOGUE = (
-    DataSet("fetch_synthetic", "synthetic", "50 x 100, of rank 5", _UNSTATED),
-    DataSet("fetch_cbcl", "cbcl", "2429 faces of 19 x 19", "for research"),
-    DataSet("fetch_moffet", "moffet", "2500 pixels x 165 bands", _UNSTATED),
-    DataSet("fetch_madonna", "madonna", "2500 pixels x 160 bands", _UNSTATED),
-    DataSet("fetch_mnist", "mnist", "70000 digits of 28 x 28", _UNSTATED),
-    DataSet("fetch_fashion_mnist", "fashion-mnist", "70000 articles of 28 x 28", "MIT"),
-    DataSet("fetch_coco2017", "coco2017", "5000 pictures of 64 x 64", "terms of Flickr", extract=COCO_EXTRACT),
-    DataSet("fetch_movielens_100k", "ratings", "943 users x 1682 films", "for research"),
-    DataSet("fetch_inpainting_pictures", "inpainting", "4 pictures of 300 x 300", _UNSTATED),
+    DataSet("fetch_synthetic", "synthetic", "50 x 100", _UNSTATED),
+    DataSet("fetch_cbcl", "cbcl", "2429 x 361, faces", "for research"),
+    DataSet("fetch_moffet", "moffet", "2500 x 165, spectra", _UNSTATED),
+    DataSet("fetch_madonna", "madonna", "2500 x 160, spectra", _UNSTATED),
+    DataSet("fetch_mnist", "mnist", "70000 x 784, digits", _UNSTATED),
+    DataSet("fetch_fashion_mnist", "fashion-mnist", "70000 x 784, clothes", "MIT"),
+    DataSet("fetch_coco2017", "coco2017", "5000 x 4096, photos", "authors' terms", extract=COCO_EXTRACT),
+    DataSet("fetch_movielens_100k", "ratings", "943 x 1682, ratings", "for research"),
+    DataSet("fetch_inpainting_pictures", "inpainting", "300 x 300, 4 photos", _UNSTATED),
 )

@@ -105,10 +105,18 @@ def _download(remote: RemoteFile) -> Path:
     try:
         return Path(store.fetch(remote.path, downloader=ResumingDownloader(cache / f"{remote.path}.part")))
     except (OSError, ValueError) as error:  # network, disk, or another content than expected
+        # Not "from error": a hundred lines of three libraries would hide the one that helps.
         raise FileError(
-            f"{Path(remote.path).name} could not be fetched from {remote.url} ({reason(error)}); get it by other "
+            f"{Path(remote.path).name} could not be fetched from {remote.url} ({_why(error)}); get it by other "
             f"means and put it at {cache / remote.path}, or at {remote.path} in a folder that {ENVIRONMENT} names"
-        ) from error
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    exceptions = require("requests", _EXTRA).exceptions
+    if isinstance(error, exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError):
+        return "no connection, or it broke off"
+    return reason(error)
 
 
 class ResumingDownloader:
