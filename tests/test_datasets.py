@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import sys
@@ -12,9 +13,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from advnmf import DataWarning, datasets
-from advnmf.datasets import catalogue, fetching, images
+from advnmf.datasets import catalogue, fetching, images, missing, ratings
 from advnmf.files import FileError
 
 FRACTIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -132,12 +134,13 @@ def folder(tmp_path, monkeypatch):
 
 def register(monkeypatch, path, content, url="http://127.0.0.1:9/none"):
     remote = fetching.RemoteFile(path, len(content), hashlib.sha256(content).hexdigest(), url)
-    monkeypatch.setattr(fetching, "registry", lambda: {path: remote})
+    files = {**fetching.registry(), path: remote}
+    monkeypatch.setattr(fetching, "registry", lambda: files)
     return remote
 
 
 def put(folder, path, content):
-    (folder / path).parent.mkdir(exist_ok=True)
+    (folder / path).parent.mkdir(exist_ok=True, parents=True)
     (folder / path).write_bytes(content)
 
 
@@ -160,6 +163,52 @@ def test_coco(folder, monkeypatch):
     assert (folder / "coco2017" / "val2017.zip").exists()
     (folder / "coco2017" / "val2017.zip").unlink()
     np.testing.assert_array_equal(datasets.fetch_coco2017().X, first.X)  # from the array in the cache
+    # An archive of the cache goes once it has been read.
+    (images.cache_folder() / images.COCO_EXTRACT).unlink()
+    put(images.cache_folder(), "coco2017/val2017.zip", stream.getvalue())
+    np.testing.assert_array_equal(datasets.fetch_coco2017().X, first.X)
+    assert [path.name for path in (images.cache_folder() / "coco2017").iterdir()] == ["val2017-grey64.npy"]
+
+
+def idx(array):
+    """An array as a gzipped IDX file."""
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
+
+
+def test_subsets_of_fashion_mnist(folder, monkeypatch):
+    pictures = {"train": np.arange(3 * 784) % 251, "t10k": np.arange(2 * 784) % 241}
+    for i, (part, values) in enumerate(pictures.items()):
+        arrays = {
+            "images-idx3": values.astype(np.uint8).reshape(-1, 28, 28),
+            "labels-idx1": np.full(3 - i, i, np.uint8),
+        }
+        for kind, array in arrays.items():
+            content = idx(array)
+            register(monkeypatch, f"fashion-mnist/{part}-{kind}-ubyte.gz", content)
+            put(folder, f"fashion-mnist/{part}-{kind}-ubyte.gz", content)
+    data = datasets.fetch_fashion_mnist(None, subset="all")
+    np.testing.assert_array_equal(data.X, np.concatenate(list(pictures.values())).reshape(5, 784) / 255)
+    assert (data.target.tolist(), data.image_shape) == ([0, 0, 0, 1, 1], (28, 28))
+    assert datasets.fetch_fashion_mnist(None, subset="train").X.shape == (3, 784)
+    chosen = datasets.fetch_fashion_mnist(2, random_state=0)
+    assert (chosen.X.shape, chosen.target.tolist()) == ((2, 784), [1, 1])
+    with pytest.raises(ValueError, match="n_samples must be from 1 to 2 or None, not 3"):
+        datasets.fetch_fashion_mnist(3)
+
+
+def test_madonna_is_turned(folder, monkeypatch):
+    rng = np.random.default_rng(0)
+    arrays = {"clean_Madonna": rng.random((4, 2500))}
+    arrays |= {f"mask{number}": (rng.random((4, 2500)) < 0.9 - 0.1 * number).astype(np.uint8) for number in range(1, 8)}
+    for name, array in arrays.items():
+        stream = io.BytesIO()
+        savemat(stream, {"any": array})
+        register(monkeypatch, f"madonna/{name}.mat", stream.getvalue())
+        put(folder, f"madonna/{name}.mat", stream.getvalue())
+    data = datasets.fetch_madonna()
+    np.testing.assert_array_equal(data.X, arrays["clean_Madonna"].T)
+    np.testing.assert_array_equal(data.masks[0.9], arrays["mask7"].T == 1)
+    assert data.cube_shape == (50, 50, 4)
 
 
 def test_ratings_of_any_fold_out_of_the_archive(folder, monkeypatch):
@@ -169,9 +218,15 @@ def test_ratings_of_any_fold_out_of_the_archive(folder, monkeypatch):
         archive.writestr("ml-100k/u3.test", "1\t3\t4\t878542960\n")
     register(monkeypatch, "ratings/ml-100k.zip", stream.getvalue())
     put(folder, "ratings/ml-100k.zip", stream.getvalue())
+    with pytest.raises(FileError, match=r"ml-100k.zip: u3.base has 2 ratings; 80000 were expected"):
+        datasets.fetch_movielens_100k(fold=3)
+    monkeypatch.setattr(ratings, "_N_RATINGS", {"base": 2, "test": 1})
     data = datasets.fetch_movielens_100k(fold=3)
     assert (data.X[0, 1], data.X[942, 1681], data.X_test[0, 2]) == (5, 1, 4)
     assert (data.X.nnz, data.X_test.nnz) == (2, 1)
+    put(folder, "ratings/u3.test", b"user,film\n")
+    with pytest.raises(FileError, match=r"u3.test has lines other than"):
+        datasets.fetch_movielens_100k(fold=3)
 
 
 @pytest.mark.parametrize(
@@ -292,14 +347,26 @@ class TestFetch:
 
     def test_goes_on_in_another_run(self, server, monkeypatch):
         register(monkeypatch, "set/a.bin", server.content, server.url)
-        put(fetching.cache_folder().parent, "cache/nothing", b"")
         put(fetching.cache_folder(), "set/a.bin.part", server.content[:1000])
         assert fetching.fetch("set/a.bin").read_bytes() == server.content
         assert server.requests == ["bytes=1000-"]
 
+    def test_ctrl_c_keeps_what_is_there(self, server, monkeypatch):
+        register(monkeypatch, "set/a.bin", server.content, server.url)
+
+        def interrupted(url, file):
+            file.write_bytes(server.content[:500])
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fetching, "_get", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                fetching.fetch("set/a.bin")
+        assert fetching.fetch("set/a.bin").read_bytes() == server.content
+        assert server.requests == ["bytes=500-"]
+
     def test_a_wrong_part_is_not_believed(self, server, monkeypatch):
         register(monkeypatch, "set/a.bin", server.content, server.url)
-        put(fetching.cache_folder().parent, "cache/nothing", b"")
         put(fetching.cache_folder(), "set/a.bin.part", b"x" * 1000)
         assert fetching.fetch("set/a.bin").read_bytes() == server.content
         assert server.requests == ["bytes=1000-", None]
@@ -458,5 +525,6 @@ def test_wrong_holes(arguments, words):
 
 def test_text_without_pillow_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    missing._letters.cache_clear()
     with pytest.raises(ImportError, match=r"pip install 'advnmf\[image\]'"):
         datasets.make_missing(np.ones((20, 16)), 0.1, "text")

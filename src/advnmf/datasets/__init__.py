@@ -10,8 +10,8 @@ Each function gives a scikit-learn ``Bunch``:
 - ``DESCR``: what the data are, where they are from, and their licence.
 
 ``load_...`` computes, ``fetch_...`` reads files: from the folder that the environment variable ``ADVNMF_DATA`` names,
-else from a cache, else from where the authors put them (``pip install 'advnmf[data]'``).  A file is read only if its
-SHA-256 is the published one.  All raise FileError (a ValueError) with one line for a file that is not to be had.
+else from a cache, else from where the authors put them (``pip install 'advnmf[data]'``).  What is read has
+the published SHA-256.  All raise FileError (a ValueError) with one line for a file that is not to be had.
 """
 
 from .catalogue import CATALOGUE, DataSet

@@ -21,8 +21,8 @@ Prepared as {preparation!r}: {words}
 Source of the pictures: data/CBCL_Face.mat of https://github.com/hiroyuki-kasai/NMFLibrary, of the masks:
 https://github.com/caiting123321/AT_NMF. The pictures are for research only; nothing is redistributed."""
 _CBCL_WORDS = {
-    "study": "each face shifted and scaled to mean 0.25 and standard deviation 0.25 (of 360 degrees of freedom), "
-    "then clipped to 0 ... 1. With it the costs that the study's notebook prints come out.",
+    "study": "each face shifted and scaled to mean 0.25 and sample standard deviation 0.25, then clipped to 0 ... 1. "
+    "With it a cost that the study's notebook prints comes out to all its digits.",
     "raw": "grey levels from 0 (black) to less than 1, as in the file but for its polarity, which is the opposite.",
 }
 _MNIST = """{name}: {n} pictures of {what}, 28 x 28 pixels, grey levels / 255, drawn at random without
@@ -43,6 +43,7 @@ resized to 64 x 64 pixels (bicubic, proportions not kept) and divided by 255. Th
 filter nor the scale.
 Source: https://cocodataset.org; the pictures are under the terms of Flickr and of their authors; nothing is
 redistributed."""
+_COCO_ARCHIVE = "coco2017/val2017.zip"
 _COCO_PICTURES, _COCO_SIZE = 5000, 64
 #: What is kept of the archive of MS-COCO 2017.
 COCO_EXTRACT = "coco2017/val2017-grey64.npy"
@@ -170,12 +171,12 @@ def _coco_file() -> Path:
     file = cache_folder() / COCO_EXTRACT
     if not file.exists():
         require("PIL.Image", "image")  # to be known before 816 MB are on their way
-        archive = fetch("coco2017/val2017.zip")
+        archive = fetch(_COCO_ARCHIVE)
         images = _coco_images(archive)
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file, overwrite=True) as temporary:
             np.save(temporary, images)
-        if archive.parent == file.parent:
+        if local(_COCO_ARCHIVE) is None:
             archive.unlink()
     return file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import string
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from ..files import require
 
 __all__ = ["make_missing"]
 
+_SMALLEST_LETTER = 8
 # Pixels of one picture as indices into it; a pattern yields such groups without end.
 Groups = Iterator[np.ndarray]
 
@@ -117,20 +119,34 @@ def _rectangle(shape: tuple[int, int], rng: np.random.RandomState, height: int, 
 
 def _text(shape: tuple[int, int], rng: np.random.RandomState) -> Groups:
     """Letters in the places of a page of text, visited at random; then again on a page that is set elsewhere."""
-    Image, ImageDraw, ImageFont = (require(f"PIL.{name}", "image") for name in ("Image", "ImageDraw", "ImageFont"))
     height, width = shape
-    if min(shape) < 8:
-        raise ValueError(f"letters need a picture of at least 8 x 8, not {height} x {width}; see image_shape")
-    size = max(8, min(shape) // 8)
-    font = ImageFont.load_default(size)
+    if min(shape) < _SMALLEST_LETTER:
+        raise ValueError(
+            f"letters need a picture of at least {_SMALLEST_LETTER} x {_SMALLEST_LETTER}, not {height} x {width}; "
+            "see image_shape"
+        )
+    size = max(_SMALLEST_LETTER, min(shape) // 8)
+    letters = _letters(size)
     while True:
-        x0, y0 = rng.randint(-size, 1, size=2)
-        places = [(x, y) for y in range(y0, height, size) for x in range(x0, width, size)]
+        y0, x0 = rng.randint(-size, 1, size=2)
+        places = [(y, x) for y in range(y0, height, size) for x in range(x0, width, size)]
         for place in rng.permutation(len(places)):
-            letter = string.ascii_uppercase[rng.randint(26)]
-            canvas = Image.new("1", (width, height))
-            ImageDraw.Draw(canvas).text(places[place], letter, font=font, fill=1)
-            yield np.flatnonzero(np.asarray(canvas))
+            rows, columns = (letters[rng.randint(len(letters))] + places[place]).T
+            inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+            yield (rows * width + columns)[inside]
+
+
+@functools.cache
+def _letters(size: int) -> list[np.ndarray]:
+    """The black pixels (row, column) of each letter."""
+    Image, ImageDraw, ImageFont = (require(f"PIL.{name}", "image") for name in ("Image", "ImageDraw", "ImageFont"))
+    font = ImageFont.load_default(size)
+    letters = []
+    for letter in string.ascii_uppercase:
+        canvas = Image.new("1", (2 * size, 2 * size))
+        ImageDraw.Draw(canvas).text((0, 0), letter, font=font, fill=1)
+        letters.append(np.argwhere(np.asarray(canvas)))
+    return letters
 
 
 _PATTERNS = {"uniform": _uniform, "rows": _rows, "blocks": _blocks, "text": _text}
