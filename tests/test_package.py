@@ -11,6 +11,7 @@ import advnmf
 
 # Not rich: scikit-learn imports it where it is installed.
 OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest"}
+OPTIONAL |= {"pooch", "requests", "tqdm", "spectral"}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -20,6 +21,10 @@ def modules_after(statement: str) -> set[str]:
 
 def test_models_need_no_optional_dependency():
     assert not modules_after("from advnmf import NMF, NMFImputer, save") & OPTIONAL
+
+
+def test_data_sets_need_no_optional_dependency_before_they_are_fetched():
+    assert not modules_after("from advnmf import datasets; datasets.load_synthetic()") & (OPTIONAL | {"numba"})
 
 
 def test_import_alone_is_light():
