@@ -1,6 +1,6 @@
 """Time to cmfrec's final test error on CBCL (raw grey levels, 30 % missing, K = 100), in one run on one machine.
 
-    ADVNMF_DATA=... python benchmarks/compare_cmfrec.py [runs]
+    python benchmarks/compare_cmfrec.py [runs]
 
 cmfrec is installed from PyPI into an environment of its own, `benchmarks/.peers`.  Its ridge is the best of a few by
 *test* error, in its favour; ours is fixed beforehand.  Our time is that of the shortest whole fit (in sweeps) whose
@@ -10,7 +10,6 @@ test error is at most cmfrec's.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,9 +20,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
-from advnmf import NMF
+from advnmf import NMF, datasets
 
 HERE = Path(__file__).parent
 RANK, RIDGE = 100, 1e-4
@@ -31,10 +29,8 @@ RANK, RIDGE = 100, 1e-4
 
 def cbcl() -> tuple[np.ndarray, np.ndarray]:
     """Grey levels in [0, 1), one face a row, and the released mask of 30 % missing."""
-    folder = Path(os.environ["ADVNMF_DATA"]) / "cbcl"
-    faces = 1 - loadmat(folder / "CBCL_Face.mat")["M"].astype(float)
-    mask = next(v for k, v in loadmat(folder / "mask1.mat").items() if not k.startswith("_"))
-    return np.ascontiguousarray(faces.T), mask.astype(bool)
+    data = datasets.fetch_cbcl(preparation="raw")
+    return data.X, data.masks[0.3]
 
 
 def peer_python() -> Path:

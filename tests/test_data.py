@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from advnmf.data import SparseData, ZeroFilledData
+from advnmf.data import DenseData, SparseData, ZeroFilledData
 from advnmf.factors import product
 from advnmf.loop import Limits, minimise
 from advnmf.losses import EntryLoss
-from advnmf.data import DenseData
 from advnmf.penalties import ElasticNet
 from advnmf.problem import Problem
 from advnmf.solvers import SOLVERS

@@ -11,6 +11,7 @@ import advnmf
 
 # Not rich: scikit-learn imports it where it is installed.
 OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest"}
+OPTIONAL |= {"pooch", "requests", "tqdm", "spectral"}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -24,6 +25,10 @@ def test_models_need_no_optional_dependency():
 
 def test_displays_load_matplotlib_when_they_plot():
     assert "matplotlib" not in modules_after("from advnmf import CompletionDisplay, trace")
+
+
+def test_data_sets_need_no_optional_dependency_before_they_are_fetched():
+    assert not modules_after("from advnmf import datasets; datasets.load_synthetic()") & (OPTIONAL | {"numba"})
 
 
 def test_import_alone_is_light():

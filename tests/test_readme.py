@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second, third = blocks("python")
+    first, second, third, fourth = blocks("python")
     exec(compile(first, "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
@@ -38,6 +38,8 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     exec(compile(third, "README.md, third block", "exec"), names)
     pyplot.close("all")
     assert Path("completed.png").stat().st_size > 10_000
+    exec(compile(fourth, "README.md, fourth block", "exec"), {})
+    assert re.fullmatch(r"[0-4]\.\d% off where it was missing\n", capsys.readouterr().out)
 
 
 def test_what_is_said_about_column_means():
@@ -76,7 +78,11 @@ def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
     Path("spectra.csv").write_text("\n".join(",".join(row) for row in cells) + "\n")
     write_picture(tmp_path / "photo.png", Picture(rng.integers(1, 256, (20, 24, 3)).astype(np.uint8)))
     write_picture(tmp_path / "mask.png", Picture(np.where(rng.random((20, 24)) > 0.2, 255, 0).astype(np.uint8)))
-    assert len(command_lines()) == 3
+    cube = np.rint(1000 * rng.random((12, 3)) @ rng.random((3, 8))).reshape(4, 3, 8) - 1
+    cube[0, 0, 0] = -9999
+    envi = pytest.importorskip("spectral.io.envi")
+    envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})
+    assert len(command_lines()) == 4
     for arguments in command_lines():
         result = testing.CliRunner().invoke(program, arguments)
         assert result.exit_code == 0, result.output

@@ -46,7 +46,7 @@ class FileError(ValueError):
 
 
 def require(module: str, extra: str = "cli") -> ModuleType:
-    """The module of that name, or an ImportError that names the extra which brings it."""
+    """The module of that name, or an ImportError that names the extra of this package which brings it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ import rich_click as click
 from .. import __version__
 from ..files import FileError, reason
 from .complete import complete
+from .datasets import datasets
 from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
@@ -99,7 +100,7 @@ def _stop(line: str, code: int) -> NoReturn:
             for command, names in {
                 "complete": [
                     *["--header", "--index-columns", "--na", "--delimiter", "--decimal", "--key"],
-                    "--scale-columns",
+                    *["--scale-columns", "--clip-negative"],
                 ],
                 "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
             }.items()
@@ -114,3 +115,4 @@ def program() -> None:
 program.add_command(complete)
 program.add_command(inpaint)
 program.add_command(demo)
+program.add_command(datasets)

@@ -43,6 +43,11 @@ from .progress import note
     is_flag=True,
     help="Give all columns the same weight in the fit: for columns in different units.",
 )
+@click.option(
+    "--clip-negative",
+    is_flag=True,
+    help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
+)
 @model_options
 def complete(
     source: str,
@@ -54,17 +59,22 @@ def complete(
     decimal: str,
     key: str | None,
     scale_columns: bool,
+    clip_negative: bool,
     settings: Settings,
     force: bool,
     quiet: bool,
 ) -> int:
     """Fill the holes of the nonnegative table IN and write it to OUT.
 
-    Files: csv, tsv, npy, npz, mat (not 7.3); the name of OUT tells its format. NaN is missing, in text
+    Files: csv, tsv, npy, npz, mat (not 7.3), hdr; the name of OUT tells its format. NaN is missing, in text
     tables also cells that are empty, NA, N/A or null.
 
+    A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
+    pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come
+    back as they are. OUT can be hdr, npy, npz or mat, lines x samples x bands.
+
     What was observed comes back as it was: text cells as the very same text, arrays with their type and
-    the other arrays of their file.
+    the other arrays of their file, cubes with their type and header.
 
     The first row of a text table is a header if its cells are all text, or if its first cell is empty above
     a column of labels; it is none if no cell is text. If it has both, say --header or --no-header. The first
@@ -81,14 +91,17 @@ def complete(
         delimiter=delimiter,
         decimal=decimal,
     )
-    check_table(table)
+    check_table(table, allow_negative=clip_negative)
     check_table_target(target, table, delimiter=delimiter, overwrite=force)
     note(_describe(table), quiet)
     if not table.missing.any():
         write_table(target, table, delimiter=delimiter, overwrite=force)
         note(f"nothing is missing: {target} is a copy", quiet)
         return 0
-    result = fit(table.values.astype(np.float64), settings, scale_columns=scale_columns, quiet=quiet)
+    X = table.values.astype(np.float64)
+    if clip_negative:
+        np.maximum(X, 0.0, out=X)
+    result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
     write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
     return 130 if result.interrupted else 0
@@ -97,7 +110,12 @@ def complete(
 def _describe(table: Table) -> str:
     rows, columns = table.values.shape
     n_missing = int(np.count_nonzero(table.missing))
-    parts = [f"{table.path}: {rows} x {columns} values"]
+    if table.cube is not None:
+        lines, samples, bands = table.cube.shape
+        size = f"{lines} lines x {samples} samples x {bands} bands, {bands - columns} of them bad"
+    else:
+        size = f"{rows} x {columns} values"
+    parts = [f"{table.path}: {size}"]
     if table.text is not None:
         labels = table.text.index_columns
         parts.append("a header" if table.text.header else "no header")
