@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.io import savemat
 
 from advnmf import DataWarning, datasets
@@ -506,6 +507,12 @@ def test_tables_of_other_kinds():
     assert datasets.make_missing(X, 0.25, random_state=0).sum() == 9
     pandas = pytest.importorskip("pandas")
     assert datasets.make_missing(pandas.DataFrame(X), 0.25, random_state=0).sum() == 9
+    table = pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64"), "b": [1, 2, 3]})
+    np.testing.assert_array_equal(datasets.make_missing(table, 0), [[True, True], [False, True], [True, True]])
+    hidden = np.ma.array(X, mask=np.eye(3, 4))
+    np.testing.assert_array_equal(datasets.make_missing(hidden, 0), np.eye(3, 4) == 0)
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        datasets.make_missing(sparse.csr_array(X), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -514,7 +521,8 @@ def test_tables_of_other_kinds():
         ({"fraction": 1}, "fraction must be from 0 to less than 1, not 1"),
         ({"fraction": np.nan}, "fraction must be"),
         ({"pattern": "x"}, "pattern must be one of 'uniform', 'rows', 'blocks', 'text'"),
-        ({"image_shape": (2, 3)}, r"image_shape \(2, 3\) does not match the 16 features"),
+        ({"image_shape": (2, 3)}, r"image_shape \(2, 3\) is no \(height, width\) of the 16 features"),
+        ({"image_shape": (2, 2, 4)}, "is no"),
         ({"pattern": "text", "image_shape": (4, 4)}, "at least 8 x 8, not 4 x 4"),
     ],
 )

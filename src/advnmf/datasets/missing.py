@@ -35,7 +35,8 @@ def make_missing(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Only its shape and its missing entries (NaN) matter; the latter are missing in the mask too, and do not count.
+        Only its shape and its missing entries matter (NaN, hidden entries of a `numpy.ma` array); these are missing in
+        the mask too, and do not count.
     fraction : float
         From 0 to less than 1.
     pattern : str
@@ -61,21 +62,26 @@ def make_missing(
         Where rows or columns lose all that was observed of them: nothing can complete these.  They are left so,
         since to spare an entry would make the pattern another one.
     """
-    X = check_array(X, dtype=None, ensure_all_finite=False)
+    observed = _observed(X)
     if not 0 <= fraction < 1:
         raise ValueError(f"fraction must be from 0 to less than 1, not {fraction}")
     if pattern not in _PATTERNS:
         raise ValueError(f"pattern must be one of {', '.join(map(repr, _PATTERNS))}, not {pattern!r}")
-    if image_shape is not None and np.prod(image_shape) != X.shape[1]:
-        raise ValueError(f"image_shape {tuple(image_shape)} does not match the {X.shape[1]} features of X")
-    observed = ~np.isnan(X) if X.dtype.kind == "f" else np.ones(X.shape, dtype=bool)
+    n_samples, n_features = observed.shape
+    if image_shape is not None and (len(image_shape) != 2 or np.prod(image_shape) != n_features):
+        raise ValueError(f"image_shape {tuple(image_shape)} is no (height, width) of the {n_features} features of X")
     rng = check_random_state(random_state)
     mask = observed.copy()
     whole = image_shape is None or pattern == "uniform"
-    shape = X.shape if whole else tuple(image_shape)
-    _hide(mask.reshape(1 if whole else len(X), -1), fraction, lambda: _PATTERNS[pattern](shape, rng))
+    shape = observed.shape if whole else tuple(image_shape)
+    _hide(mask.reshape(1 if whole else n_samples, -1), fraction, lambda: _PATTERNS[pattern](shape, rng))
     _warn_of_empty(mask, observed)
     return mask
+
+
+def _observed(X: object) -> np.ndarray:
+    values = check_array(X, ensure_all_finite=False)
+    return ~(np.isnan(values) | np.ma.getmaskarray(X))
 
 
 def _hide(pictures: np.ndarray, fraction: float, groups: Callable[[], Groups]) -> None:

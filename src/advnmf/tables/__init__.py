@@ -167,11 +167,11 @@ def write_table(
 def check_table(table: Table, *, allow_negative: bool = False) -> None:
     """FileError where nothing is observed, or where an observed entry is infinite, or negative unless allowed."""
     values = table.values
-    for wrong, word, cure in (
-        (np.isinf(values), "infinite", ""),
-        (values < 0, "negative", " (--clip-negative takes them for 0)"),
-    ):
-        if wrong.any() and not (allow_negative and word == "negative"):
+    wrongs = [(np.isinf(values), "infinite", "")]
+    if not allow_negative:
+        wrongs.append((values < 0, "negative", " (--clip-negative takes them for 0)"))
+    for wrong, word, cure in wrongs:
+        if wrong.any():
             i, j = np.argwhere(wrong)[0]
             raise FileError(
                 f"{table.path}: {word} value {values[i, j]:g} at {table.place(i, j)} "

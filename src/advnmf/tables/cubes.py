@@ -17,7 +17,7 @@ from .arrays import parse_markers
 # The axes lines, samples, bands (0, 1, 2) in the order of the file.
 _ORDER = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 # What a reader puts for ".hdr" when it looks for the samples.
-_DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip")
+_DATA_SUFFIXES = ("", ".img", ".dat", ".sli", ".hyspex", ".raw", ".bin", ".bsq", ".bil", ".bip")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read(path: str | os.PathLike[str], na: Iterable[str]) -> tuple[np.ndarray, C
     good = _good_bands(path, metadata, samples.shape[2])
     matrix = _matrix(samples, good)
     # Integers cannot say "missing"; of those of 16 bits float32 loses nothing.
-    values = matrix.astype(np.result_type(matrix.dtype, np.float32))
+    values = matrix.astype(np.result_type(matrix.dtype, np.float32), copy=False)
     values[np.isin(values, np.array(markers, values.dtype))] = np.nan
     return values, Cube(samples, good, metadata, data_file.removeprefix(_stem(os.path.abspath(path))))
 
@@ -119,7 +119,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, Any], str
 
 def _matrix(samples: np.ndarray, good: np.ndarray) -> np.ndarray:
     """A copy of the good bands, pixels x bands, line after line."""
-    return samples[:, :, good].reshape(-1, np.count_nonzero(good))
+    return np.asarray(samples[:, :, good]).reshape(-1, np.count_nonzero(good))
 
 
 def _good_bands(path: str | os.PathLike[str], metadata: Mapping[str, Any], n_bands: int) -> np.ndarray:
