@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import metrics
+    from . import metrics, model_selection
     from .adversaries import FrobeniusPenalty
     from .anmf import ANMF
     from .dmf import DMF
@@ -42,6 +42,7 @@ __all__ = [
     "NMFImputer",
     "load",
     "metrics",
+    "model_selection",
     "save",
 ]
 
@@ -62,8 +63,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    if name == "metrics":
-        return import_module(".metrics", __name__)
+    if name in ("metrics", "model_selection"):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
