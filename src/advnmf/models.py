@@ -226,13 +226,18 @@ class NMF(CompletionModel):
             return random_factors(problem.data, layers, random_state), ""
         return pretrained_factors(problem, layers, solver, limits, random_state)
 
-    def _sweeps(self, data: ObservedData) -> Sweeps:
-        """What `fit` does after its first random start, for a caller who steps, looks and stops by himself."""
+    def _sweeps(self, data: ObservedData, factors: Factors | None = None) -> Sweeps:
+        """What `fit` does after its first start, for a caller who steps, looks and stops by himself.
+
+        `factors` to begin with, which are updated in place; drawn as in `fit` unless given.
+        """
         self._check_parameters()
         layers, solver = check_layers(self.n_components), get_solver(self.solver)
-        problem, limits = self._problem(data, len(layers) + 1), Limits(self.max_iter, self.tol)
-        chain, _ = self._draw_start(problem, layers, solver, limits, check_random_state(self.random_state))
-        return Sweeps(problem, chain, solver, self._attack_interval(problem))
+        problem = self._problem(data, len(layers) + 1)
+        if factors is None:
+            limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
+            factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
+        return Sweeps(problem, factors, solver, self._attack_interval(problem))
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from inspect import signature
 from numbers import Integral
 
 import numpy as np
@@ -64,7 +65,7 @@ def cross_val_score_entries(
     """
     folds = make_folds(read_entries(X, mask, weights), cv, random_state=0)
     trials = [make_trial(estimator, fold, get_scoring(scoring)) for fold in folds]
-    advance_all([(trial, None) for trial in trials], n_jobs)
+    advance_all([[(trial, None)] for trial in trials], n_jobs)
     for trial in trials:
         if trial.error is not None:
             raise trial.error
@@ -75,12 +76,14 @@ def make_folds(entries: Entries, cv: object, random_state: object) -> list[Fold]
     """The folds that `cv` stands for: the same for all who are compared."""
     if cv is None or isinstance(cv, Integral):
         cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
         splits = cv.split(entries.X, mask=entries.observed)
-    elif isinstance(cv, Iterable):
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
         splits = cv
     else:
-        raise ValueError(f"cv={cv!r} must be a number of folds, EntryKFold, EntryShuffleSplit or pairs (train, test)")
+        raise ValueError(
+            f"cv={cv!r} must be a number of folds, a splitter of entries such as EntryKFold, or pairs (train, test)"
+        )
     folds = [Fold(entries, *check_split(entries, *split)) for split in splits]
     if not folds:
         raise ValueError(f"cv={cv!r} gave no split")

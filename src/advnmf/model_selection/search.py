@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Self
 
@@ -21,7 +22,7 @@ from .cross_validation import make_folds
 from .entries import read_entries
 from .results import default_simplicity, pick, tabulate
 from .scoring import get_scoring
-from .trials import Trial, advance_all, iterations_of, make_trial
+from .trials import SweepTrial, Trial, advance_all, iterations_of, make_trial
 
 Array = np.ndarray
 Params = dict[str, object]
@@ -67,6 +68,10 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         See `halving`.
     min_iter : int, default=10
         Least number of iterations before a candidate is dropped.
+    path : str or None, default=None
+        A parameter such as ``"alpha_W"``: candidates that differ in it alone are fitted from the greatest value to the
+        least, each from the factors that the last one ended with, which saves sweeps.  `best_estimator_` then begins
+        where the best candidate did in the first split.  For `NMF` and its presets.
     one_standard_error : bool, default=False
         Take the simplest candidate whose mean score is within one standard error (over the splits) of the best.
     simplicity : callable or None, default=None
@@ -121,6 +126,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         halving: bool = False,
         factor: int = 3,
         min_iter: int = 10,
+        path: str | None = None,
         one_standard_error: bool = False,
         simplicity: Callable[[Params], object] | None = None,
         n_jobs: int | None = None,
@@ -138,6 +144,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.halving = halving
         self.factor = factor
         self.min_iter = min_iter
+        self.path = path
         self.one_standard_error = one_standard_error
         self.simplicity = simplicity
         self.n_jobs = n_jobs
@@ -161,7 +168,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         trials = [
             [make_trial(estimator, fold, self.scorer_, self.patience) for fold in folds] for estimator in estimators
         ]
-        rounds = self._run(trials)
+        rounds = self._run(trials, self._paths(candidates, trials))
         self._report_failures(trials)
         self.cv_results_ = tabulate(candidates, trials, rounds, self.error_score)
         self.best_index_ = self._best(candidates)
@@ -180,7 +187,28 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             return list(ParameterGrid(self.param_grid))
         return list(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))
 
-    def _run(self, trials: list[list[Trial]]) -> Array:
+    def _paths(self, candidates: list[Params], trials: list[list[Trial]]) -> list[list[int]]:
+        """Candidates that are fitted one after another, in this order; each by itself unless there is a `path`."""
+        if self.path is None:
+            return [[c] for c in range(len(candidates))]
+        numbers = all(isinstance(params.get(self.path), Real) for params in candidates)
+        if not numbers or self.path == "n_components":
+            raise ValueError(f"path={self.path!r} must be a searched number that leaves the shapes of factors alone")
+        if not all(isinstance(candidate[0], SweepTrial) for candidate in trials):
+            raise ValueError(
+                f"path={self.path!r} is for NMF and its presets, with a single random start and neither callback nor "
+                "time limit"
+            )
+        paths: dict[str, list[int]] = {}
+        for c in sorted(range(len(candidates)), key=lambda c: -candidates[c][self.path]):
+            others = {name: value for name, value in candidates[c].items() if name != self.path}
+            paths.setdefault(repr(others), []).append(c)
+        for before, after in (pair for path in paths.values() for pair in pairwise(path)):
+            for previous, trial in zip(trials[before], trials[after], strict=True):
+                trial.after = previous
+        return list(paths.values())
+
+    def _run(self, trials: list[list[Trial]], paths: list[list[int]]) -> Array:
         """Advance the trials, in rounds if halving; how many rounds each candidate has survived."""
         rounds, alive = np.zeros(len(trials), int), np.arange(len(trials))
         names = [iterations_of(candidate[0].estimator) for candidate in trials]
@@ -190,8 +218,10 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         shares = self._shares(len(trials), max(limits)) if self.halving else [1.0]
         for number, share in enumerate(shares):
             rounds[alive] = number
-            ends = [None if share == 1 else int(np.ceil(share * limits[c])) for c in alive]
-            advance_all([(trial, end) for c, end in zip(alive, ends, strict=True) for trial in trials[c]], self.n_jobs)
+            ends = [None if share == 1 else int(np.ceil(share * limit)) for limit in limits]
+            paths = [left for path in paths if (left := [c for c in path if c in alive])]
+            splits = range(self.n_splits_)
+            advance_all([[(trials[c][k], ends[c]) for c in path] for path in paths for k in splits], self.n_jobs)
             if share < 1:
                 scores = np.array([np.mean([trial.score for trial in trials[c]]) for c in alive])
                 order = alive[np.argsort(-scores, kind="stable")]  # NaN comes last
@@ -240,11 +270,17 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         if stopped and limit is not None:
             best.set_params(**{limit: self.best_n_iter_})
         fit_params = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
+        start = getattr(trials[0], "start", None)
+        if start is not None:
+            best.set_params(init="custom")
+            fit_params["factors"] = start
         began = time.perf_counter()
         with warnings.catch_warnings():
             if stopped:  # on purpose
                 warnings.simplefilter("ignore", ConvergenceWarning)
             self.best_estimator_ = best.fit(X, **fit_params)
+        if start is not None:
+            best.set_params(init="random")  # what the candidate says, so that a clone can be fitted
         self.refit_time_ = time.perf_counter() - began
 
     def _check_parameters(self) -> None:

@@ -45,7 +45,7 @@ class _EntrySplitter(ABC):
         rows, columns = entries.pairs()
         random_state = check_random_state(self.random_state)
         for chosen in self._choices(rows, columns, entries.shape, random_state):
-            test = entries.flags(_keep_all_lines(chosen, rows, columns, entries.shape, random_state))
+            test = entries.flags(_keep_all_lines(chosen, rows, columns, entries.shape))
             if not test.any():
                 raise ValueError(
                     f"X has too few observed entries to hold any out: {len(rows)} in {entries.shape[0]} rows and "
@@ -241,15 +241,12 @@ def _number_in_row(rows: Array, n_rows: int) -> Array:
     return np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _keep_all_lines(
-    chosen: Array, rows: Array, columns: Array, shape: tuple[int, int], random_state: np.random.RandomState
-) -> Array:
-    """`chosen` without one random entry of each row and each column that would be left with none."""
+def _keep_all_lines(chosen: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Array:
+    """`chosen` without the first entry of each row, then of each column, that would be left with none."""
     chosen = chosen.copy()
     for lines, length in ((rows, shape[0]), (columns, shape[1])):
         kept = np.bincount(lines[~chosen], minlength=length) > 0
         last = np.flatnonzero(~kept[lines])  # entries of lines that are chosen as a whole
-        last = random_state.permutation(last)
         _, first = np.unique(lines[last], return_index=True)
         chosen[last[first]] = False
     return chosen

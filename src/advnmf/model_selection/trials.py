@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 
 from ..completion import DataWarning
 from ..data import ObservedData
-from ..factors import right
+from ..factors import Factors, right
+from ..loop import Sweeps
 from .entries import Entries
 from .scoring import Scoring
 
@@ -94,6 +95,8 @@ class Trial(ABC):
         What went wrong; the score is then NaN.
     seconds : float
         Time taken so far.
+    process : Sweeps or None
+        The fit with the factors of the moment, while it is stepped.
     """
 
     def __init__(self, estimator: BaseEstimator, fold: Fold, scoring: Scoring, patience: int | None = None) -> None:
@@ -105,6 +108,7 @@ class Trial(ABC):
         self.done = self.converged = False
         self.error: Exception | None = None
         self.seconds = 0.0
+        self.process: Sweeps | None = None
 
     def advance(self, n_iter: int | None = None) -> None:
         """Go on until `n_iter` iterations are made in all; to the end unless given."""
@@ -120,9 +124,15 @@ class Trial(ABC):
     def _advance(self, n_iter: int | None) -> None:
         """Go on, and look."""
 
+    def release(self) -> None:
+        """Let go of the factors of a trial that is done: a search has many, each with its own."""
+        if self.done:
+            self.process = None
+
     def drop(self) -> None:
         """End it, and let go of everything but the score."""
         self.done, self.prediction = True, None
+        self.release()
 
     def _look(self, n_iter: int, prediction: Array, converged: bool) -> None:
         """Take the score of a prediction, and see whether patience is at its end."""
@@ -134,11 +144,20 @@ class Trial(ABC):
 
 
 class SweepTrial(Trial):
-    """A trial of a model that is stepped sweep by sweep; without early stopping it ends where its ``fit`` ends."""
+    """A trial of a model that is stepped sweep by sweep; without early stopping it ends where its ``fit`` ends.
+
+    Attributes
+    ----------
+    after : SweepTrial or None
+        Set before the first advance: the trial whose factors this one begins with.
+    start : list of ndarray or None
+        These factors.
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self.process = None
+        self.after: SweepTrial | None = None
+        self.start: Factors | None = None
         self._history: list[float] = []
 
     @staticmethod
@@ -153,7 +172,9 @@ class SweepTrial(Trial):
     def _advance(self, n_iter: int | None) -> None:
         model = self.estimator
         if self.process is None:
-            self.process = model._sweeps(self.fold.data(model))
+            if self.after is not None and self.after.process is not None:
+                self.start = [F.copy() for F in self.after.process.factors]
+            self.process = model._sweeps(self.fold.data(model), self.start and [F.copy() for F in self.start])
         process, history = self.process, self._history
         end = model.max_iter if n_iter is None else min(n_iter, model.max_iter)
         converged = False
@@ -166,17 +187,10 @@ class SweepTrial(Trial):
                     self._look(len(history), self._predict(), converged)
         if self.patience is None:
             self._look(len(history), self._predict(), converged)
-        if self.done:
-            self.process = None  # a search has many trials, each with factors of its own
 
     def _predict(self) -> Array:
         """(F_1 ... F_L)_ij at the held-out entries."""
         return self.fold.held_out.predict(self.process.factors[0], right(self.process.factors, 0))
-
-    def drop(self) -> None:
-        """End it, and let go of everything but the score."""
-        super().drop()
-        self.process = None
 
 
 class RefitTrial(Trial):
@@ -251,21 +265,25 @@ def _restored(completed: object, fold: Fold) -> Array:
     return restored
 
 
-def advance_all(jobs: Sequence[tuple[Trial, int | None]], n_jobs: int | None = None) -> None:
-    """Advance each trial to its number of iterations, `n_jobs` at a time on threads that share the data and the cores.
+def advance_all(paths: Sequence[Sequence[tuple[Trial, int | None]]], n_jobs: int | None = None) -> None:
+    """Advance trials to numbers of iterations; those of a path one after another, `n_jobs` paths at a time.
 
-    What the fits would warn of is not said once for each of them; a trial that fails keeps its error.
+    Threads share the data and the cores.  What the fits would warn of is not said once for each of them; a trial that
+    fails keeps its error.
     """
-    n_workers = max(1, min(effective_n_jobs(n_jobs), len(jobs)))
+    n_workers = max(1, min(effective_n_jobs(n_jobs), len(paths)))
     with warnings.catch_warnings(), _inner_threads(n_workers) as limit:
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", DataWarning)
 
-        def run(trial: Trial, n_iter: int | None) -> None:
+        def run(path: Sequence[tuple[Trial, int | None]]) -> None:
             limit()
-            trial.advance(n_iter)
+            for trial, n_iter in path:
+                trial.advance(n_iter)
+            for trial, _ in path:
+                trial.release()
 
-        Parallel(n_jobs=n_workers, require="sharedmem")(delayed(run)(*job) for job in jobs)
+        Parallel(n_jobs=n_workers, require="sharedmem")(delayed(run)(path) for path in paths)
 
 
 @contextmanager
