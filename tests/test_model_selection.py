@@ -183,12 +183,18 @@ def test_training_matrix_and_held_out_entries():
         (EntryKFold(1), np.ones((3, 3)), "n_splits=1 must be an integer at least 2"),
         (EntryShuffleSplit(test_size=1.0), np.ones((3, 3)), "test_size=1.0 must be a share below 1"),
         (EntryShuffleSplit(test_size=-0.1), np.ones((3, 3)), "test_size=-0.1"),
+        (
+            EntryShuffleSplit(test_size=9),
+            np.ones((3, 3)),
+            "too few observed entries.*asks 9 of 9",
+        ),
         (EntryShuffleSplit(pattern="holes"), np.ones((3, 3)), "pattern='holes' must be one of"),
+        (EntryShuffleSplit(pattern="blocks", block_shape=4), np.ones((3, 3)), "block_shape=4 must be None or a pair"),
         (EntryShuffleSplit(pattern="blocks", block_shape=(0, 2)), np.ones((3, 3)), "block_shape=0"),
         (
             EntryKFold(2),
             DIAGONAL,
-            "too few observed entries to hold any out: 3 in 3 rows",
+            "too few observed entries to hold any out: 3 at n_samples=3",
         ),
         (EntryKFold(2), np.full((2, 2), np.inf), "infinity"),
         (EntryKFold(2), sparse.csr_array((3, 3)), "too few observed entries"),
@@ -474,6 +480,8 @@ def test_a_path_saves_sweeps(planted):
     _, X = planted
     warm, cold = search(X, path="alpha_W", max_iter=1000), search(X, max_iter=1000)
     assert warm.cv_results_["mean_n_iter"].sum() < 0.8 * cold.cv_results_["mean_n_iter"].sum()
+    assert warm.best_params_["alpha_W"] < 1e-1  # so it has begun where another ended, and so does the refit
+    assert warm.best_estimator_.n_iter_ < 0.8 * cold.best_estimator_.n_iter_
     first = warm.cv_results_["param_alpha_W"] == 1e-1
     np.testing.assert_array_equal(
         warm.cv_results_["mean_test_score"][first], cold.cv_results_["mean_test_score"][first]

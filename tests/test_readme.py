@@ -26,13 +26,16 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second = blocks("python")
+    first, second, third = blocks("python")
     exec(compile(first, "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
     assert X[names["observed"]].tobytes() == filled[names["observed"]].tobytes()
     exec(compile(second, "README.md, second block", "exec"), names)
     assert names["search"].best_params_ == {"nmfimputer__estimator__n_components": 5}
+    exec(compile(third, "README.md, third block", "exec"), names)
+    assert names["search"].best_params_["n_components"] == 5
+    assert names["search"].best_score_ > 0.5 * names["neighbours"]
 
 
 def test_what_is_said_about_column_means():

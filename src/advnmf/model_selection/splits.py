@@ -48,8 +48,8 @@ class _EntrySplitter(ABC):
             test = entries.flags(_keep_all_lines(chosen, rows, columns, entries.shape))
             if not test.any():
                 raise ValueError(
-                    f"X has too few observed entries to hold any out: {len(rows)} in {entries.shape[0]} rows and "
-                    f"{entries.shape[1]} columns, each of which must keep one ({self!r})"
+                    f"X has too few observed entries to hold any out: {len(rows)} at n_samples={entries.shape[0]}, "
+                    f"n_features={entries.shape[1]}, where each row and each column must keep one ({self!r})"
                 )
             yield entries.observed & ~test, test
 
@@ -147,6 +147,10 @@ class EntryShuffleSplit(_EntrySplitter):
                 continue
             n = len(rows)
             n_test = self.test_size if isinstance(self.test_size, Integral) else max(1, round(self.test_size * n))
+            if n_test >= n:
+                raise ValueError(
+                    f"X has too few observed entries to hold any out: test_size={self.test_size!r} asks {n_test} of {n}"
+                )
             if self.pattern == "uniform":
                 order = random_state.permutation(n)
             else:
@@ -189,6 +193,8 @@ class EntryShuffleSplit(_EntrySplitter):
             if self.test_size >= 1:
                 raise ValueError(f"test_size={self.test_size!r} must be a share below 1, or a whole number of entries")
         if self.block_shape is not None:
+            if not isinstance(self.block_shape, tuple | list) or len(self.block_shape) != 2:
+                raise ValueError(f"block_shape={self.block_shape!r} must be None or a pair (rows, columns)")
             for size in self.block_shape:
                 check_number("block_shape", size, low=1, integer=True)
 
