@@ -7,12 +7,13 @@ import warnings
 from itertools import pairwise
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.metrics import r2_score
@@ -410,6 +411,22 @@ def test_a_trial_may_begin_where_another_ended(fold):
         np.testing.assert_array_equal(F, E)
 
 
+class ThreadCounter(BaseEstimator):
+    """Fills in the number of threads that it may use."""
+
+    def fit_transform(self, X):
+        return np.where(np.isnan(X), float(numba.get_num_threads()), X)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_workers_share_the_threads(n_jobs, fold):
+    before = numba.get_num_threads()
+    trials = [make_trial(ThreadCounter(), fold, RMSE) for _ in range(4)]
+    advance_all([[(trial, None)] for trial in trials], n_jobs)
+    assert {float(trial.prediction[0]) for trial in trials} == {float(max(1, before // n_jobs))}
+    assert numba.get_num_threads() == before
+
+
 def test_failures_are_kept(fold):
     trial = make_trial(NMF(2, alpha_W=-1), fold, RMSE)
     trial.advance()
@@ -548,6 +565,21 @@ def test_sparse_search(planted):
         found = CompletionSearchCV(model, {"n_components": [1, 2, 4]}, cv=2, random_state=0).fit(stored(X))
     assert found.best_params_ == {"n_components": 2}
     assert found.predict_pairs([0], [0]).shape == (1,)
+
+
+def test_a_mask_reaches_estimators_that_take_none(planted):
+    _, X = planted
+    junk, observed = np.nan_to_num(X, nan=7.0), ~np.isnan(X)
+    expected = CompletionSearchCV(KNNImputer(), {"n_neighbors": [5]}, cv=2, random_state=0).fit(X)
+    for arguments in ({"X": junk, "mask": observed}, {"X": np.ma.array(junk, mask=~observed)}):
+        found = CompletionSearchCV(KNNImputer(), {"n_neighbors": [5]}, cv=2, random_state=0).fit(**arguments)
+        assert found.best_score_ == expected.best_score_
+        np.testing.assert_array_equal(found.transform(X), expected.transform(X))
+    loose = stored(np.where(observed, X, 7.0))
+    model = NMF(2, alpha_W=1e-3, max_iter=500, random_state=0, sparse_missing="absent")
+    masked = CompletionSearchCV(model, {"n_components": [2]}, cv=2, random_state=0).fit(loose, mask=observed.ravel())
+    absent = CompletionSearchCV(model, {"n_components": [2]}, cv=2, random_state=0).fit(stored(X))
+    np.testing.assert_allclose(masked.reconstruct(), absent.reconstruct())
 
 
 def test_candidates_are_drawn_for_a_seed(planted):

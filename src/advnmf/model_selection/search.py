@@ -10,12 +10,13 @@ from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..validation import check_choice, check_number
 from .cross_validation import make_folds
@@ -31,6 +32,11 @@ Params = dict[str, object]
 def _has(name: str) -> Callable[[CompletionSearchCV], bool]:
     """Whether the best estimator, or before the fit the one to search over, has a method."""
     return lambda search: hasattr(getattr(search, "best_estimator_", search.estimator), name)
+
+
+def _takes_mask(estimator: BaseEstimator, X: object) -> bool:
+    """Whether `fit` knows what a mask and a masked array are."""
+    return has_fit_parameter(estimator, "mask") and not sparse.issparse(X)
 
 
 class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
@@ -99,6 +105,11 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
     n_features_in_, feature_names_in_
         Those of `best_estimator_`.
 
+    Notes
+    -----
+    Each split keeps its training entries, and their transpose, for all candidates until the search is over: a single
+    split (``EntryShuffleSplit``) takes the least memory.
+
     Examples
     --------
     >>> import numpy as np
@@ -161,7 +172,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         candidates = self._candidates()
         # Before anything is fitted, so that a wrong name is told at once.
         estimators = [clone(self.estimator).set_params(**clone(params, safe=False)) for params in candidates]
-        folds = make_folds(read_entries(X, mask, weights), self.cv, self.random_state)
+        entries = read_entries(X, mask, weights)
+        folds = make_folds(entries, self.cv, self.random_state)
         self.n_splits_ = len(folds)
         if self.one_standard_error and self.n_splits_ < 2:
             raise ValueError("one_standard_error=True needs two splits or more: give another cv")
@@ -177,6 +189,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         best = trials[self.best_index_]
         self.best_n_iter_ = int(np.median([trial.n_iter for trial in best]))
         if self.refit:
+            if not _takes_mask(self.estimator, X) and (mask is not None or isinstance(X, np.ma.MaskedArray)):
+                X, mask = entries.training(entries.observed), None
             self._refit(estimators[self.best_index_], best, X, mask, weights)
         return self
 
