@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second, third, fourth = blocks("python")
+    first, second, third, fourth, fifth = blocks("python")
     exec(compile(first, "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
@@ -38,7 +38,10 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     exec(compile(third, "README.md, third block", "exec"), names)
     pyplot.close("all")
     assert Path("completed.png").stat().st_size > 10_000
-    exec(compile(fourth, "README.md, fourth block", "exec"), {})
+    exec(compile(fourth, "README.md, fourth block", "exec"), names)
+    assert names["search"].best_params_["n_components"] == 5
+    assert names["search"].best_score_ > 0.5 * names["neighbours"]
+    exec(compile(fifth, "README.md, fifth block", "exec"), {})
     assert re.fullmatch(r"[0-4]\.\d% off where it was missing\n", capsys.readouterr().out)
 
 

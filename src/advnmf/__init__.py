@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import datasets, metrics
+    from . import datasets, metrics, model_selection
     from .adversaries import FrobeniusPenalty
     from .anmf import ANMF
     from .dmf import DMF
@@ -48,6 +48,7 @@ __all__ = [
     "datasets",
     "load",
     "metrics",
+    "model_selection",
     "save",
     "trace",
 ]
@@ -70,7 +71,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    if name in ("datasets", "metrics"):
+    if name in ("datasets", "metrics", "model_selection"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -16,7 +16,7 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
 from .factors import Factors, fill_empty, product
-from .loop import Callback, Limits, Result, minimise
+from .loop import Callback, Limits, Result, Sweeps, minimise
 from .losses import Loss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
@@ -229,23 +229,45 @@ class NMF(RankingMixin, CompletionModel):
     def _best_start(self, problem: Problem, layers: tuple[int, ...], given: Factors | None) -> Result:
         """The result of the lowest objective among `n_init` random starts, or that of the given one."""
         random_state, solver = check_random_state(self.random_state), get_solver(self.solver)
-        attack_every = self.attack_every if self._alternates(problem) else None
 
         def run(limits: Limits) -> Result:
-            limits, cut = replace(limits, attack_every=attack_every), ""
-            if given:
-                chain = given
-            elif self.biases:
-                chain = random_factors(problem.data, layers, random_state, share=offsets.START_SHARE)
-                chain = offsets.start(chain, problem.data)
-            elif len(layers) == 1:
-                chain = random_factors(problem.data, layers, random_state)
-            else:
-                chain, cut = pretrained_factors(problem, layers, solver, limits, random_state)
+            limits, cut = replace(limits, attack_every=self._attack_interval(problem)), ""
+            chain = given
+            if chain is None:
+                chain, cut = self._draw_start(problem, layers, solver, limits, random_state)
             result = minimise(problem, chain, solver, replace(limits, max_iter=0) if cut else limits)
             return replace(result, stop_reason=cut or result.stop_reason)
 
         return self._best_of(run, 1 if given else self.n_init)
+
+    def _draw_start(
+        self,
+        problem: Problem,
+        layers: tuple[int, ...],
+        solver: Solver,
+        limits: Limits,
+        random_state: np.random.RandomState,
+    ) -> tuple[Factors, str]:
+        """A random start, and why it was cut short ("" if it was not)."""
+        if self.biases:
+            chain = random_factors(problem.data, layers, random_state, share=offsets.START_SHARE)
+            return offsets.start(chain, problem.data), ""
+        if len(layers) == 1:
+            return random_factors(problem.data, layers, random_state), ""
+        return pretrained_factors(problem, layers, solver, limits, random_state)
+
+    def _sweeps(self, data: ObservedData, factors: Factors | None = None) -> Sweeps:
+        """What `fit` does after its first start, for a caller who steps, looks and stops by himself.
+
+        `factors` to begin with, which are updated in place; drawn as in `fit` unless given.
+        """
+        self._check_parameters()
+        layers, solver = check_layers(self.n_components), get_solver(self.solver)
+        problem = self._problem(data, layers)
+        if factors is None:
+            limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
+            factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
+        return Sweeps(problem, factors, solver, self._attack_interval(problem))
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
@@ -374,9 +396,9 @@ class NMF(RankingMixin, CompletionModel):
         ]
         return nets, (strengths[0], strengths[-1])
 
-    def _alternates(self, problem: Problem) -> bool:
-        """Whether frozen attacks are asked for and there is somebody to attack."""
-        return self.attack == "alternating" and problem.adversary.attacks
+    def _attack_interval(self, problem: Problem) -> int | None:
+        """Sweeps between two frozen attacks, where these are asked for and there is somebody to attack."""
+        return self.attack_every if self.attack == "alternating" and problem.adversary.attacks else None
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()
