@@ -21,13 +21,13 @@ Prepared as {preparation!r}: {words}
 Source of the pictures: data/CBCL_Face.mat of https://github.com/hiroyuki-kasai/NMFLibrary, of the masks:
 https://github.com/caiting123321/AT_NMF. The pictures are for research only; nothing is redistributed."""
 _CBCL_WORDS = {
-    "study": "each face shifted and scaled to mean 0.25 and sample standard deviation 0.25, then clipped to 0 ... 1. "
+    "study": "each face shifted and scaled to mean 0.25 and\nsample standard deviation 0.25, then clipped to 0 ... 1. "
     "With it a cost that the study's notebook prints comes out to all its digits.",
     "raw": "grey levels from 0 (black) to less than 1, as in the file but for its polarity, which is the opposite.",
 }
-_MNIST = """{name}: {n} pictures of {what}, 28 x 28 pixels, grey levels / 255, drawn at random without
-replacement from the {subset} pictures; `target` has their classes 0 to 9. The studies took 1000 random ones of
-all 70000; which ones is not known.
+_MNIST = """{name}: {n} pictures of {what}, 28 x 28 pixels, grey levels / 255, out of subset {subset!r}
+(at random, unless n_samples=None); `target` has their classes 0 to 9. The studies took 1000 random ones of all 70000;
+which ones is not known.
 Source: {source}"""
 _MNIST_SOURCES = {
     "mnist": ("MNIST", "handwritten digits", "Y. LeCun, C. Cortes, C. Burges; copy at https://github.com/fgnt/mnist."),
