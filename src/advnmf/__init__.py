@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .models import NMF, DataWarning
     from .persistence import load, save
     from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
+    from .triplets import Triplets, read_triplets
 
 __version__ = "0.1.0"
 
@@ -40,8 +41,10 @@ __all__ = [
     "Frobenius",
     "FrobeniusPenalty",
     "NMFImputer",
+    "Triplets",
     "load",
     "metrics",
+    "read_triplets",
     "save",
 ]
 
@@ -55,6 +58,7 @@ _HOMES = {
     "models": ["NMF", "DataWarning"],
     "persistence": ["load", "save"],
     "presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
+    "triplets": ["Triplets", "read_triplets"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
