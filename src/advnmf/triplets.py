@@ -141,7 +141,7 @@ class Triplets:
             if wrong.any():
                 n = int(np.argmax(wrong))
                 raise error(
-                    f"{place(n)}: the {names[2]} {self.values[n]:g} is {word} ({np.count_nonzero(wrong)} in all): "
+                    f"{place(n)}: {names[2]} {self.values[n]:g} is {word} ({np.count_nonzero(wrong)} in all): "
                     "ratings must be finite and not negative; leave it empty to predict it"
                 )
         return self
@@ -290,10 +290,10 @@ def _shown(cells: list[str]) -> str:
 def _not_a_number(text: str, name: str, header: bool, n: int) -> str:
     shown = ascii(text if len(text) <= 40 else text[:37] + "...")
     if n == 0 and not header:
-        return f"the {name} {shown} is not a number; columns of a file with a header are given by name"
+        return f"{name} {shown} is not a number; columns of a file with a header are given by name"
     if "," in text and text.replace(",", "").strip().isdigit():
-        return f"the {name} {shown} is not a number (decimal commas: --decimal ,)"
-    return f"the {name} {shown} is not a number: correct it, or leave it empty to predict it"
+        return f"{name} {shown} is not a number (decimal commas: --decimal ,)"
+    return f"{name} {shown} is not a number: correct it, or leave it empty to predict it"
 
 
 def _encode(labels: object) -> tuple[Array, Array]:

@@ -62,13 +62,13 @@ def read_pairs(path: str, columns: Columns, delimiter: str | None) -> Source:
 
 def fill_ratings(source: Source, target: str, settings: Settings, force: bool, quiet: bool) -> int:
     """Write the file again with its missing ratings predicted; the exit code."""
-    _check_copy_target(source, target, overwrite=force)
     triplets = source.triplets
     if not triplets.missing.any():
         raise FileError(
             f"{source.path}: no {source.names[2]} is missing: name pairs to predict by --pairs FILE, "
             "or let advnmf recommend find the best items"
         )
+    _check_copy_target(source, target, overwrite=force)
     note_unknown(triplets, triplets.row[triplets.missing], triplets.column[triplets.missing], quiet)
     fit = fit_ratings(triplets, settings, quiet)
     content = source.filled(fit.predict(triplets.row, triplets.column))

@@ -70,7 +70,7 @@ def recommend(
     user, item, rating = ratings.names
     result = {
         user: np.repeat(table.users[rows], found.sum(axis=1)),
-        "rank": (np.ones_like(columns).cumsum(axis=1))[found],
+        "place" if "rank" in ratings.names else "rank": np.ones_like(columns).cumsum(axis=1)[found],
         item: table.items[columns[found]],
         rating: fit.in_units(predictions[found]),
     }

@@ -17,14 +17,14 @@ from ..files import FileError, read_bytes, reason, replacing
 
 Array = np.ndarray
 
+_FRAMES = ("pandas DataFrame", "polars DataFrame", "pyarrow Table")
+
 
 def column_names(frame: Any) -> list:
     """The names of the columns; TypeError where it is no data frame."""
     kind = _library(frame)
-    if kind == "pyarrow" and hasattr(frame, "column_names"):
-        return list(frame.column_names)
-    if kind in ("pandas", "polars") and hasattr(frame, "columns") and hasattr(frame, "shape"):
-        return list(frame.columns)
+    if kind:
+        return list(frame.column_names if kind == "pyarrow" else frame.columns)
     raise TypeError(
         f"frame must be a data frame of pandas or polars or a table of pyarrow, got {type(frame).__name__}"
         + (": collect() it first" if type(frame).__name__ == "LazyFrame" else "")
@@ -34,6 +34,8 @@ def column_names(frame: Any) -> list:
 def encode(frame: Any, name: object) -> tuple[Array, Array]:
     """A column as numbers of its different values, -1 where missing; and these values, as they first appear."""
     kind = _library(frame)
+    if not len(frame):
+        return np.zeros(0, np.int64), np.zeros(0, object)
     if kind == "pandas":
         codes, labels = importlib.import_module("pandas").factorize(frame[name])
         return np.asarray(codes, np.int64), np.asarray(labels)
@@ -118,7 +120,9 @@ def write_parquet(path: str | os.PathLike[str], table: Any, *, overwrite: bool =
 
 
 def _library(frame: Any) -> str:
-    return type(frame).__module__.partition(".")[0]
+    """The library of a frame, or of the class that its own is derived from; empty if it is none."""
+    kinds = (f"{base.__module__.partition('.')[0]} {base.__name__}" for base in type(frame).__mro__)
+    return next((kind.partition(" ")[0] for kind in kinds if kind in _FRAMES), "")
 
 
 def _parquet_library(path: str | os.PathLike[str]) -> ModuleType:
@@ -127,6 +131,4 @@ def _parquet_library(path: str | os.PathLike[str]) -> ModuleType:
             return importlib.import_module(name)
         except ModuleNotFoundError:
             continue
-    raise ImportError(
-        f"{path}: parquet needs pyarrow or polars, and neither is installed: pip install 'advnmf[ratings]'"
-    )
+    raise ImportError(f"{path}: parquet needs pyarrow or polars, none is installed: pip install 'advnmf[ratings]'")
