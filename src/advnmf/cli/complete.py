@@ -32,8 +32,8 @@ from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_p
 @click.option(
     "--delimiter",
     metavar="CHAR",
-    help="What separates the cells of IN, and of OUT. [default: a tab for tsv; for csv the first of ; tab , that "
-    "cuts all of the first lines alike]",
+    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE). [default: a tab for tsv; for "
+    "csv the first of ; tab , that cuts all of the first lines alike]",
 )
 @click.option(
     "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of a text table."

@@ -66,7 +66,9 @@ def fit_ratings(triplets: Triplets, settings: Settings, quiet: bool) -> RatingsF
             _label(callback, f"nmf, rank {found.rank[0]}")
             found = replace(found, time_limit=_left(began + limit))
             last, interrupted = _fit(X / scale, found, callback)
-            model = last or model
+            # Interrupted at once it is worse than the best one of the search.
+            if not interrupted or model is None or (last is not None and last.n_iter_ >= model.n_iter_):
+                model = last
         if model is None:
             raise KeyboardInterrupt
     reason = "interrupted" if interrupted else model.stop_reason_

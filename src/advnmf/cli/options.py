@@ -165,9 +165,9 @@ _MODEL_OPTIONS = (
         "--alpha",
         type=float,
         metavar="X",
-        help="Ridge on the factors (not hqasd, dmf, anmf). The data are scaled to a mean square of 1 for the fit, so "
-        f"it has no unit. [default: {ALPHA}; with "
-        "--triplets chosen on held-out ratings]",
+        help="Ridge on the factors (not hqasd, dmf, anmf). The data are scaled to a mean square of 1 for the fit "
+        "(ratings to a standard deviation of 1), so it has no unit. "
+        f"[default: {ALPHA}; with --triplets chosen on held-out ratings]",
     ),
     click.option(
         "--solver",

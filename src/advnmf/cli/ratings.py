@@ -14,7 +14,7 @@ from ..tables.records import FORMATS, write_records
 from ..triplets import Source, Triplets, read_source
 from .fitting_ratings import fit_ratings
 from .options import Settings
-from .progress import note
+from .progress import note, warnings_as_notes
 
 Array = np.ndarray
 Columns = tuple[str, ...] | tuple[int, ...]
@@ -52,6 +52,8 @@ def open_ratings(path: str, columns: Columns, quiet: bool, **format_: Any) -> So
         f"{n_missing} missing",
         quiet,
     )
+    with warnings_as_notes(quiet):
+        _ = triplets.matrix  # says whether there are duplicates
     return source
 
 

@@ -25,7 +25,9 @@ from .ratings import Columns, ColumnsType, check_records_target, open_ratings, p
     required=True,
     help="The columns of IN: names, or numbers from 1 (1,2,3) for a text file without header.",
 )
-@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="Items for each user.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), metavar="N", default=10, show_default=True, help="Items for each user."
+)
 @click.option(
     "--users",
     metavar="A,B,...",
