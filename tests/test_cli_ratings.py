@@ -78,6 +78,14 @@ def test_the_unit_of_the_ratings_does_not_matter(ratings):
     )
 
 
+@pytest.mark.parametrize("value", ["0", "0.1", "3"])
+def test_equal_ratings_predict_themselves(tmp_path, value):
+    rows = [f"u{i},x{j},{'' if i == j else value}" for i in range(9) for j in range(9)]
+    (tmp_path / "in.csv").write_text("\n".join(["user,item,rating", *rows]))
+    run("complete", tmp_path / "in.csv", tmp_path / "out.csv", "--triplets", "user,item,rating")
+    assert {float(row[2]) for row in table(tmp_path / "out.csv")[1:]} == {float(value)}
+
+
 def test_pairs_known_and_unknown(ratings):
     pairs, out = ratings.with_name("pairs.csv"), ratings.with_name("out.tsv")
     pairs.write_text('film,user\n"film, 3",u4\n"film, 3",nobody\nnothing,u4\n')

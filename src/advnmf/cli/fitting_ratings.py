@@ -60,7 +60,7 @@ def fit_ratings(triplets: Triplets, settings: Settings, quiet: bool) -> RatingsF
         X = triplets.matrix
         # Whom the model has not seen is told by the command, in the words of the file.
         warnings.simplefilter("ignore", DataWarning)
-        scale = float(X.data.std() or X.data.mean() or 1.0)
+        scale = _scale(X.data)
         found, model, interrupted = _search(X / scale, settings, began + limit / 2, callback)
         if not interrupted:
             _label(callback, f"nmf, rank {found.rank[0]}")
@@ -77,6 +77,12 @@ def fit_ratings(triplets: Triplets, settings: Settings, quiet: bool) -> RatingsF
         f"{time.monotonic() - began:.1f} s, {STOPPED.get(reason, reason)}"
     )
     return RatingsFit(model, scale, (float(X.data.min()), float(X.data.max())), summary, interrupted)
+
+
+def _scale(values: Array) -> float:
+    """The standard deviation; the mean where all are equal, but for rounding."""
+    deviation, mean = float(values.std()), float(values.mean())
+    return deviation if deviation > 1e-6 * mean else mean or 1.0
 
 
 def _search(
