@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second, third, fourth, fifth = blocks("python")
+    first, second, third, fourth, fifth, sixth = blocks("python")
     exec(compile(first, "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
@@ -43,6 +43,12 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     assert names["search"].best_score_ > 0.5 * names["neighbours"]
     exec(compile(fifth, "README.md, fifth block", "exec"), {})
     assert re.fullmatch(r"[0-4]\.\d% off where it was missing\n", capsys.readouterr().out)
+    exec(compile(sixth, "README.md, sixth block", "exec"), names)
+    assert np.isfinite(names["predicted"]).all()
+    rated = set(zip(names["table"].viewer, names["table"].film, strict=True))
+    there = names["best"] >= 0
+    for viewer, films, found in zip(("ann", "bob"), names["names"], there, strict=True):
+        assert not rated & {(viewer, film) for film in films[found]}
 
 
 def test_what_is_said_about_column_means():
@@ -85,7 +91,10 @@ def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
     cube[0, 0, 0] = -9999
     envi = pytest.importorskip("spectral.io.envi")
     envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})
-    assert len(command_lines()) == 4
+    ratings = [f"v{i},f{j},{rng.choice(['', '2', '5'])}" for i in range(9) for j in range(12)]
+    Path("ratings.csv").write_text("\n".join(["viewer,film,stars", *ratings]) + "\n")
+    Path("pairs.csv").write_text("viewer,film\nv1,f2\n")
+    assert len(command_lines()) == 7
     for arguments in command_lines():
         result = testing.CliRunner().invoke(program, arguments)
         assert result.exit_code == 0, result.output

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .models import NMF, DataWarning
     from .persistence import load, save
     from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
+    from .triplets import Triplets, read_triplets
 
 __version__ = "0.1.0"
 
@@ -45,10 +46,12 @@ __all__ = [
     "FrobeniusPenalty",
     "NMFImputer",
     "SensitivityDisplay",
+    "Triplets",
     "datasets",
     "load",
     "metrics",
     "model_selection",
+    "read_triplets",
     "save",
     "trace",
 ]
@@ -64,6 +67,7 @@ _HOMES = {
     "models": ["NMF", "DataWarning"],
     "persistence": ["load", "save"],
     "presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
+    "triplets": ["Triplets", "read_triplets"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -16,6 +16,7 @@ from .datasets import datasets
 from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
+from .recommend import recommend
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -100,8 +101,9 @@ def _stop(line: str, code: int) -> NoReturn:
             for command, names in {
                 "complete": [
                     *["--header", "--index-columns", "--na", "--delimiter", "--decimal", "--key"],
-                    *["--scale-columns", "--clip-negative"],
+                    *["--scale-columns", "--clip-negative", "--triplets", "--pairs"],
                 ],
+                "recommend": ["--triplets", "-n", "--users", "--na", "--delimiter", "--decimal"],
                 "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
             }.items()
         },
@@ -113,6 +115,7 @@ def program() -> None:
 
 
 program.add_command(complete)
+program.add_command(recommend)
 program.add_command(inpaint)
 program.add_command(demo)
 program.add_command(datasets)

@@ -9,6 +9,7 @@ from ..tables import Table, check_table, check_table_target, read_table, write_t
 from .fitting import fit
 from .options import Settings, model_options
 from .progress import note
+from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
 
 
 @click.command()
@@ -31,8 +32,8 @@ from .progress import note
 @click.option(
     "--delimiter",
     metavar="CHAR",
-    help="What separates the cells of IN, and of OUT. [default: a tab for tsv; for csv the first of ; tab , that "
-    "cuts all of the first lines alike]",
+    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE). [default: a tab for tsv; for "
+    "csv the first of ; tab , that cuts all of the first lines alike]",
 )
 @click.option(
     "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of a text table."
@@ -48,6 +49,17 @@ from .progress import note
     is_flag=True,
     help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
 )
+@click.option(
+    "--triplets",
+    type=ColumnsType(),
+    help="IN is a table of ratings with these columns: names, or numbers from 1 (1,2,3) for a text file without "
+    "header. Fills the empty ratings.",
+)
+@click.option(
+    "--pairs",
+    metavar="FILE",
+    help="With --triplets: OUT gets the predicted ratings of the pairs that FILE lists in its columns USER and ITEM.",
+)
 @model_options
 def complete(
     source: str,
@@ -60,6 +72,8 @@ def complete(
     key: str | None,
     scale_columns: bool,
     clip_negative: bool,
+    triplets: Columns | None,
+    pairs: str | None,
     settings: Settings,
     force: bool,
     quiet: bool,
@@ -80,8 +94,24 @@ def complete(
     a column of labels; it is none if no cell is text. If it has both, say --header or --no-header. The first
     column holds labels if it has text and no number, or if the header leaves it unnamed.
 
+    Ratings (--triplets; csv, tsv, parquet): the model is NMF with offsets of users and items; rank and alpha are those
+    that best predict a tenth of the ratings, held out for it. Predictions lie within the range of the ratings; users
+    and items without any take the average one. A pair rated several times counts with its mean.
+
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
+    if triplets is not None:
+        table_options = {"header": header, "index-columns": index_columns, "key": key}
+        _check_rating_options(
+            settings, {**table_options, "scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
+        )
+        format_ = {"na": na, "delimiter": delimiter, "decimal": decimal}
+        ratings = open_ratings(source, triplets, quiet, **format_)
+        if pairs is None:
+            return fill_ratings(ratings, target, settings, force, quiet)
+        return predict_pairs(ratings, read_pairs(pairs, triplets, delimiter), target, settings, force, quiet)
+    if pairs is not None:
+        raise click.UsageError("--pairs goes with --triplets USER,ITEM,RATING")
     table = read_table(
         source,
         key=key,
@@ -105,6 +135,15 @@ def complete(
     write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
     return 130 if result.interrupted else 0
+
+
+def _check_rating_options(settings: Settings, table_options: dict[str, object]) -> None:
+    """UsageError for options that have no meaning for ratings."""
+    given = [name for name, value in table_options.items() if value is not None]
+    given += [] if settings.model == "nmf" else ["model"]
+    given += [] if settings.solver != "mu" else ["solver"]
+    if given:
+        raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
 
 
 def _describe(table: Table) -> str:
