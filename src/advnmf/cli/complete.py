@@ -101,7 +101,8 @@ def complete(
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
     if triplets is not None:
-        table_options = {"header": header, "index-columns": index_columns, "key": key}
+        flags = {"scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
+        table_options = {"header": header, "index-columns": index_columns, "key": key, **flags}
         _check_rating_options(
             settings, {**table_options, "scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
         )
