@@ -36,6 +36,9 @@ def over_rows(kernel: Callable, n_rows: int, work: float, *args: object, load: n
     `load` (n_rows + 1 running totals) shares the rows by load instead of by number.
     """
     n_threads = max(1, min(numba.get_num_threads(), n_rows, int(work // _SERIAL_WORK)))
+    if n_threads == 1:
+        kernel(0, n_rows, *args)
+        return
     edges = np.linspace(0, n_rows, n_threads + 1).astype(np.int64)
     if load is not None:
         edges[1:-1] = np.searchsorted(load, np.linspace(0, load[-1], n_threads + 1)[1:-1])

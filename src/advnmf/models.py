@@ -16,7 +16,7 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
 from .factors import Factors, fill_empty, product
-from .loop import Callback, Limits, Result, Sweeps, minimise
+from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
@@ -268,6 +268,14 @@ class NMF(RankingMixin, CompletionModel):
             limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
             factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
         return Sweeps(problem, factors, solver, self._attack_interval(problem))
+
+    def _fit_data(self, data: ObservedData, factors: Factors, limits: Limits) -> None:
+        """`fit` to checked data from given factors on, offsets included."""
+        process = self._sweeps(data, [F.copy() for F in factors])
+        with process.solver.session(process.posed):
+            n_iter, reason, history = iterate(process, limits)
+        layers = check_layers(self.n_components)
+        self._store(process.posed, layers, Result(process.factors, n_iter, reason, history))
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""

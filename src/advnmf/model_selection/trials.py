@@ -97,6 +97,12 @@ class Trial(ABC):
         Time taken so far.
     process : Sweeps or None
         The fit with the factors of the moment, while it is stepped.
+    made : int
+        Iterations made so far.
+    keep : bool
+        Whether a copy of the factors of the look that counts is kept.
+    factors : list of ndarray or None
+        This copy.
     """
 
     def __init__(self, estimator: BaseEstimator, fold: Fold, scoring: Scoring, patience: int | None = None) -> None:
@@ -109,6 +115,8 @@ class Trial(ABC):
         self.error: Exception | None = None
         self.seconds = 0.0
         self.process: Sweeps | None = None
+        self.made = 0
+        self.keep, self.factors = False, None
 
     def advance(self, n_iter: int | None = None) -> None:
         """Go on until `n_iter` iterations are made in all; to the end unless given."""
@@ -181,12 +189,18 @@ class SweepTrial(Trial):
         with process.solver.session(process.problem):
             while len(history) < end and not self.done:
                 history.append(process.step())
+                self.made = len(history)
                 converged = process.converged(history, model.tol)
                 self.done = converged or len(history) == model.max_iter
                 if self.patience is not None:
-                    self._look(len(history), self._predict(), converged)
+                    self._look_here(converged)
         if self.patience is None:
-            self._look(len(history), self._predict(), converged)
+            self._look_here(converged)
+
+    def _look_here(self, converged: bool) -> None:
+        self._look(self.made, self._predict(), converged)
+        if self.keep and self.n_iter == self.made:
+            self.factors = [F.copy() for F in self.process.factors]
 
     def _predict(self) -> Array:
         """(F_1 ... F_L)_ij at the held-out entries."""
@@ -196,8 +210,6 @@ class SweepTrial(Trial):
 class RefitTrial(Trial):
     """A trial of any estimator, fitted afresh for more iterations."""
 
-    _made = 0
-
     def _advance(self, n_iter: int | None) -> None:
         name = iterations_of(self.estimator)
         limit = None if name is None else self.estimator.get_params()[name]
@@ -206,10 +218,10 @@ class RefitTrial(Trial):
             if name is not None:
                 model.set_params(**{name: number})
             prediction = fit_predict(model, self.fold)
-            self._made = int(np.max(getattr(model, "n_iter_", number or 0)))
-            converged = number is None or self._made < number
+            self.made = int(np.max(getattr(model, "n_iter_", number or 0)))
+            converged = number is None or self.made < number
             self.done = converged or number == limit
-            self._look(self._made, prediction, converged)
+            self._look(self.made, prediction, converged)
             if self.done:
                 return
 
@@ -221,7 +233,7 @@ class RefitTrial(Trial):
         if self.patience is None:
             return [end]
         doubled = (self.patience * 2**k for k in range(end.bit_length()))
-        return [*(number for number in doubled if self._made < number < end), end]
+        return [*(number for number in doubled if self.made < number < end), end]
 
 
 def make_trial(estimator: BaseEstimator, fold: Fold, scoring: Scoring, patience: int | None = None) -> Trial:

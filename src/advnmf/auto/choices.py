@@ -1,0 +1,103 @@
+"""Choices: what `AutoNMF` decides about a model, and the models that they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..adversaries import FrobeniusPenalty
+from ..losses import Correntropy, Elastic
+from ..models import NMF
+
+# Sweeps of a fit that is carried to its end, and the change of the objective that ends it.
+MAX_ITER, TOL = 500, 1e-5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model, up to its random start.
+
+    ``ridge`` is in units of the root mean square of the observed values, and counts once for each observed entry of
+    a row or column.  ``delta`` is the shape of the elastic loss, in units of the typical residual of a sample.
+    """
+
+    rank: int
+    ridge: float
+    biases: bool = False
+    outer_rank: int | None = None
+    lam: float | None = None
+    delta: float | None = None
+    correntropy: bool = False
+    seed: int = 0
+
+    def model(self, units: Units) -> NMF:
+        """The estimator, not fitted."""
+        loss = "frobenius"
+        if self.correntropy:
+            loss = Correntropy()
+        elif self.delta is not None:
+            loss = Elastic(self.delta * units.residual)
+        return NMF(
+            self.rank if self.outer_rank is None else (self.outer_rank, self.rank),
+            loss=loss,
+            adversary=None if self.lam is None else FrobeniusPenalty(self.lam),
+            alpha_W=self.ridge * units.values,
+            alpha_scale="observed",
+            biases=self.biases,
+            max_iter=MAX_ITER,
+            tol=TOL,
+            sparse_missing="absent",
+            random_state=self.seed,
+        )
+
+    @property
+    def simplicity(self) -> tuple[float, ...]:
+        """Sorts simple choices first: without extras, of low rank, strongly penalised."""
+        extras = self.biases + self.correntropy + sum(x is not None for x in (self.outer_rank, self.lam, self.delta))
+        return extras, self.rank, -self.ridge
+
+    def describe(self) -> str:
+        """In words."""
+        layers = f"rank {self.rank}" if self.outer_rank is None else f"layers ({self.outer_rank}, {self.rank})"
+        parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
+        if self.biases:
+            parts.append("offsets of rows and columns")
+        if self.delta is not None:
+            parts.append(f"elastic loss (delta {self.delta:g} times the typical residual)")
+        if self.correntropy:
+            parts.append("correntropy loss")
+        if self.lam is not None:
+            parts.append(f"an adversary (lambda {self.lam:g})")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What relative numbers of a choice refer to: the root mean square of the values, the typical residual norm."""
+
+    values: float
+    residual: float = 1.0
+
+
+def first_choice(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Choice:
+    """Where the search begins: about eight observed entries for each number of the model."""
+    rank = int(np.clip(n_observed // (8 * sum(shape)), 1, min(20, *shape)))
+    return Choice(rank, 3e-3, biases=biases, seed=seed)
+
+
+def highest_rank(shape: tuple[int, int], n_observed: int) -> int:
+    """A model of this rank has as many numbers as there are observed entries."""
+    return int(np.clip(n_observed // sum(shape), 1, min(256, *shape)))
+
+
+def variants(choice: Choice) -> list[Choice]:
+    """One extra each, the other things equal."""
+    found = [
+        replace(choice, biases=not choice.biases),
+        replace(choice, lam=3.0),
+        replace(choice, delta=1.0),
+    ]
+    if not choice.biases:
+        found.append(replace(choice, outer_rank=2 * choice.rank))
+    return found

@@ -1,0 +1,177 @@
+"""Evaluations of choices on the same holes, and averages of their predictions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model_selection.scoring import neg_root_mean_squared_error
+from ..model_selection.trials import Fold, Trial, advance_all, make_trial
+from .choices import Choice, Units
+
+Array = np.ndarray
+
+# Sweeps without a lower held-out error after which a fit is ended, and sweeps between two looks at the clock.
+_PATIENCE, _CHUNK = 15, 5
+# Sweeps over all entries, at least.
+_MIN_MORE = 10
+
+
+class Clock:
+    """Seconds left; without a limit there is all the time of the world."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.limit = np.inf if limit is None else limit
+        self._began = time.monotonic()
+        self.end = self._began + self.limit
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit."""
+        return self.end - time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+
+class HeldOut:
+    """The held-out entries of all folds, one after another."""
+
+    def __init__(self, folds: Sequence[Fold]) -> None:
+        self.folds = list(folds)
+        self.truth = np.concatenate([fold.held_out.values for fold in folds]).astype(np.float64)
+        weights = [fold.held_out.omega for fold in folds]
+        self.weights = None if weights[0] is None else np.concatenate(weights).astype(np.float64)
+
+    def mean(self, values: Array) -> float:
+        """Weighted mean over the entries."""
+        return float(np.average(values, weights=self.weights))
+
+    def standard_error(self, values: Array) -> float:
+        """Of that mean."""
+        centred = np.square(values - self.mean(values))
+        share = np.ones(len(values)) if self.weights is None else self.weights
+        return float(np.sqrt(np.sum(share**2 * centred)) / share.sum())
+
+
+@dataclass
+class Evaluation:
+    """A choice, trained on the training entries of each fold.
+
+    Attributes
+    ----------
+    errors : ndarray
+        Squared error (clipped if outliers are about) of each held-out entry.
+    prediction : ndarray
+        At the held-out entries.
+    """
+
+    choice: Choice
+    trials: list[Trial]
+    held_out: HeldOut
+    cap: float = np.inf
+
+    @property
+    def prediction(self) -> Array:
+        """At the held-out entries."""
+        return np.concatenate([trial.prediction for trial in self.trials]).astype(np.float64)
+
+    @property
+    def errors(self) -> Array:
+        """Squared error of each held-out entry; `cap` bounds what a single one may count."""
+        return squared_errors(self.held_out, self.prediction, self.cap)
+
+    @property
+    def error(self) -> float:
+        """Mean squared error."""
+        return np.inf if self.failed else self.held_out.mean(self.errors)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a trial broke."""
+        return any(trial.error is not None or trial.prediction is None for trial in self.trials)
+
+    @property
+    def done(self) -> bool:
+        """Whether all trials are at their end."""
+        return all(trial.done for trial in self.trials)
+
+    @property
+    def n_iter(self) -> int:
+        """Sweeps of the look that counts."""
+        return int(np.median([trial.n_iter for trial in self.trials]))
+
+    @property
+    def seconds(self) -> float:
+        """Spent on it, as if by one worker."""
+        return sum(trial.seconds for trial in self.trials)
+
+    @property
+    def n_more(self) -> int:
+        """Sweeps over all observed entries after these over the training entries."""
+        return max(_MIN_MORE, self.n_iter // 4)
+
+    @property
+    def seconds_of_refit(self) -> float:
+        """What these sweeps are going to take, roughly."""
+        made = sum(trial.made for trial in self.trials)
+        return 1.3 * self.seconds * self.n_more / max(made, 1)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the tolerance ended all of them at the look that counts."""
+        return all(trial.converged for trial in self.trials)
+
+    def advance(self, n_iter: int, clock: Clock, reserve: float, n_jobs: int | None) -> None:
+        """Train on, until `n_iter` sweeps are made, the end is reached, or `reserve` seconds are left."""
+        made = min(trial.made for trial in self.trials)
+        while made < n_iter and not self.done:
+            made = min(n_iter, made + _CHUNK if np.isfinite(clock.left) else n_iter)
+            advance_all([[(trial, made)] for trial in self.trials], n_jobs)
+            if clock.left < reserve:
+                break
+
+    def begin_with(self, other: Evaluation) -> None:
+        """Start from where another evaluation has ended, fold by fold."""
+        for trial, before in zip(self.trials, other.trials, strict=True):
+            trial.start = before.factors
+
+    def best_factors(self) -> list[Array]:
+        """Factors of the fold with the lowest error."""
+        return max(self.trials, key=lambda trial: trial.score).factors
+
+
+def evaluate(choice: Choice, held_out: HeldOut, units: Units, cap: float) -> Evaluation:
+    """An evaluation that has not begun."""
+    model = choice.model(units)
+    trials = [make_trial(model, fold, neg_root_mean_squared_error, _PATIENCE) for fold in held_out.folds]
+    for trial in trials:
+        trial.keep = True
+    return Evaluation(choice, trials, held_out, cap)
+
+
+def squared_errors(held_out: HeldOut, prediction: Array, cap: float) -> Array:
+    """(x - p)^2, at most `cap`."""
+    return np.minimum(np.square(held_out.truth - prediction), cap)
+
+
+def better(held_out: HeldOut, new: Array, old: Array) -> bool:
+    """Whether errors are lower by more than one standard error of the paired differences."""
+    gain = old - new
+    return held_out.mean(gain) > held_out.standard_error(gain)
+
+
+def best_average(held_out: HeldOut, candidates: Sequence[Evaluation], cap: float) -> int:
+    """How many of the candidates, sorted by their error, to average for the lowest held-out error."""
+    total, lowest, best = np.zeros(len(held_out.truth)), np.inf, 1
+    for n, candidate in enumerate(candidates, 1):
+        total += candidate.prediction
+        error = held_out.mean(squared_errors(held_out, total / n, cap))
+        if error < lowest:
+            lowest, best = error, n
+    return best

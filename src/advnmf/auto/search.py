@@ -1,0 +1,260 @@
+"""The search: where the held-out error is lowest over rank and ridge, then extras, more starts, an average.
+
+Each step looks at what the steps before it have found; all choices meet the same holes.  A choice is first trained for
+a few sweeps; the best ones are carried to their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .choices import Choice, Units, highest_rank, variants
+from .evaluation import Clock, Evaluation, HeldOut, best_average, better, evaluate
+
+# Sweeps of a first look; looks that are carried to their end; more starts of the best choice; most models averaged.
+_SCREEN, _FINALISTS, _STARTS, _MOST_AVERAGED = 40, 3, 5, 8
+# Steps of the climb: factors of rank and ridge, the first ones and the last ones.
+_STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
+_RIDGES = (1e-7, 1.0)
+# Shares of the time limit after which a stage ends.
+_UNTIL = {"climb": 0.4, "finals": 0.55, "extras": 0.65, "starts": 0.8}
+# An error counts as at most this many robust standard deviations where outliers are about.
+_CAP, _OUTLIERS = 6.0, 0.002
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a callback is told after a candidate: root mean square errors over held-out entries, its and the lowest."""
+
+    choice: str
+    error: float
+    best: float
+    n_looks: int
+    seconds: float
+    time_limit: float | None
+
+
+class Stopped(Exception):
+    """The user's callback ends the search."""
+
+
+class Search:
+    """Evaluations of choices, and the next one to make."""
+
+    def __init__(
+        self,
+        held_out: HeldOut,
+        units: Units,
+        shape: tuple[int, int],
+        n_observed: int,
+        clock: Clock,
+        n_jobs: int | None,
+        tell: Callable[[Look], bool],
+    ) -> None:
+        self.held_out, self.units, self.shape, self.n_observed = held_out, units, shape, n_observed
+        self.clock, self.n_jobs, self.tell = clock, n_jobs, tell
+        self.found: dict[Choice, Evaluation] = {}
+        self.cap = np.inf
+        self.notes: list[str] = []
+        self.stop_reason = "done"
+
+    # --- stages ---------------------------------------------------------------------------------------------------
+
+    def run(self, first: Choice) -> list[Evaluation]:
+        """The models to average, the best one first."""
+        try:
+            best = self._climb(self._look(first, _SCREEN, "climb"))
+            best = self._finals(best)
+            best = self._heed_outliers(best)
+            best = self._extras(best)
+            best = self._simplest(best)
+            chosen = self._averaged(best)
+        except (KeyboardInterrupt, Stopped) as end:
+            self.stop_reason = "callback" if isinstance(end, Stopped) else "interrupted"
+            chosen = [self._best()]
+        else:
+            if not self._in_time("starts"):
+                self.stop_reason = "time_limit"
+        return chosen
+
+    def _climb(self, best: Evaluation) -> Evaluation:
+        """Step along rank and ridge, as long as it goes down; then with smaller steps."""
+        for rank_step, ridge_step in _STEPS:
+            moving = True
+            while moving and self._in_time("climb"):
+                before = best.choice
+                best = self._line(best, self._with_ridge, ridge_step, "climb")
+                best = self._line(best, self._with_rank, rank_step, "climb")
+                moving = best.choice != before
+        return best
+
+    def _line(self, best: Evaluation, move: Callable[[Choice, float], Choice], step: float, stage: str) -> Evaluation:
+        """Go one way while the error falls; the other way if it does not from the start."""
+        for factor in (1 / step, step):
+            start = best
+            while self._in_time(stage):
+                choice = move(best.choice, factor)
+                if choice == best.choice:
+                    break
+                new = self._look(choice, _SCREEN if stage == "climb" else None, stage, after=best)
+                if not new.error < best.error:
+                    break
+                best = new
+            if best is not start:
+                break
+        return best
+
+    def _finals(self, best: Evaluation) -> Evaluation:
+        """Carry the best looks to their end; then the neighbours of the winner in rank and ridge."""
+        for finalist in sorted(self.found.values(), key=lambda found: found.error)[:_FINALISTS]:
+            self._look(finalist.choice, None, "finals")
+        best = self._best()
+        for rank_step, ridge_step in _STEPS[1:]:
+            best = self._line(best, self._with_ridge, ridge_step, "finals")
+            best = self._line(best, self._with_rank, rank_step, "finals")
+        return self._line(best, self._with_ridge, _STEPS[-1][1], "finals")
+
+    def _heed_outliers(self, best: Evaluation) -> Evaluation:
+        """Where a few residuals are far beyond the others, a loss that withstands them is tried, and errors are capped.
+
+        Held-out outliers cannot be predicted: uncapped they would drown what a model does to all other entries.
+        """
+        residuals = self.held_out.truth - best.prediction
+        sigma = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
+        if not sigma > 0 or np.mean(np.abs(residuals) > _CAP * sigma) < _OUTLIERS:
+            return best
+        robust = self._look(replace(best.choice, correntropy=True), None, "extras")
+        cap = (_CAP * 1.4826 * float(np.median(np.abs(self.held_out.truth - robust.prediction)))) ** 2
+        capped = [replace(found, cap=cap) for found in (best, robust)]
+        if not better(self.held_out, capped[1].errors, capped[0].errors):
+            self.notes.append("a loss against outliers was tried and does not help")
+            return best
+        self.cap = cap
+        for choice, found in self.found.items():
+            self.found[choice] = replace(found, cap=cap)
+        for factor in (1 / 3, 3):
+            if self._in_time("extras"):
+                self._look(self._with_ridge(robust.choice, factor), None, "extras")
+        return self._best()
+
+    def _extras(self, best: Evaluation) -> Evaluation:
+        """Offsets, an adversary, the elastic loss, depth: kept if they gain more than a standard error."""
+        typical = float(np.sqrt(best.error * self.n_observed / self.shape[0]))
+        self.units = replace(self.units, residual=max(typical, 1e-12 * self.units.values))
+        for choice in variants(best.choice):
+            if not self._in_time("extras"):
+                break
+            if choice.correntropy and choice.delta is not None:
+                continue
+            new = self._look(choice, None, "extras")
+            for factor in (1 / 3, 3):  # an extra has a best ridge of its own
+                if self._in_time("extras") and new.error < 1.05 * best.error:
+                    other = self._look(self._with_ridge(choice, factor), None, "extras")
+                    new = min(new, other, key=lambda found: found.error)
+            gain = 1 - np.sqrt(new.error / best.error) if best.error > 0 else 0.0
+            self.notes.append(f"{_name_of_extra(best.choice, choice)} changes the error by {-100 * gain:+.1f} %")
+            if not new.failed and better(self.held_out, new.errors, best.errors):
+                best = new
+        return best
+
+    def _simplest(self, best: Evaluation) -> Evaluation:
+        """Ranks below the best one, down to where more than a standard error is lost."""
+        simplest = best
+        while self._in_time("extras") and simplest.choice.rank > 1:
+            rank = min(simplest.choice.rank - 1, int(0.85 * simplest.choice.rank))
+            choice = self._of_rank(simplest.choice, max(rank, 1))
+            new = self._look(choice, None, "extras")
+            for seed in range(1, 3):  # a low rank has bad local minima
+                if new.failed or better(self.held_out, best.errors, new.errors):
+                    other = self._look(replace(choice, seed=choice.seed + seed), None, "extras")
+                    new = min(new, other, key=lambda found: found.error)
+            if new.failed or better(self.held_out, best.errors, new.errors):
+                break
+            simplest = new
+        return simplest
+
+    def _averaged(self, chosen: Evaluation) -> list[Evaluation]:
+        """More starts of the choice, then the average of the best models if it gains more than a standard error."""
+        overall = self._best().choice
+        for seed in range(1, _STARTS):
+            for choice in dict.fromkeys((chosen.choice, overall)):
+                if self._in_time("starts"):
+                    self._look(replace(choice, seed=choice.seed + seed), None, "starts")
+        starts = [found for found in self._done() if replace(found.choice, seed=0) == replace(chosen.choice, seed=0)]
+        chosen = min([chosen, *starts], key=lambda found: found.error)
+        ranking = sorted(self._done(), key=lambda found: found.error)[: self._affordable()]
+        if not ranking:
+            return [chosen]
+        ranking = ranking[: best_average(self.held_out, ranking, self.cap)]
+        average = np.mean([found.prediction for found in ranking], axis=0)
+        errors = np.minimum(np.square(self.held_out.truth - average), self.cap)
+        return ranking if better(self.held_out, errors, chosen.errors) else [chosen]
+
+    def _affordable(self) -> int:
+        """How many models can still be fitted to all entries in the time left."""
+        spent, number = 0.0, 0
+        for found in sorted(self._done(), key=lambda found: found.error)[:_MOST_AVERAGED]:
+            spent += found.seconds_of_refit
+            if spent > 0.9 * self.clock.left:
+                break
+            number += 1
+        return max(number, 1)
+
+    # --- one evaluation -------------------------------------------------------------------------------------------
+
+    def _look(self, choice: Choice, n_iter: int | None, stage: str, after: Evaluation | None = None) -> Evaluation:
+        """The evaluation of a choice, trained for at least `n_iter` sweeps (to its end unless given).
+
+        It begins where `after` has ended, if that differs in the ridge alone.
+        """
+        if choice not in self.found:
+            self.found[choice] = evaluate(choice, self.held_out, self.units, self.cap)
+            if after is not None and after.done and replace(after.choice, ridge=choice.ridge) == choice:
+                self.found[choice].begin_with(after)
+        found = self.found[choice]
+        limit = found.trials[0].estimator.max_iter if n_iter is None else n_iter
+        found.advance(limit, self.clock, self._reserve(stage), self.n_jobs)
+        errors = [other.error for other in self.found.values()]
+        error, best = float(np.sqrt(found.error)), float(np.sqrt(min(errors)))
+        limit = self.clock.limit if np.isfinite(self.clock.limit) else None
+        if self.tell(Look(choice.describe(), error, best, len(self.found), self.clock.spent, limit)):
+            raise Stopped
+        return found
+
+    def _reserve(self, stage: str) -> float:
+        """Seconds that a stage leaves to those after it."""
+        return (1 - _UNTIL[stage]) * self.clock.limit if np.isfinite(self.clock.limit) else 0.0
+
+    def _in_time(self, stage: str) -> bool:
+        return self.clock.left > self._reserve(stage)
+
+    def _best(self) -> Evaluation:
+        """The lowest error of those that were carried to their end; of all, if none was."""
+        return min(self._done() or self.found.values(), key=lambda found: found.error)
+
+    def _done(self) -> list[Evaluation]:
+        return [found for found in self.found.values() if found.done and not found.failed]
+
+    def _with_ridge(self, choice: Choice, factor: float) -> Choice:
+        return replace(choice, ridge=float(np.clip(choice.ridge * factor, *_RIDGES)))
+
+    def _with_rank(self, choice: Choice, factor: float) -> Choice:
+        step = 1 if factor > 1 else -1
+        rank = round(choice.rank * factor)
+        rank = rank + step if rank == choice.rank else rank
+        return self._of_rank(choice, int(np.clip(rank, 1, highest_rank(self.shape, self.n_observed))))
+
+    def _of_rank(self, choice: Choice, rank: int) -> Choice:
+        outer = None if choice.outer_rank is None else 2 * rank
+        return replace(choice, rank=rank, outer_rank=outer)
+
+
+def _name_of_extra(plain: Choice, other: Choice) -> str:
+    if other.biases != plain.biases:
+        return "offsets of rows and columns" if other.biases else "leaving out the offsets"
+    if other.lam != plain.lam:
+        return "an adversary"
+    return "the elastic loss" if other.delta != plain.delta else "a second layer"
