@@ -518,6 +518,13 @@ def test_one_standard_error_takes_the_simplest_within_it(planted):
     assert most.best_params_["n_components"] >= found.best_params_["n_components"]
 
 
+def test_what_a_candidate_leaves_alone_counts_as_well(planted):
+    """All are equally good, and the second has the estimator's rank of 10."""
+    grid = [{"n_components": [4, 3]}, {"alpha_W": [1.0]}]
+    found = search(planted[1], grid, one_standard_error=True, scoring=lambda truth, prediction: 0.0, refit=False)
+    assert found.best_params_ == {"n_components": 3}
+
+
 def test_early_stopping_ends_the_refit_too(noisy):
     model = NMF(10, max_iter=400, random_state=0)
     found = CompletionSearchCV(model, {"alpha_W": [0.0]}, cv=HOLES, patience=8).fit(noisy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import rankdata
@@ -40,8 +40,8 @@ def tabulate(
     return table
 
 
-def pick(table: dict[str, object], simplicity: Callable[[Params], object] | None = None, n_splits: int = 1) -> int:
-    """The best candidate of the last round; with `simplicity` the simplest within one standard error of it.
+def pick(table: dict[str, object], simplicity: Sequence | None = None, n_splits: int = 1) -> int:
+    """The best candidate of the last round; given keys of `simplicity`, the simplest within one standard error of it.
 
     Standard error of the best: sample deviation of its scores over the splits, over the root of their number.
     """
@@ -53,11 +53,11 @@ def pick(table: dict[str, object], simplicity: Callable[[Params], object] | None
     # std_test_score divides by the number of splits, not by one less.
     bound = losses[best] + table["std_test_score"][best] / np.sqrt(n_splits - 1)
     good = [c for c in last if losses[c] <= bound]
-    return int(min(good, key=lambda c: (simplicity(table["params"][c]), losses[c])))
+    return int(min(good, key=lambda c: (simplicity[c], losses[c])))
 
 
 def default_simplicity(params: Params) -> tuple[float, float]:
-    """(sum of the layer sizes, minus the sum of the penalties): the least is simplest."""
+    """(sum of the layer sizes, minus the sum of the penalties) of an estimator: the least is simplest."""
     by_name = {name.split("__")[-1]: value for name, value in params.items()}
     rank = float(np.sum(by_name.get("n_components", 0)))
     ridge = sum(float(v) for name, v in by_name.items() if name.startswith("alpha_") and not isinstance(v, str))

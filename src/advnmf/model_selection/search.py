@@ -183,7 +183,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         rounds = self._run(trials, self._paths(candidates, trials))
         self._report_failures(trials)
         self.cv_results_ = tabulate(candidates, trials, rounds, self.error_score)
-        self.best_index_ = self._best(candidates)
+        self.best_index_ = self._best(candidates, estimators)
         self.best_params_ = candidates[self.best_index_]
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
         best = trials[self.best_index_]
@@ -264,7 +264,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             raise ValueError(f"{message} (error_score='raise' shows where)") from errors[0]
         warnings.warn(f"{message}; their score is {self.error_score}", FitFailedWarning, stacklevel=3)
 
-    def _best(self, candidates: list[Params]) -> int:
+    def _best(self, candidates: list[Params], estimators: list[BaseEstimator]) -> int:
         if callable(self.refit):
             index = self.refit(self.cv_results_)
             if not isinstance(index, Integral) or not 0 <= index < len(candidates):
@@ -274,7 +274,11 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             return int(index)
         if not self.one_standard_error:
             return pick(self.cv_results_)
-        return pick(self.cv_results_, self.simplicity or default_simplicity, self.n_splits_)
+        if self.simplicity is None:
+            keys = [default_simplicity(estimator.get_params()) for estimator in estimators]
+        else:
+            keys = [self.simplicity(params) for params in candidates]
+        return pick(self.cv_results_, keys, self.n_splits_)
 
     def _refit(self, estimator: BaseEstimator, trials: list[Trial], X: object, mask: object, weights: object) -> None:
         """Fit to everything; for the number of iterations found, where that ended the trials."""
