@@ -269,9 +269,9 @@ class NMF(RankingMixin, CompletionModel):
             factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
         return Sweeps(problem, factors, solver, self._attack_interval(problem))
 
-    def _fit_data(self, data: ObservedData, factors: Factors, limits: Limits) -> None:
-        """`fit` to checked data from given factors on, offsets included."""
-        process = self._sweeps(data, [F.copy() for F in factors])
+    def _fit_data(self, data: ObservedData, factors: Factors | None, limits: Limits) -> None:
+        """`fit` to checked data, from given factors on (offsets included) or from a random start."""
+        process = self._sweeps(data, factors and [F.copy() for F in factors])
         with process.solver.session(process.posed):
             n_iter, reason, history = iterate(process, limits)
         layers = check_layers(self.n_components)

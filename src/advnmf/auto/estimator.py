@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -11,27 +11,27 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..completion import CompletionModel, DataWarning, logger
+from ..completion import CompletionModel, logger
 from ..data import ObservedData
+from ..factors import Factors
 from ..loop import Limits
 from ..model_selection.cross_validation import make_folds
 from ..model_selection.entries import read_entries
 from ..model_selection.splits import EntryKFold, EntryShuffleSplit
-from ..models import NMF
 from ..ranking import RankingMixin
 from ..sparse_input import check_sparse_data, fill_sparse
 from ..validation import check_choice, check_number, describe_empty, fill_holes
-from .choices import TOL, Choice, Units, first_choice
+from .choices import MAX_ITER, TOL, Choice, Units, first_choice
 from .evaluation import Clock, Evaluation, HeldOut
 from .search import Look, Search
 from .uncertainty import Spread, interval_scale, spread_terms
 
 Array = np.ndarray
 
-# Below these numbers of observed entries there are 5, 3 folds; else a single tenth is held out, but no more than so many.
+# Below these numbers of observed entries there are 5, 3 folds; else one tenth is held out, but no more than so many.
 _SMALL, _MEDIUM, _MOST_HELD_OUT = 5_000, 50_000, 500_000
-# Below so many observed entries none are held out.
-_FEWEST = 20
+# Below so many observed entries none are held out, and this ridge is taken.
+_FEWEST, _UNSEEN_RIDGE = 20, 0.03
 
 
 class AutoNMF(RankingMixin, CompletionModel):
@@ -119,9 +119,14 @@ class AutoNMF(RankingMixin, CompletionModel):
         held_out = self._hold_out(X, mask, weights)
         values = data.observed_entries(data.values).astype(np.float64)
         units = Units(float(np.sqrt(np.mean(np.square(values)))) or 1.0)
+        first = self._first(X, data, len(values))
+        if held_out is None:
+            self._fit_unseen(replace(first, rank=1, ridge=_UNSEEN_RIDGE), units, data, clock)
+            return self
         search = Search(held_out, units, data.shape, len(values), clock, self.n_jobs, self._tell)
-        chosen = search.run(self._first(X, data, len(values)))
-        self._fit_models(chosen, search, data, values)
+        chosen = search.run(first)
+        self._fit_models([(f.choice, f.best_factors(), f.n_more) for f in chosen], search.units, data, clock)
+        self._calibrate(chosen, held_out, (float(values.min()), float(values.max())))
         self._describe(chosen, search)
         if search.stop_reason == "interrupted":
             raise KeyboardInterrupt
@@ -154,25 +159,31 @@ class AutoNMF(RankingMixin, CompletionModel):
         biases = sparse.issparse(X) if self.biases is None else self.biases
         return first_choice(data.shape, n_observed, biases=biases, seed=seed)
 
-    def _fit_models(self, chosen: list[Evaluation], search: Search, data: ObservedData, values: Array) -> None:
-        """Each goes on from the factors of a fold, over all observed entries."""
-        self.models_, self.clip_, self.spread_ = [], None, None
-        deadline = np.inf if self.time_limit is None else search.clock.end
-        for found in chosen:
-            model: NMF = found.choice.model(search.units)
+    def _fit_models(
+        self, starts: list[tuple[Choice, Factors | None, int]], units: Units, data: ObservedData, clock: Clock
+    ) -> None:
+        """Each choice goes on from its factors, for so many sweeps over all observed entries."""
+        self.models_ = []
+        for choice, factors, n_more in starts:
+            model = choice.model(units)
             model.n_features_in_ = self.n_features_in_
-            limits = Limits(max_iter=found.n_more, tol=TOL, deadline=deadline)
-            model._fit_data(data, found.best_factors(), limits)
+            model._fit_data(data, factors, Limits(max_iter=n_more, tol=TOL, deadline=clock.end))
             self.models_.append(model)
         self.n_components_ = self.models_[0].n_components_
-        if search.held_out is not None:
-            self._calibrate(chosen, search.held_out, (float(values.min()), float(values.max())))
+
+    def _fit_unseen(self, choice: Choice, units: Units, data: ObservedData, clock: Clock) -> None:
+        """One model, where nothing could be held out to choose it by."""
+        self._fit_models([(choice, None, MAX_ITER)], units, data, clock)
+        self.clip_, self.spread_, self.best_score_, self.stop_reason_ = None, None, np.nan, "done"
+        self.candidates_ = [(choice.describe(), np.nan, self.models_[0].n_iter_, clock.spent, True)]
+        self.explanation_ = f"Too few entries were observed to hold any out: {choice.describe()} was taken unseen."
 
     def _calibrate(self, chosen: list[Evaluation], held_out: HeldOut, value_range: tuple[float, float]) -> None:
         """Whether to clip, and how far off predictions are, both by the held-out entries."""
         predictions = np.array([found.prediction for found in chosen])
         mean = predictions.mean(axis=0)
         clipped = np.clip(mean, *value_range)
+        self.clip_ = None
         if held_out.mean(np.square(held_out.truth - clipped)) < held_out.mean(np.square(held_out.truth - mean)):
             self.clip_, mean = value_range, clipped
         self.best_score_ = -float(np.sqrt(held_out.mean(np.square(held_out.truth - mean))))
@@ -191,7 +202,7 @@ class AutoNMF(RankingMixin, CompletionModel):
             )
             for found in search.found.values()
         ]
-        self.explanation_ = search.explain(chosen, self)
+        self.explanation_ = search.explain(chosen, -self.best_score_)
 
     def _tell(self, look: Look) -> bool:
         if self.verbose:

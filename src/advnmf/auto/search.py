@@ -19,6 +19,8 @@ _SCREEN, _FINALISTS, _STARTS, _MOST_AVERAGED = 40, 3, 5, 8
 # Steps of the climb: factors of rank and ridge, the first ones and the last ones.
 _STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
 _RIDGES = (1e-7, 1.0)
+# A step has to lower the mean squared error to this share at least.
+_GAIN = 0.998
 # Shares of the time limit after which a stage ends.
 _UNTIL = {"climb": 0.4, "finals": 0.55, "extras": 0.65, "starts": 0.8}
 # An error counts as at most this many robust standard deviations where outliers are about.
@@ -100,7 +102,7 @@ class Search:
                 if choice == best.choice:
                     break
                 new = self._look(choice, _SCREEN if stage == "climb" else None, stage, after=best)
-                if not new.error < best.error:
+                if not new.error < _GAIN * best.error:
                     break
                 best = new
             if best is not start:
@@ -202,6 +204,30 @@ class Search:
                 break
             number += 1
         return max(number, 1)
+
+    def explain(self, chosen: list[Evaluation], error: float) -> str:
+        """What was chosen, and by what margin, in a paragraph."""
+        single, n = chosen[0], len(self.found)
+        lines = [f"Of {n} candidates in {self.clock.spent:.0f} s, by {len(self.held_out.truth)} held-out entries:"]
+        if len(chosen) > 1:
+            gain = 1 - error / np.sqrt(single.error) if single.error > 0 else 0.0
+            lines.append(
+                f"the mean of {len(chosen)} models, with a root mean square error of {error:.4g}, {100 * gain:.1f} % "
+                f"below that of the best of them ({single.choice.describe()})."
+            )
+        else:
+            lines.append(f"{single.choice.describe()}, with a root mean square error of {error:.4g}.")
+        lowest = self._best()
+        if lowest.error < single.error:
+            loss = np.sqrt(single.error / lowest.error) - 1 if lowest.error > 0 else 0.0
+            lines.append(
+                f"{lowest.choice.describe()} has an error that is {100 * loss:.1f} % lower, within one standard error."
+            )
+        if self.notes:
+            lines.append(f"Tried beside: {'; '.join(self.notes)}.")
+        if self.stop_reason != "done":
+            lines.append(f"The search was ended early ({self.stop_reason}).")
+        return " ".join(lines)
 
     # --- one evaluation -------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
     s^2 = a + b v + c p^2,     a, b, c >= 0
 
-fits the squared residuals at held-out entries; v is the variance among the averaged models, p the prediction.  All s are
-then multiplied by one number, so that 90 % of the held-out entries lie within 1.645 s.
+fits the squared residuals at held-out entries; v is the variance among the averaged models, p the prediction.  All s
+are then multiplied by one number, so that 90 % of the held-out entries lie within 1.645 s.
 """
 
 from __future__ import annotations
