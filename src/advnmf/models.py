@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
-from .factors import Factors, fill_empty, product
+from .factors import Factors, fill_empty, mean_of_rows, product, take_rows
 from .loop import Callback, Limits, Result, minimise
 from .losses import Loss, get_loss
+from .namespaces import Array, as_like, is_tensor, namespace
 from .penalties import ElasticNet
 from .problem import Problem
 from .solvers import Solver, get_solver
@@ -158,7 +159,7 @@ class NMF(CompletionModel):
         *,
         mask: object = None,
         weights: object = None,
-        factors: Sequence[np.ndarray] | None = None,
+        factors: Sequence[Array] | None = None,
     ) -> Self:
         """Learn the factors.
 
@@ -184,6 +185,7 @@ class NMF(CompletionModel):
         self._warn(describe_gaps(data, layers))
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
+        self._give_back(X)
         self._end_fit(result)
         return self
 
@@ -226,36 +228,46 @@ class NMF(CompletionModel):
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
-        self.mean_code_ = self.factors_[0][problem.data.counts > 0].mean(axis=0)
+        self.mean_code_ = mean_of_rows(self.factors_[0], problem.data.counts > 0)
         self.reconstruction_err_ = self._residual_norm(problem.data, self.factors_[0])
 
-    def predict_pairs(self, rows: object, columns: object) -> np.ndarray:
+    def _give_back(self, X: object) -> None:
+        """Factors where the user has the data."""
+        if is_tensor(X):
+            self.factors_ = [as_like(F, X) for F in self.factors_]
+            self.components_, self.mean_code_ = as_like(self.components_, X), as_like(self.mean_code_, X)
+
+    def predict_pairs(self, rows: object, columns: object) -> Array:
         """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built."""
         check_is_fitted(self)
         rows = check_indices("rows", rows, len(self.factors_[0]))
         columns = check_indices("columns", columns, self.n_features_in_)
-        return np.einsum("nk,nk->n", self.factors_[0][rows], self.components_.T[columns])
+        products = take_rows(self.factors_[0], rows) * take_rows(self.components_.T, columns)
+        return namespace(products).sum(products, axis=1)
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _solve_codes(self, data: ObservedData) -> np.ndarray:
+    def _solve_codes(self, data: ObservedData) -> Array:
         """With an adversary the codes minimise the robust objective, as in training."""
         problem = replace(self._problem(data, 2), loss=self.loss_)
-        components = np.ascontiguousarray(self.components_.astype(data.dtype))
-        return solve_codes(problem, components, get_solver(self.solver), self.max_iter, self.tol)
+        return solve_codes(problem, data.asarray(self.components_), get_solver(self.solver), self.max_iter, self.tol)
 
-    def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
-        return data.predict(codes, self.components_.astype(codes.dtype, copy=False))
+    def _predict(self, data: ObservedData, codes: Array) -> object:
+        return data.predict(codes, data.asarray(self.components_))
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
         if sparse.issparse(X):
             return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
         return super()._check_data(X, mask, weights, reset=reset)
 
-    def _fill(self, X: object, mask: object, codes: np.ndarray) -> np.ndarray | sparse.csr_array:
+    def _fill(self, X: object, mask: object, codes: Array) -> np.ndarray | sparse.csr_array:
         if sparse.issparse(X):
             return fill_sparse(X, self.sparse_missing, codes, self.components_.astype(codes.dtype, copy=False))
         return super()._fill(X, mask, codes)
+
+    @property
+    def _tensors(self) -> str:
+        return "numpy" if get_solver(self.solver).numpy_only else "keep"
 
     def _make_loss(self) -> Loss:
         return get_loss(self.loss)

@@ -36,6 +36,7 @@ from .hqasd import HQASD
 from .imputer import NMFImputer
 from .losses import LOSSES
 from .models import NMF
+from .namespaces import to_numpy
 from .network import ACTIVATIONS
 from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
 from .solvers import SOLVERS
@@ -235,6 +236,7 @@ def _storable(model: str, name: str, value: object) -> object:
 
 def _encode(name: str, value: object, arrays: list[np.ndarray]) -> object:
     """A value as JSON; what JSON does not have becomes {kind: ...}."""
+    value = to_numpy(value)
     if isinstance(value, np.generic) and not isinstance(value, (np.complexfloating, np.void)):
         value = value.item()
     if value is None or isinstance(value, (bool, int, str)):

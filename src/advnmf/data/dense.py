@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from .. import kernels
-from .base import Array, ObservedData
+from ..namespaces import Array
+from .base import ObservedData
 
 
 class Product:

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
-from .base import Array, ObservedData
+from ..namespaces import Array
+from .base import ObservedData
 
 _ONE = np.ones(1, np.uint8)
 

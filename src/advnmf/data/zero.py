@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .. import kernels
-from .base import Array
+from ..namespaces import Array
 from .sparse import SparseData
 
 

@@ -1,6 +1,6 @@
 """Solvers: one sweep over the factors, in place, that never raises the objective.
 
-A solver is an object with a name and
+A solver is an object with a name, `numpy_only` and
 
     session(problem) -> context manager               what the sweeps of a fit are done within
     update_codes(problem, factors) -> (values, d)     renew F_1 alone
@@ -28,6 +28,8 @@ class Solver(Protocol):
     """What the loop needs of a solver."""
 
     name: str
+    # Whether it needs NumPy arrays; else it takes those of any namespace.
+    numpy_only: bool
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """What the sweeps of a fit are done within."""
