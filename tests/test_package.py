@@ -10,7 +10,7 @@ import pytest
 import advnmf
 
 # Not rich: scikit-learn imports it where it is installed.
-OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest"}
+OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "array_api_compat", "hypothesis", "pytest"}
 
 
 def modules_after(statement: str) -> set[str]:

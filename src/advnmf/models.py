@@ -54,7 +54,7 @@ class NMF(CompletionModel):
     attack_every : int, default=1
         Sweeps between two attacks of ``attack="alternating"``.
     solver : {"hals", "mu"} or solver object, default="hals"
-        Row-wise coordinate descent, or multiplicative updates.
+        Row-wise coordinate descent, or multiplicative updates (which take tensors on any device).
     init : {"random", "custom"}, default="random"
         Half-normal draws on the scale of the data, with layer-wise pre-training of deep chains; or the ``factors``
         given to `fit`.
@@ -83,9 +83,9 @@ class NMF(CompletionModel):
 
     Attributes
     ----------
-    components_ : ndarray of shape (r_p, n_features)
+    components_ : ndarray or tensor of shape (r_p, n_features)
         What a code multiplies: F_2 ... F_L.
-    factors_ : list of ndarray
+    factors_ : list of ndarray or tensor
         F_1 (the codes of the training data), ..., F_L.
     loss_ : object of `advnmf.losses`
         The loss, with the scale that it ended with where that follows the residuals.
@@ -107,6 +107,13 @@ class NMF(CompletionModel):
     A sample (feature) with nothing observed gets the mean code (component column) of the others, with a
     `DataWarning`; one that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors
     reached so far: the model is fitted, and the `KeyboardInterrupt` goes on.
+
+    A PyTorch tensor ``X`` is not converted: "mu" computes on its device, "hals" on the CPU only, and what a method
+    returns is a tensor of the device and precision of what it was given, whatever the model was fitted to (so this
+    needs no ``array_api_dispatch`` of scikit-learn, whose tag ``array_api_support`` stays false: it would promise to
+    refuse data of another library than that of `fit`).  A seed means the same start on every device; sums are in
+    float64 where the device has it.  Tensors are taken without their gradients, sparse ones are refused.
+    `advnmf.save` stores NumPy arrays.
     """
 
     def __init__(
@@ -165,7 +172,7 @@ class NMF(CompletionModel):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, tensor or sparse matrix of shape (n_samples, n_features)
             Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.  What a sparse
             matrix does not store is zero or missing, see `sparse_missing`; it is never made dense.
         y : ignored
@@ -240,7 +247,7 @@ class NMF(CompletionModel):
     def predict_pairs(self, rows: object, columns: object) -> Array:
         """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built."""
         check_is_fitted(self)
-        rows = check_indices("rows", rows, len(self.factors_[0]))
+        rows = check_indices("rows", rows, self.factors_[0].shape[0])
         columns = check_indices("columns", columns, self.n_features_in_)
         products = take_rows(self.factors_[0], rows) * take_rows(self.components_.T, columns)
         return namespace(products).sum(products, axis=1)

@@ -73,7 +73,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     """Write a model of this package to one file.
 
     What was there is replaced, and stays until the new file is complete.  Kept are the parameters and the fitted
-    attributes, arrays bit for bit; NumPy scalars come back as Python numbers.  Not kept, with a `UserWarning`: a
+    attributes, arrays bit for bit; NumPy scalars come back as Python numbers, tensors as NumPy
+    arrays (the model still answers tensors with tensors).  Not kept, with a `UserWarning`: a
     ``callback``, and a RandomState object as ``random_state`` (an int is kept).  Not kept either: what ``set_output``
     and ``set_..._request`` configured.
 
