@@ -55,7 +55,8 @@ def fill_empty(factors: Factors, row_counts: np.ndarray, column_counts: np.ndarr
     if not row_counts.all():
         codes = fill_rows(codes, row_counts == 0, mean_of_rows(codes, row_counts > 0))
     if not column_counts.all():
-        last = fill_rows(last.T, column_counts == 0, mean_of_rows(last.T, column_counts > 0)).T
+        mean = mean_of_rows(last.T, column_counts > 0)
+        last = namespace(last).where(as_like(column_counts == 0, last)[None, :], mean[:, None], last)
     return [codes, *inner, last]
 
 

@@ -39,7 +39,8 @@ def check_data(
     if is_tensor(X):
         if tensors is None:
             raise TypeError(
-                f"{type(estimator).__name__} takes no tensors: use an NMF, or give X as a NumPy array (X.numpy())"
+                f"{type(estimator).__name__} takes no tensors: "
+                "use NMF or one of its presets, or give X as a NumPy array (X.numpy(force=True))"
             )
         X = check_tensor(X)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -142,11 +143,10 @@ def check_weights(weights: object, X: Array) -> Array:
         raise ValueError("weights must not be masked: mask X instead, or use the argument mask (True = observed)")
     xp = namespace(X)
     try:
-        weights = as_like(weights if is_tensor(weights) else np.asarray(weights, float), X, X.dtype)
-        full = xp.broadcast_to(weights, X.shape)
+        full = xp.broadcast_to(as_like(weights, X, X.dtype), X.shape)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
-            f"weights of shape {np.shape(weights)} do not fit X of shape {tuple(X.shape)}: "
+            f"weights of shape {tuple(np.shape(weights))} do not fit X of shape {tuple(X.shape)}: "
             "give that shape, (n_samples, 1) or (1, n_features)"
         ) from None
     if at := _first(~(xp.isfinite(full) & (full >= 0))):
