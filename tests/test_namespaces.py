@@ -59,9 +59,7 @@ def data_of(kind: str, rng: np.random.Generator, dtype: type = np.float64) -> De
 
 def moved(data: DenseData, library) -> TensorData:
     """The same data in another library."""
-    omega = data.omega
-    if omega is not None:
-        omega = library.asarray(omega.astype(bool) if omega.dtype == np.uint8 else omega)
+    omega = None if data.omega is None else library.asarray(data.omega.astype(data.dtype))
     return TensorData(library.asarray(data.values), omega)
 
 

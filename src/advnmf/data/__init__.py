@@ -13,7 +13,7 @@ entries, or these together with the factors they came from.
 
 from __future__ import annotations
 
-from ..namespaces import Array, is_tensor
+from ..namespaces import Array, cast, is_tensor
 from .base import Groups, ObservedData, Prediction
 from .dense import DenseData
 from .sparse import SparseData
@@ -36,5 +36,5 @@ def array_data(values: Array, observed: Array | None = None, weights: Array | No
     """Data of an array, zero where nothing was observed (None: all was), in the storage that its namespace has."""
     omega = observed if weights is None else weights
     if is_tensor(values):
-        return TensorData(values, omega)
+        return TensorData(values, None if omega is None else cast(omega, values.dtype))
     return DenseData(values, omega.view("u1") if omega is not None and omega.dtype == bool else omega)
