@@ -11,7 +11,7 @@ import advnmf
 
 # Not rich, pandas and pyarrow: scikit-learn imports them where they are installed.
 OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest", "polars"}
-OPTIONAL |= {"pooch", "requests", "tqdm", "spectral"}
+OPTIONAL |= {"array_api_compat", "pooch", "requests", "tqdm", "spectral"}
 
 
 def modules_after(statement: str) -> set[str]:

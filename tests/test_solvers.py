@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import non_negative_factorization
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
-from advnmf.data import DenseData
+from advnmf.data import DenseData, ObservedData
 from advnmf.factors import layer_shapes, left, product, right
 from advnmf.loop import Limits, minimise
 from advnmf.losses import Elastic, EntryLoss, Frobenius
@@ -187,14 +187,12 @@ def test_alternating_attack_reports_the_robust_objective(solver):
 
 
 def test_large_data_go_block_by_block(monkeypatch):
-    from advnmf.data import base as module
-
     rng = np.random.default_rng(9)
     data = random_data(rng, (23, 11))
     start = random_chain(rng, data.shape, (4, 3))
     results = []
     for block in (2**20, 30):
-        monkeypatch.setattr(module, "_BLOCK_ENTRIES", block)
+        monkeypatch.setattr(ObservedData, "block_entries", block)
         for solver in SOLVERS.values():
             factors = [F.copy() for F in start]
             minimise(

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .namespaces import Array, cast, finfo, namespace
+
 if TYPE_CHECKING:
     from .data import Groups
     from .losses import Loss
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class NoAdversary:
 
     def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
         """Loss of each sample and its half-quadratic weight d = D(x)."""
-        x = np.sqrt(data.squared_norms(P))
+        squares = data.squared_norms(P)
+        x = namespace(squares).sqrt(squares)
         return loss.rho(x), loss.weight(x)
 
     def curvature(self, d: Array) -> Array:
@@ -97,8 +98,9 @@ class FrobeniusPenalty:
     def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
         d, (A, B, C) = self._weights(loss, data, P)
-        stretched = np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)
-        return loss.rho(stretched) - self.lam * (np.square(d / (self.lam - d)) * A + C), d
+        xp = namespace(d)
+        stretched = xp.sqrt(xp.square(self.lam / (self.lam - d)) * A + B)
+        return loss.rho(stretched) - self.lam * (xp.square(d / (self.lam - d)) * A + C), d
 
     def curvature(self, d: Array) -> Array:
         """w = d lam / (lam - d)."""
@@ -115,60 +117,68 @@ class FrobeniusPenalty:
         which over-attacks.
         """
         d = loss.weights(data, P) if one_step else self._weights(loss, data, P)[0]
-        scale = data.per_sample((self.lam / (self.lam - d)).astype(data.dtype))
-        shrink = data.per_sample((d / (self.lam - d)).astype(data.dtype))
-        return data.restrict(np.maximum(scale * data.values - shrink * data.entries(P), 0))
+        scale = data.per_sample(cast(self.lam / (self.lam - d), data.dtype))
+        shrink = data.per_sample(cast(d / (self.lam - d), data.dtype))
+        return data.restrict(namespace(d).clip(scale * data.values - shrink * data.entries(P), 0, None))
 
-    def _weights(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
+    def _weights(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
         ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie
         above it, so solving with the tangent at the last d climbs to the root and ends once no entry changes sides.
         """
         if loss.constant_weight:
-            d = np.full(data.group_shape, loss.max_weight)
-            return d, data.clipped_sums(P, d / self.lam)
-        sums = np.zeros((3, *data.group_shape))
-        sums[0] = data.squared_norms(P)
-        d, active = np.zeros(data.group_shape), np.ones(data.group_shape, bool)
+            d = data.full(loss.max_weight)
+            return d, _three(data.clipped_sums(P, d / self.lam))
+        d = data.full(0.0)
+        xp, active, step = namespace(d), d == 0, 1 + 5e3 * float(finfo(d).eps)
+        sums = xp.stack([data.squared_norms(P), d, d])
         for _ in range(_MAX_TANGENTS):
-            previous = d.copy()
-            d[active] = self._tangent_root(loss, *sums[:2, active])
-            active &= d > previous * (1 + 1e-12)
-            if not active.any():
+            previous = d + 0
+            A, B, _ = _three(sums)
+            d[active] = self._tangent_root(loss, A[active], B[active])
+            active &= d > previous * step
+            if not xp.any(active):
                 break
-            data.clipped_sums(P, d / self.lam, sums, active)
-        return d, sums
+            sums = data.clipped_sums(P, d / self.lam, sums, active)
+        return d, _three(sums)
 
     def _tangent_root(self, loss: Loss, A: Array, B: Array) -> Array:
         """The d in (0, D(0)] with  D( sqrt((lam / (lam - d))^2 A + B) ) = d."""
+        xp = namespace(A)
         return _decreasing_root(
-            lambda d: loss.weight(np.sqrt(np.square(self.lam / (self.lam - d)) * A + B)) - d,
-            np.zeros_like(A),
-            np.full_like(A, loss.max_weight),
+            lambda d: loss.weight(xp.sqrt(xp.square(self.lam / (self.lam - d)) * A + B)) - d,
+            xp.zeros_like(A),
+            xp.full_like(A, loss.max_weight),
         )
+
+
+def _three(sums: Array) -> tuple[Array, Array, Array]:
+    """(A, B, C)."""
+    return sums[0, ...], sums[1, ...], sums[2, ...]
 
 
 _MAX_TANGENTS, _MAX_NEWTON = 100, 100
 
 
 def _decreasing_root(g: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise, to about 1e-13 of the root.
+    """Roots of decreasing functions with g(low) >= 0 >= g(high), elementwise, to about 1e-13 of the root (500 eps).
 
     Newton steps with a difference for the slope; one that leaves the bracket is replaced by its middle.  Each root goes
     its own way and rests once it is found: what the others do does not show in it.
     """
-    x, h = (low + high) / 2, 1e-7 * high
+    xp, eps = namespace(low), float(finfo(low).eps)
+    x, h = (low + high) / 2, 7 * eps**0.5 * high
     for _ in range(_MAX_NEWTON):
         value = g(x)
-        going = np.abs(value) > 1e-13 * x
-        if not going.any():
+        going = xp.abs(value) > 500 * eps * x
+        if not xp.any(going):
             break
-        low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
+        low, high = xp.where(value > 0, x, low), xp.where(value > 0, high, x)
         slope = (value - g(x - h)) / h
-        newton = x - value / np.minimum(slope, -0.5)
-        step = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
-        x = np.where(going, step, x)
+        newton = x - value / xp.clip(slope, None, -0.5)
+        step = xp.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        x = xp.where(going, step, x)
     return x
 
 

@@ -21,11 +21,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .data import ObservedData
+from .factors import fill_rows
 from .loop import Limits, Progress, Result
-from .validation import check_data, check_number, fill_holes
+from .namespaces import Array, as_like, returned
+from .problem import total
+from .validation import check_codes, check_data, check_number, fill_holes
 
 logger = logging.getLogger("advnmf")
 
@@ -39,14 +42,16 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # Whether observed negative values are refused.
     _positive_only = True
+    # What becomes of tensors, see `check_data`.
+    _tensors: str | None = None
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model; the codes of the training data (see `fit` for the arguments)."""
         return self.fit(X, y, **fit_params)._training_codes()
 
-    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
         return self._fill(X, fit_params.get("mask"), self._training_codes())
@@ -101,19 +106,19 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- using ---------------------------------------------------------------------------------------------------
 
-    def transform(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
+    def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:
         """Codes of samples, each from its own observed entries, the model fixed.
 
         A sample with nothing observed gets the mean code of the training data.
         """
         return self._encode(X, mask, weights)
 
-    def _encode(self, X: object, mask: object, weights: object = None) -> np.ndarray:
+    def _encode(self, X: object, mask: object, weights: object = None) -> Array:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
-        return self._encode_data(self._check_data(X, mask, weights, reset=False))
+        return returned(self._encode_data(self._check_data(X, mask, weights, reset=False)), X)
 
-    def _encode_data(self, data: ObservedData) -> np.ndarray:
+    def _encode_data(self, data: ObservedData) -> Array:
         codes = self._solve_codes(data)
         empty = data.counts == 0
         if empty.any():
@@ -122,22 +127,19 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 DataWarning,
                 stacklevel=3,
             )
-            codes[empty] = self.mean_code_
+            codes = fill_rows(codes, empty, data.asarray(self.mean_code_))
         return codes
 
-    def inverse_transform(self, X: object) -> np.ndarray:
+    def inverse_transform(self, X: object) -> Array:
         """The reconstruction that codes ``X`` stand for."""
         check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32])
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(f"X has {codes.shape[1]} columns, but a code has {self._n_features_out} entries")
-        return self._decode(codes)
+        return self._decode(check_codes(X, self._n_features_out, tensors=self._tensors is not None))
 
-    def complete(self, X: object, *, mask: object = None, weights: object = None) -> np.ndarray:
+    def complete(self, X: object, *, mask: object = None, weights: object = None) -> Array:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
         return self._fill(X, mask, self._encode(X, mask, weights))
 
-    def reconstruct(self, rows: object = None, columns: object = None) -> np.ndarray:
+    def reconstruct(self, rows: object = None, columns: object = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
         codes = self._training_codes()
@@ -154,29 +156,29 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _training_codes(self) -> np.ndarray:
+    def _training_codes(self) -> Array:
         return self.factors_[0]
 
-    def _decode(self, codes: np.ndarray, columns: object = None) -> np.ndarray:
+    def _decode(self, codes: Array, columns: object = None) -> Array:
         """The reconstruction ``codes @ components_``, at some columns, in the precision of the codes."""
         components = self.components_ if columns is None else self.components_[:, columns]
-        return codes @ components.astype(codes.dtype, copy=False)
+        return codes @ as_like(components, codes, codes.dtype)
 
-    def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
+    def _predict(self, data: ObservedData, codes: Array) -> object:
         """The reconstruction as the data take it."""
         return self._decode(codes)
 
-    def _fill(self, X: object, mask: object, codes: np.ndarray) -> np.ndarray:
+    def _fill(self, X: object, mask: object, codes: Array) -> Array:
         """``X`` with its holes filled from the codes of its samples."""
         return fill_holes(X, mask, self._decode(codes))
 
-    def _residual_norm(self, data: ObservedData, codes: np.ndarray) -> float:
+    def _residual_norm(self, data: ObservedData, codes: Array) -> float:
         """Frobenius norm of the (weighted) residual over the observed entries."""
-        squares = (d.squared_norms(self._predict(d, codes[rows])).sum() for rows, d in data.blocks())
-        return float(np.sqrt(sum(squares)))
+        squares = [d.squared_norms(self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
+        return total(squares) ** 0.5
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
-        return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only)
+        return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only, tensors=self._tensors)
 
     def _check_common_parameters(self) -> None:
         """Refuse values of the parameters that all models have, by name and value."""
@@ -219,7 +221,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 class RecodingModel(CompletionModel):
     """A model whose fit need not end at the codes that `transform` finds: `fit_transform` gives the latter."""
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> np.ndarray:
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then `transform` the training data (see `fit` for the arguments)."""
         self.fit(X, y, **fit_params)
         return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))

@@ -15,7 +15,9 @@ from itertools import pairwise
 
 import numpy as np
 
-Factors = list[np.ndarray]
+from .namespaces import Array, as_like, namespace
+
+Factors = list[Array]
 
 
 def layer_shapes(n_samples: int, n_features: int, n_components: Sequence[int]) -> list[tuple[int, int]]:
@@ -24,7 +26,7 @@ def layer_shapes(n_samples: int, n_features: int, n_components: Sequence[int]) -
     return list(pairwise(sizes))
 
 
-def product(factors: Sequence[np.ndarray]) -> np.ndarray:
+def product(factors: Sequence[Array]) -> Array:
     """F_1 F_2 ... F_L, multiplied from the right: with the codes first the intermediates stay small."""
     result = factors[-1]
     for F in reversed(factors[:-1]):
@@ -32,7 +34,7 @@ def product(factors: Sequence[np.ndarray]) -> np.ndarray:
     return result
 
 
-def left(factors: Sequence[np.ndarray], index: int) -> np.ndarray | None:
+def left(factors: Sequence[Array], index: int) -> Array | None:
     """F_1 ... F_{index} before position `index` (None stands for the identity): n_samples x rows of factors[index]."""
     if index == 0:
         return None
@@ -42,15 +44,33 @@ def left(factors: Sequence[np.ndarray], index: int) -> np.ndarray | None:
     return result
 
 
-def right(factors: Sequence[np.ndarray], index: int) -> np.ndarray | None:
+def right(factors: Sequence[Array], index: int) -> Array | None:
     """The product of what follows position `index` (None stands for the identity)."""
     return product(factors[index + 1 :]) if index + 1 < len(factors) else None
 
 
 def fill_empty(factors: Factors, row_counts: np.ndarray, column_counts: np.ndarray) -> Factors:
-    """Give samples and features with nothing observed the mean code and component column of the others, in place."""
-    for counts, rows in ((row_counts, factors[0]), (column_counts, factors[-1].T)):
-        empty = counts == 0
-        if empty.any():
-            rows[empty] = rows[~empty].mean(axis=0)
-    return factors
+    """Give samples and features with nothing observed the mean code and component column of the others."""
+    codes, *inner, last = factors
+    if not row_counts.all():
+        codes = fill_rows(codes, row_counts == 0, mean_of_rows(codes, row_counts > 0))
+    if not column_counts.all():
+        mean = mean_of_rows(last.T, column_counts > 0)
+        last = namespace(last).where(as_like(column_counts == 0, last)[None, :], mean[:, None], last)
+    return [codes, *inner, last]
+
+
+def mean_of_rows(F: Array, these: np.ndarray) -> Array:
+    """The mean of some rows, given as NumPy booleans."""
+    xp = namespace(F)
+    return xp.mean(take_rows(F, np.flatnonzero(these)), axis=0)
+
+
+def fill_rows(F: Array, these: np.ndarray, row: Array) -> Array:
+    """`F` with one row in place of some, given as NumPy booleans."""
+    return namespace(F).where(as_like(these, F)[:, None], row[None, :], F)
+
+
+def take_rows(F: Array, indices: np.ndarray) -> Array:
+    """Rows at NumPy indices."""
+    return namespace(F).take(F, as_like(indices, F), axis=0)

@@ -145,8 +145,8 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if _is_masked(X):
             missing |= np.ma.getmaskarray(X)
         if mask is not None:
-            missing |= ~check_mask(mask, values.shape)
-        return values, missing, None if weights is None else check_weights(weights, values.shape, dtype)
+            missing |= ~check_mask(mask, values)
+        return values, missing, None if weights is None else check_weights(weights, values)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from .factors import Factors
+from .namespaces import finfo
 from .problem import Problem
 from .solvers import Solver
 
@@ -155,7 +156,7 @@ class Sweeps:
         if len(history) > 1 and abs(history[-2] - history[-1]) <= tol * history[-1]:
             return True
         # A perfect fit: what is left is rounding.
-        return history[-1] <= (10 * np.finfo(self.problem.data.dtype).eps) ** 2 * history[0]
+        return history[-1] <= (10 * float(finfo(self.problem.data.values).eps)) ** 2 * history[0]
 
 
 def _stop_reason(history: list[float], limits: Limits, began: float, process: Process) -> str:

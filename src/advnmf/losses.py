@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .namespaces import Array, cast, namespace, wide
+
 if TYPE_CHECKING:
     from .data import Groups, ObservedData
-
-Array = np.ndarray
 
 
 class Loss(ABC):
@@ -72,16 +72,24 @@ class Loss(ABC):
     def value(self, data: ObservedData, P: Array) -> float:
         """The loss over the observed entries."""
         groups = self.groups(data)
-        return float(groups.per_row(self.rho(np.sqrt(groups.squared_norms(P)))).sum())
+        x = _sizes(groups, P)
+        values = groups.per_row(self.rho(x))
+        return float(namespace(values).sum(values))
 
     def weights(self, data: Groups, P: Array) -> Array:
         """D(x), one weight a group."""
-        return self.weight(np.sqrt(self.groups(data).squared_norms(P)))
+        return self.weight(_sizes(self.groups(data), P))
 
     def gradient_parts(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
         """(N, Q), both >= 0, with d loss / d P = Q - N:  N = 2 D omega X,  Q = 2 D omega P."""
-        D = 2 * self.groups(data).per_sample(self.weights(data, P).astype(data.dtype))
+        D = 2 * self.groups(data).per_sample(cast(self.weights(data, P), data.dtype))
         return D * data.weighted(data.values), D * data.weighted(data.entries(P))
+
+
+def _sizes(groups: Groups, P: Array) -> Array:
+    """Residual size of each group."""
+    squares = groups.squared_norms(P)
+    return namespace(squares).sqrt(squares)
 
 
 class SampleLoss(Loss):
@@ -108,11 +116,11 @@ class Frobenius(SampleLoss):
 
     def rho(self, x: Array) -> Array:
         """x^2."""
-        return np.square(x)
+        return namespace(x).square(x)
 
     def weight(self, x: Array) -> Array:
         """1."""
-        return np.ones_like(x)
+        return namespace(x).ones_like(x)
 
     @property
     def constant_weight(self) -> bool:
@@ -144,11 +152,12 @@ class L21(SampleLoss):
 
     def rho(self, x: Array) -> Array:
         """x, and x^2/(2 floor) + floor/2 below the floor."""
-        return np.where(x < self.floor, np.square(x) / (2 * self.floor) + self.floor / 2, x)
+        xp = namespace(x)
+        return xp.where(x < self.floor, xp.square(x) / (2 * self.floor) + self.floor / 2, x)
 
     def weight(self, x: Array) -> Array:
         """1 / (2 max(x, floor))."""
-        return 0.5 / np.maximum(x, self.floor)
+        return 0.5 / namespace(x).clip(x, self.floor, None)
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,7 @@ class Elastic(SampleLoss):
         """(1 + delta) x^2 / (delta + x)."""
         if self._limit:
             return self._limit.rho(x)
-        return (1 + self.delta) / (self.delta + x) * np.square(x)
+        return (1 + self.delta) / (self.delta + x) * namespace(x).square(x)
 
     def weight(self, x: Array) -> Array:
         """(1 + delta) (2 delta + x) / (2 (delta + x)^2)."""
@@ -234,20 +243,22 @@ class Correntropy(EntryLoss):
 
     def adapted(self, residuals: Array, values: Array) -> Correntropy:
         """The loss with  sigma = max(eta (q_75 - q_25), sigma_min mean|X|); squares where all is zero."""
-        sigma = max(
-            self.eta * interquartile_range(residuals), self.sigma_min * np.mean(np.abs(values), dtype=np.float64)
-        )
-        return replace(self, sigma=float(sigma) if sigma > 0 else np.inf)
+        xp = namespace(values)
+        mean = float(xp.sum(xp.abs(values), dtype=wide(values))) / values.shape[0]
+        sigma = max(self.eta * interquartile_range(residuals), self.sigma_min * mean)
+        return replace(self, sigma=sigma if sigma > 0 else np.inf)
 
     def rho(self, x: Array) -> Array:
         """2 sigma^2 (1 - exp(-x^2 / (2 sigma^2)))."""
         if not np.isfinite(self._width):
-            return np.square(x)
-        return -2 * self._width**2 * np.expm1(-np.square(x / self._width) / 2)
+            return namespace(x).square(x)
+        xp = namespace(x)
+        return -2 * self._width**2 * xp.expm1(-xp.square(x / self._width) / 2)
 
     def weight(self, x: Array) -> Array:
         """exp(-x^2 / (2 sigma^2))."""
-        return np.exp(-np.square(x / self._width) / 2)
+        xp = namespace(x)
+        return xp.exp(-xp.square(x / self._width) / 2)
 
     @property
     def _width(self) -> float:
@@ -264,12 +275,14 @@ def interquartile_range(seen: Array) -> float:
 def _quantile(seen: Array, p: float) -> float:
     """Hazen: at position n p + 1/2, counted from 1, on the line through the sorted values."""
     # One partition at one place takes a tenth of the time of numpy.quantile.
-    position = min(max(seen.size * p - 0.5, 0.0), seen.size - 1.0)
+    n = seen.shape[0]
+    position = min(max(n * p - 0.5, 0.0), n - 1.0)
     k = int(position)
-    parts = np.partition(seen, k)
+    xp = namespace(seen)
+    parts = np.partition(seen, k) if xp is np else xp.sort(seen)
     if position == k:
         return float(parts[k])
-    return float(parts[k] + (position - k) * (parts[k + 1 :].min() - parts[k]))
+    return float(parts[k] + (position - k) * (xp.min(parts[k + 1 :]) - parts[k]))
 
 
 LOSSES: dict[str, type[Loss]] = {cls.name: cls for cls in (Frobenius, L21, Elastic, Correntropy)}

@@ -15,9 +15,10 @@ from . import offsets
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
-from .factors import Factors, fill_empty, product
+from .factors import Factors, fill_empty, mean_of_rows, product, take_rows
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
+from .namespaces import Array, as_like, concat, is_tensor, namespace, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
@@ -63,7 +64,7 @@ class NMF(RankingMixin, CompletionModel):
     attack_every : int, default=1
         Sweeps between two attacks of ``attack="alternating"``.
     solver : {"hals", "mu"} or solver object, default="hals"
-        Row-wise coordinate descent, or multiplicative updates.
+        Row-wise coordinate descent, or multiplicative updates (which take tensors on any device).
     init : {"random", "custom"}, default="random"
         Half-normal draws on the scale of the data, with layer-wise pre-training of deep chains; or the ``factors``
         given to `fit`.
@@ -100,9 +101,9 @@ class NMF(RankingMixin, CompletionModel):
 
     Attributes
     ----------
-    components_ : ndarray of shape (r_p, n_features)
+    components_ : ndarray or tensor of shape (r_p, n_features)
         What a code multiplies: F_2 ... F_L.
-    factors_ : list of ndarray
+    factors_ : list of ndarray or tensor
         F_1 (the codes of the training data), ..., F_L.
     loss_ : object of `advnmf.losses`
         The loss, with the scale that it ended with where that follows the residuals.
@@ -128,6 +129,13 @@ class NMF(RankingMixin, CompletionModel):
     A sample (feature) with nothing observed gets the mean code (component column) of the others, with a
     `DataWarning`; one that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors
     reached so far: the model is fitted, and the `KeyboardInterrupt` goes on.
+
+    A PyTorch tensor ``X`` is not converted: "mu" computes on its device, "hals" on the CPU only, and what a method
+    returns is a tensor of the device and precision of what it was given, whatever the model was fitted to (so this
+    needs no ``array_api_dispatch`` of scikit-learn, whose tag ``array_api_support`` stays false: it would promise to
+    refuse data of another library than that of `fit`).  A seed means the same start on every device; sums are in
+    float64 where the device has it.  Tensors are taken without their gradients, sparse ones are refused.
+    `advnmf.save` stores NumPy arrays.
     """
 
     def __init__(
@@ -184,13 +192,13 @@ class NMF(RankingMixin, CompletionModel):
         *,
         mask: object = None,
         weights: object = None,
-        factors: Sequence[np.ndarray] | None = None,
+        factors: Sequence[Array] | None = None,
     ) -> Self:
         """Learn the factors.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, tensor or sparse matrix of shape (n_samples, n_features)
             Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.  What a sparse
             matrix does not store is zero or missing, see `sparse_missing`; it is never made dense.
         y : ignored
@@ -210,6 +218,7 @@ class NMF(RankingMixin, CompletionModel):
         self._warn(describe_empty(data) if self.biases else describe_gaps(data, layers))
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
+        self._give_back(X)
         self._end_fit(result)
         return self
 
@@ -292,10 +301,18 @@ class NMF(RankingMixin, CompletionModel):
         self.stop_reason_ = result.stop_reason
         self.seen_ = data.pattern
         codes = self._training_codes()
-        self.mean_code_ = codes[data.counts > 0].mean(axis=0)
+        self.mean_code_ = mean_of_rows(codes, data.counts > 0)
         self.reconstruction_err_ = self._residual_norm(data, codes)
 
-    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> np.ndarray:
+    def _give_back(self, X: object) -> None:
+        """Fitted arrays where the user has the data."""
+        if is_tensor(X):
+            self.factors_ = [as_like(F, X) for F in self.factors_]
+            names = ("components_", "mean_code_", *(("row_bias_", "column_bias_") if self.biases else ()))
+            for name in names:
+                setattr(self, name, as_like(getattr(self, name), X))
+
+    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> Array:
         """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built.
 
         With ``unseen="mean"`` the index -1 stands for a row or column that was not in the training data: it is given
@@ -304,16 +321,17 @@ class NMF(RankingMixin, CompletionModel):
         check_is_fitted(self)
         check_choice("unseen", unseen, ("error", "mean"))
         lowest = -1 if unseen == "mean" else 0
-        codes = np.vstack([self._training_codes(), self.mean_code_])
-        rows = check_indices("rows", rows, len(codes) - 1, lowest)
-        columns = check_indices("columns", columns, self.n_features_in_, lowest)
+        codes = concat([self._training_codes(), self.mean_code_[None, :]])
+        rows = check_indices("rows", rows, codes.shape[0] - 1, lowest) % codes.shape[0]
+        columns = check_indices("columns", columns, self.n_features_in_, lowest) % (self.n_features_in_ + 1)
         if len(rows) != len(columns):
             raise ValueError(f"rows and columns must be of the same length, got {len(rows)} and {len(columns)}")
         A, B = self._linear(codes)
-        columns_of = np.vstack([B.T, B.mean(axis=1)])
-        return np.einsum("nk,nk->n", A[rows], columns_of[columns])
+        xp = namespace(B)
+        all_columns = concat([B.T, xp.mean(B, axis=1)[None, :]])
+        return xp.sum(take_rows(A, rows) * take_rows(all_columns, columns), axis=1)
 
-    def perturbation(self, X: object, *, mask: object = None) -> np.ndarray | sparse.csr_array:
+    def perturbation(self, X: object, *, mask: object = None) -> Array | sparse.csr_array:
         """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
 
             R = argmax over R, X + R >= 0, R = 0 off the mask, of  sum of loss(X + R, W H)  -  its cost
@@ -325,18 +343,20 @@ class NMF(RankingMixin, CompletionModel):
         data = self._check_data(X, mask, reset=False)
         attacked = self._coding_problem(data).attacked(self._linear(self._encode_data(data)))
         R = attacked.data.values - data.values
-        return sparse.csr_array((R, data.indices, data.indptr), shape=data.shape) if sparse.issparse(X) else R
+        if sparse.issparse(X):
+            return sparse.csr_array((R, data.indices, data.indptr), shape=data.shape)
+        return returned(R, X)
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _solve_codes(self, data: ObservedData) -> np.ndarray:
+    def _solve_codes(self, data: ObservedData) -> Array:
         """With an adversary the codes minimise the robust objective, as in training."""
         problem = self._coding_problem(data)
         if not self.biases:
-            components = np.ascontiguousarray(self.components_.astype(data.dtype))
+            components = data.asarray(self.components_)
             start = flat_codes(data, components)
         else:
-            average = np.tile(self.mean_code_.astype(data.dtype), (data.shape[0], 1))
+            average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self._linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
         return codes[:, : self._n_features_out]
@@ -345,24 +365,23 @@ class NMF(RankingMixin, CompletionModel):
         """The problem that samples pose to the fitted components."""
         return replace(self._problem(data, (self.components_.shape[0],)), loss=self.loss_)
 
-    def _training_codes(self) -> np.ndarray:
-        return np.column_stack([self.factors_[0], self.row_bias_]) if self.biases else self.factors_[0]
+    def _training_codes(self) -> Array:
+        return offsets.beside(self.factors_[0], self.row_bias_) if self.biases else self.factors_[0]
 
-    def _linear(self, codes: np.ndarray, columns: object = None) -> tuple[np.ndarray, np.ndarray]:
+    def _linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction of codes at some columns, in the precision of the codes."""
         columns = slice(None) if columns is None else columns
-        components = self.components_[:, columns].astype(codes.dtype, copy=False)
+        components = as_like(self.components_[:, columns], codes, codes.dtype)
         if not self.biases:
             return codes, components
-        return offsets.with_ones(codes), offsets.with_offsets(
-            components, (self.column_bias_ + self.global_bias_)[columns]
-        )
+        column_offsets = as_like((self.column_bias_ + self.global_bias_)[columns], codes, codes.dtype)
+        return offsets.with_ones(codes), offsets.with_offsets(components, column_offsets)
 
-    def _decode(self, codes: np.ndarray, columns: object = None) -> np.ndarray:
+    def _decode(self, codes: Array, columns: object = None) -> Array:
         A, B = self._linear(codes, columns)
         return A @ B
 
-    def _predict(self, data: ObservedData, codes: np.ndarray) -> object:
+    def _predict(self, data: ObservedData, codes: Array) -> object:
         return data.predict(*self._linear(codes))
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
@@ -370,10 +389,14 @@ class NMF(RankingMixin, CompletionModel):
             return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
         return super()._check_data(X, mask, weights, reset=reset)
 
-    def _fill(self, X: object, mask: object, codes: np.ndarray) -> np.ndarray | sparse.csr_array:
+    def _fill(self, X: object, mask: object, codes: Array) -> np.ndarray | sparse.csr_array:
         if sparse.issparse(X):
             return fill_sparse(X, self.sparse_missing, *self._linear(codes))
         return super()._fill(X, mask, codes)
+
+    @property
+    def _tensors(self) -> str:
+        return "numpy" if get_solver(self.solver).numpy_only else "keep"
 
     def _make_loss(self) -> Loss:
         return get_loss(self.loss)

@@ -13,9 +13,8 @@ import numpy as np
 
 from .data import ObservedData
 from .factors import Factors
+from .namespaces import Array, concat, namespace
 from .penalties import ElasticNet, WithOffset
-
-Array = np.ndarray
 
 # The share of the data's mean that a random nonnegative part starts with: the offsets of columns carry the rest.
 START_SHARE = 0.25
@@ -29,23 +28,28 @@ class Offsets(NamedTuple):
     level: float
 
 
+def beside(codes: Array, offsets: Array) -> Array:
+    """(a_i, r_i)."""
+    return concat([codes.T, offsets[None, :]]).T
+
+
 def with_ones(codes: Array) -> Array:
     """(a_i, r_i) -> (a_i, r_i, 1)."""
-    return np.column_stack([codes, np.ones(len(codes), codes.dtype)])
+    return beside(codes, namespace(codes).ones_like(codes[:, 0]))
 
 
-def with_offsets(components: Array, column_offsets: Array) -> Array:
+def with_offsets(components: Array, offsets: Array) -> Array:
     """The columns (b_j, 1, c_j + m)."""
-    offsets = column_offsets.astype(components.dtype)
-    return np.vstack([components, np.ones_like(offsets), offsets])
+    return concat([components, namespace(offsets).ones_like(offsets)[None, :], offsets[None, :]])
 
 
 def start(factors: Factors, data: ObservedData) -> Factors:
     """Factors with offsets to start from: none of the rows, one common to all columns that brings the mean to X's."""
     codes, components = factors
     mean = float(codes.mean(axis=0, dtype=np.float64) @ components.mean(axis=1, dtype=np.float64))
-    codes = np.hstack([codes, np.zeros((len(codes), 1), codes.dtype)])
-    return [with_ones(codes), with_offsets(components, np.full(components.shape[1], data.mean - mean))]
+    level = np.full(components.shape[1], data.mean - mean, components.dtype)
+    codes = with_ones(beside(codes, np.zeros_like(codes[:, 0])))
+    return [np.ascontiguousarray(codes), with_offsets(components, level)]
 
 
 def parts(factors: Factors, column_counts: Array) -> tuple[Factors, Offsets]:

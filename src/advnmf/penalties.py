@@ -10,7 +10,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-Array = np.ndarray
+from .namespaces import Array, as_like, cast, namespace, wide
+
 Rows = slice | Array
 
 # What a coordinate of a row may do.
@@ -47,25 +48,32 @@ class ElasticNet:
 
     def value(self, F: Array) -> float:
         """The penalty, summed in float64."""
-        return float(np.sum(self.row_values(F)))
+        return float(namespace(F).sum(self.row_values(F))) if self._counts else 0.0
 
     def row_values(self, F: Array) -> Array:
         """The value of each row of ``F`` by itself."""
-        if not (self.l1 or self.l2):
-            return np.zeros(len(F))
-        values = 2 * self.l1 * F.sum(axis=1, dtype=np.float64) + self.l2 * np.square(F, dtype=np.float64).sum(axis=1)
-        return values if self.scale is None else self.scale * values
+        xp, dtype = namespace(F), wide(F)
+        if not self._counts:
+            return xp.zeros_like(F[:, 0], dtype=dtype)
+        values = 2 * self.l1 * xp.sum(F, axis=1, dtype=dtype) + self.l2 * xp.sum(xp.square(cast(F, dtype)), axis=1)
+        return values if self.scale is None else as_like(self.scale, F, dtype) * values
 
     def gradient_parts(self, F: Array) -> tuple[Array, Array]:
         """(N, Q), both >= 0, with d value / d F = Q - N:  N = 0,  Q = 2 s (l1 + l2 F)."""
-        scale = F.dtype.type(1) if self.scale is None else self.scale.astype(F.dtype)[:, None]
-        return np.zeros_like(F), 2 * scale * (F.dtype.type(self.l1) + F.dtype.type(self.l2) * F)
+        lost = 2 * float(self.l1) + 2 * float(self.l2) * F
+        if self.scale is not None:
+            lost = as_like(self.scale, F, F.dtype)[:, None] * lost
+        return namespace(F).zeros_like(F), lost
 
     def coordinates(self, F: Array) -> Coordinates:
         """All alike, and nonnegative."""
         K = F.shape[1]
         l1, l2 = np.full(K, self.l1, F.dtype), np.full(K, self.l2, F.dtype)
         return Coordinates(l1, l2, np.full(K, NONNEGATIVE, np.uint8), _scale(self.scale, F))
+
+    @property
+    def _counts(self) -> bool:
+        return bool(self.l1 or self.l2)
 
 
 NO_PENALTY = ElasticNet()

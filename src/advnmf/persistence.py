@@ -36,6 +36,7 @@ from .hqasd import HQASD
 from .imputer import NMFImputer
 from .losses import LOSSES
 from .models import NMF
+from .namespaces import to_numpy
 from .network import ACTIVATIONS
 from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
 from .solvers import SOLVERS
@@ -72,7 +73,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     """Write a model of this package to one file.
 
     What was there is replaced, and stays until the new file is complete.  Kept are the parameters and the fitted
-    attributes, arrays bit for bit; NumPy scalars come back as Python numbers.  Not kept, with a `UserWarning`: a
+    attributes, arrays bit for bit; NumPy scalars come back as Python numbers, tensors as NumPy
+    arrays (the model still answers tensors with tensors).  Not kept, with a `UserWarning`: a
     ``callback``, and a RandomState object as ``random_state`` (an int is kept).  Not kept either: what ``set_output``
     and ``set_..._request`` configured.
 
@@ -235,6 +237,7 @@ def _storable(model: str, name: str, value: object) -> object:
 
 def _encode(name: str, value: object, arrays: list[np.ndarray]) -> object:
     """A value as JSON; what JSON does not have becomes {kind: ...}."""
+    value = to_numpy(value)
     if isinstance(value, np.generic) and not isinstance(value, (np.complexfloating, np.void)):
         value = value.item()
     if value is None or isinstance(value, (bool, int, str)):

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from .adversaries import FrobeniusPenalty, NoAdversary
 from .data import ObservedData, Prediction
 from .factors import right
 from .losses import Loss
+from .namespaces import Array, cast, concat, finfo, namespace
 from .penalties import ElasticNet, WithOffset
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         self.adversary.check(self.loss)
-        if not self.loss.max_weight < float(np.finfo(self.data.dtype).max) ** 0.5:
+        if not self.loss.max_weight < float(finfo(self.data.values).max) ** 0.5:
             raise ValueError(f"{self.loss!r} has weights up to {self.loss.max_weight:.3g}, beyond {self.data.dtype}")
 
     def respond(self, data: ObservedData, P: Prediction) -> tuple[Array, Array]:
@@ -47,14 +44,14 @@ class Problem:
         groups = self.loss.groups(data)
         if d is None:
             d = self.adversary.respond(self.loss, groups, P)[1]
-        T, w = self.adversary.target(groups, P, d), self.adversary.curvature(d).astype(data.dtype)
+        T, w = self.adversary.target(groups, P, d), cast(self.adversary.curvature(d), data.dtype)
         if groups is data:
             return data, T, w
-        return data.reweighted(w), T, np.ones(data.shape[data.sample_axis], data.dtype)
+        return data.reweighted(w), T, data.constant((data.shape[data.sample_axis],), 1, data.dtype)
 
     def kept(self, d: list[Array]) -> Array | None:
         """Weights of all blocks for the rest of a sweep: of samples, or None for entries (taken anew each time)."""
-        return np.concatenate(d) if self.loss.groups(self.data) is self.data else None
+        return concat(d) if self.loss.groups(self.data) is self.data else None
 
     def penalty(self, factors: Sequence[Array]) -> float:
         """Sum of the penalties."""
@@ -65,25 +62,33 @@ class Problem:
     def objective(self, factors: Sequence[Array]) -> float:
         """Robust loss plus penalties; this is what never rises."""
         B = right(factors, 0)
-        losses = (self.respond(data, data.predict(factors[0][rows], B))[0].sum() for rows, data in self.data.blocks())
-        return float(sum(losses)) + self.penalty(factors)
+        losses = [self.respond(data, data.predict(factors[0][rows, :], B))[0] for rows, data in self.data.blocks()]
+        return total(losses) + self.penalty(factors)
 
     def attacked(self, factors: Sequence[Array], *, one_step: bool = False) -> Problem:
         """The learner's problem against this moment's perturbation, frozen: data X + R*, no adversary."""
-        B, values, filled = right(factors, 0), np.empty_like(self.data.values), 0
+        B, filled = right(factors, 0), 0
+        values = namespace(B).empty_like(self.data.values)
         for rows, data in self.data.blocks():
-            P = data.predict(factors[0][rows], B)
+            P = data.predict(factors[0][rows, :], B)
             part = self.adversary.perturb(self.loss, self.loss.groups(data), P, one_step=one_step)
-            values[filled : filled + len(part)] = part  # rows of a dense array, entries of a sparse one
-            filled += len(part)
+            n = part.shape[0]  # rows of a dense array, entries of a sparse one
+            values[filled : filled + n, ...] = part
+            filled += n
         return replace(self, data=self.data.with_values(values), adversary=NoAdversary())
 
     def adapted(self, factors: Sequence[Array]) -> Problem:
         """The problem with a loss whose scale follows the residuals of these factors."""
         B = right(factors, 0)
         residuals = [
-            data.observed_entries(data.values - data.entries(data.predict(factors[0][rows], B)))
+            data.observed_entries(data.values - data.entries(data.predict(factors[0][rows, :], B)))
             for rows, data in self.data.blocks()
         ]
         values = self.data.observed_entries(self.data.values)
-        return replace(self, loss=self.loss.adapted(np.concatenate(residuals), values))
+        return replace(self, loss=self.loss.adapted(concat(residuals), values))
+
+
+def total(losses: Sequence[Array]) -> float:
+    """The sum of the losses of all rows, given block by block: the one number that leaves the device."""
+    values = concat(losses)
+    return float(namespace(values).sum(values))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from .namespaces import to_numpy
 from .validation import check_indices, check_number, check_seen
 
 Array = np.ndarray
@@ -58,12 +59,12 @@ class RankingMixin:
 
     def _asked(self, rows: object, codes: object, exclude_seen: object) -> tuple[np.ndarray, sparse.csr_array | None]:
         """The codes of the rows that `recommend` is asked for, and what is left out of them."""
-        training = self._training_codes()
+        training = to_numpy(self._training_codes())
         if codes is None:
             rows = np.arange(len(training)) if rows is None else check_indices("rows", rows, len(training))
             asked = training[rows]
         elif rows is None:
-            asked = check_array(codes, dtype=[np.float64, np.float32])
+            asked = check_array(to_numpy(codes), dtype=[np.float64, np.float32])
         else:
             raise ValueError("rows and codes are both given: rows of the training data, or codes of new ones")
         if asked.shape[1] != self._n_features_out:

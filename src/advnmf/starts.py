@@ -8,13 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from .adversaries import NoAdversary
-from .data import DenseData, ObservedData
-from .factors import Factors, layer_shapes
+from .data import ObservedData, array_data
+from .factors import Factors, layer_shapes, take_rows
 from .loop import Limits, minimise
 from .losses import Frobenius
+from .namespaces import Array, as_like, cast, concat, host_dtype, namespace, to_numpy
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import Solver
+
+
+# Numbers that are drawn at a time.
+_DRAWN_AT_ONCE = 2**20
 
 
 def random_factors(
@@ -28,7 +33,7 @@ def random_factors(
     shapes = layer_shapes(*data.shape, n_components)
     L = len(shapes)
     scale = (share * max(data.mean, 0.0) / np.prod([float(r) for r in n_components])) ** (1 / L) * np.sqrt(np.pi / 2)
-    return [(scale * np.abs(random_state.standard_normal(shape))).astype(data.dtype) for shape in shapes]
+    return [data.asarray(scale * np.abs(random_state.standard_normal(shape))) for shape in shapes]
 
 
 def pretrained_factors(
@@ -52,56 +57,58 @@ def pretrained_factors(
             cut, limits = result.stop_reason, replace(limits, max_iter=1, callback=None)
         H, F = result.factors
         # The codes of samples with nothing observed are as they were drawn: no data for the next layer.
-        H = H if chain else H[seen]
+        H = H if chain else take_rows(H, np.flatnonzero(seen))
         chain.insert(0, F)
-        layer = Problem(DenseData(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
-    codes = np.empty((len(seen), H.shape[1]), H.dtype)
-    codes[seen], codes[~seen] = H, H.mean(axis=0)
-    return [codes, *chain], cut
+        layer = Problem(array_data(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
+    mean = namespace(H).mean(H, axis=0, keepdims=True)
+    place = np.where(seen, np.cumsum(seen) - 1, H.shape[0])
+    return [take_rows(concat([H, mean]), place), *chain], cut
 
 
-def flat_codes(data: ObservedData, B: np.ndarray) -> np.ndarray:
+def flat_codes(data: ObservedData, B: Array) -> Array:
     """Codes of new samples to start from: the multiple of (1, ..., 1) that fits each sample best.
 
     a_i = <x_i, s> / <s, s> over the observed entries, s = sum of the components.  Each sample's start depends on
     nothing else.
     """
-    s = B.sum(axis=0, keepdims=True)
+    xp = namespace(B)
+    s = xp.sum(B, axis=0, keepdims=True)
     multiples = []
     for _, part in data.blocks():
-        flat = part.predict(np.ones((part.shape[0], 1), data.dtype), s)
+        flat = part.predict(part.constant((part.shape[0], 1), 1, data.dtype), s)
         top, norm = part.times(part.target(flat), s.T)[:, 0], part.times(flat, s.T)[:, 0]
-        multiples.append(np.where(norm > 0, top / np.where(norm > 0, norm, 1), 0))
-    return np.repeat(np.concatenate(multiples)[:, None], len(B), axis=1).astype(data.dtype)
+        multiples.append(xp.where(norm > 0, top / xp.where(norm > 0, norm, 1), 0))
+    return cast(xp.repeat(concat(multiples)[:, None], B.shape[0], axis=1), data.dtype)
 
 
-def solve_codes(
-    problem: Problem, codes: np.ndarray, B: np.ndarray, solver: Solver, max_iter: int, tol: float
-) -> np.ndarray:
-    """Codes of samples for fixed components, from a start on, in place.
+def solve_codes(problem: Problem, codes: Array, B: Array, solver: Solver, max_iter: int, tol: float) -> Array:
+    """Codes of samples for fixed components, from a start on.
 
-    Each stops by itself, so none depends on the others in its batch: rows that are done leave it.
+    Each stops by itself, so none depends on the others in its batch.
     """
     with solver.session(problem):
-        _row_by_row(problem, codes, B, solver, max_iter, tol)
-    return codes
+        return _row_by_row(problem, codes, B, solver, max_iter, tol)
 
 
-def _row_by_row(problem: Problem, codes: np.ndarray, B: np.ndarray, solver: Solver, max_iter: int, tol: float) -> None:
-    active = np.arange(len(codes))
-    part, current, last = problem, codes.copy(), None
+def _row_by_row(problem: Problem, codes: Array, B: Array, solver: Solver, max_iter: int, tol: float) -> Array:
+    """`solve_codes`; rows that are done leave the batch, and are put in order at the end."""
+    xp, part, current, last = namespace(B), problem, codes, None
+    rows, done = as_like(np.arange(current.shape[0]), current), []
     for _ in range(max_iter):
-        before = current.copy()
+        before = current + 0
         values, _ = solver.update_codes(part, [current, B])
         values = values + part.penalties[0].row_values(before)
         if last is not None:
-            going = np.abs(last - values) > tol * values
-            codes[active[~going]] = current[~going]
-            if not going.any():
-                return
-            if not going.all():
-                active, current, values = active[going], current[going], values[going]
+            going = xp.abs(last - values) > tol * values
+            if not xp.any(going):
+                break
+            if not xp.all(going):
+                ended, going = xp.nonzero(~going)[0], xp.nonzero(going)[0]
+                done.append((xp.take(rows, ended), xp.take(current, ended, axis=0)))
+                rows, values, current = xp.take(rows, going), xp.take(values, going), xp.take(current, going, axis=0)
                 codes_penalty, *others = part.penalties
-                part = replace(part, data=part.data.take(going), penalties=(codes_penalty.take(going), *others))
+                left = codes_penalty.take(to_numpy(going))
+                part = replace(part, data=part.data.take(going), penalties=(left, *others))
         last = values
-    codes[active] = current
+    rows, codes = (concat(pieces) for pieces in zip(*done, (rows, current), strict=True))
+    return xp.take(codes, xp.argsort(rows), axis=0)

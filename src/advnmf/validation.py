@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
-from .data import DenseData, ObservedData
+from .data import DenseData, ObservedData, array_data
 from .factors import layer_shapes
+from .namespaces import Array, as_like, cast, finfo, is_bool, is_tensor, namespace, on_cpu, to_numpy, wide
 
 
 def check_data(
@@ -20,35 +23,48 @@ def check_data(
     *,
     reset: bool,
     nonnegative: bool = True,
+    tensors: str | None = None,
 ) -> DenseData:
     """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out.
 
     Weight 0 is not learnt from.  The hidden entries of a `numpy.ma` array are missing too.  Negative values are
-    refused if `nonnegative`.
+    refused if `nonnegative`.  Tensors are refused (None), computed on where they are ("keep") or as NumPy arrays
+    ("numpy").
     """
     if sparse.issparse(X):
         raise TypeError(
             "Sparse data was passed for X, but dense data is required: use X.toarray(), with NaN for what is missing"
         )
     hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
-    X = validate_data(
-        estimator,
-        np.ma.getdata(X) if hidden is not None else X,
-        reset=reset,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        order="C",
-    )
-    observed = np.isfinite(X)
-    infinite = ~observed & ~np.isnan(X)
+    if is_tensor(X):
+        if tensors is None:
+            raise TypeError(
+                f"{type(estimator).__name__} takes no tensors: "
+                "use NMF or one of its presets, or give X as a NumPy array (X.numpy(force=True))"
+            )
+        X = check_tensor(X)
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        X = tensor_as_numpy(X) if tensors == "numpy" else X
+    else:
+        X = validate_data(
+            estimator,
+            np.ma.getdata(X) if hidden is not None else X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            order="C",
+        )
+    xp = namespace(X)
+    observed = xp.isfinite(X)
+    infinite = ~observed & ~xp.isnan(X)
     if mask is not None:
-        keep = check_mask(mask, X.shape)
+        keep = check_mask(mask, X)
         observed &= keep
         infinite &= keep
     if hidden is not None:
         observed &= ~hidden
         infinite &= ~hidden
-    omega = None if weights is None else check_weights(weights, X.shape, X.dtype)
+    omega = None if weights is None else check_weights(weights, X)
     _refuse_first(infinite, X, "Input X contains infinity", "NaN stands for a missing entry; mark it so or mask it")
     if nonnegative:
         _refuse_first(
@@ -60,74 +76,120 @@ def check_data(
     if omega is not None:
         observed &= omega > 0
     # New rows may be empty: each must come out the same whatever else is in its batch.
-    if reset and not observed.any():
+    if reset and not xp.any(observed):
         raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
-    complete = observed.all()
-    values = np.ascontiguousarray(X) if complete else np.where(observed, X, X.dtype.type(0))
+    complete, zero = bool(xp.all(observed)), xp.zeros_like(X[:1, :1])
+    values = X if complete else xp.where(observed, X, zero)
     if reset:  # of the data alone that set the scale: codes must not depend on their batch
         check_scale(values)
     if omega is not None:
-        return DenseData(values, np.where(observed, omega, omega.dtype.type(0)))
-    return DenseData(values, None if complete else observed.view(np.uint8))
+        return array_data(values, weights=xp.where(observed, omega, zero))
+    return array_data(values, None if complete else observed)
 
 
-def check_mask(mask: object, shape: tuple[int, int]) -> np.ndarray:
-    """`mask` as booleans, True = observed."""
-    mask = np.asarray(mask)
-    if mask.shape != shape:
-        raise ValueError(
-            f"mask has shape {mask.shape}, X has {shape}: give one flag an entry, True where it is observed"
+def check_tensor(X: Array) -> Array:
+    """A dense tensor of two axes in float32 or float64, without its history of gradients."""
+    xp, kind = namespace(X), type(X).__name__
+    if str(getattr(X, "layout", "torch.strided")) != "torch.strided":
+        raise TypeError(
+            f"X is a {kind} of layout {X.layout}, which is not taken: give X.to_dense() with NaN for what is missing, "
+            "or a scipy sparse matrix"
         )
-    if mask.dtype != bool:
-        good = np.frompyfunc(_is_flag, 1, 1)(mask).astype(bool) if mask.dtype == object else np.isin(mask, (0, 1))
-        if not good.all():
-            i, j = np.argwhere(~good)[0]
-            raise ValueError(
-                f"mask holds {mask[i, j]!r} at row {i}, column {j}: only True/1 (observed) and False/0 are allowed"
-            )
-    return mask.astype(bool)
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError(f"Complex data not supported: X is a {kind} of {X.dtype}")
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(
+            f"X is a {kind} of shape {tuple(X.shape)}: give one of shape (n_samples, n_features), not empty"
+        )
+    X = X.detach() if hasattr(X, "detach") else X
+    return cast(X, X.dtype if X.dtype in (xp.float32, xp.float64) else wide(X))
+
+
+def tensor_as_numpy(X: Array) -> np.ndarray:
+    """A tensor on the CPU for solvers that need NumPy."""
+    if not on_cpu(X):
+        raise ValueError(f"X lies on the device {X.device}, the chosen solver works on the CPU: set solver='mu'")
+    return np.ascontiguousarray(to_numpy(X))
+
+
+def check_mask(mask: object, X: Array) -> Array:
+    """`mask` as booleans, True = observed, beside the array ``X``."""
+    mask = mask if is_tensor(mask) else np.asarray(mask)
+    if tuple(mask.shape) != tuple(X.shape):
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)}, X has {tuple(X.shape)}: "
+            "give one flag an entry, True where it is observed"
+        )
+    if is_bool(mask):
+        return as_like(mask, X)
+    if mask.dtype == object:
+        good = np.frompyfunc(_is_flag, 1, 1)(mask).astype(bool)
+    else:
+        good = np.isin(mask, (0, 1)) if isinstance(mask, np.ndarray) else (mask == 0) | (mask == 1)
+    if at := _first(~good):
+        raise ValueError(
+            f"mask holds {mask[at]!r} at row {at[0]}, column {at[1]}: only True/1 (observed) and False/0 are allowed"
+        )
+    return as_like(mask, X) != 0
 
 
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool | np.bool_ | Real) and value in (0, 1)
 
 
-def check_weights(weights: object, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """`weights` of the entries, nonnegative and finite, broadcast from (n, 1) or (1, m) where given so."""
+def check_weights(weights: object, X: Array) -> Array:
+    """`weights` of the entries of ``X``, nonnegative and finite, broadcast from (n, 1) or (1, m) where given so."""
     if np.ma.is_masked(weights):
         raise ValueError("weights must not be masked: mask X instead, or use the argument mask (True = observed)")
+    xp = namespace(X)
     try:
-        weights = np.asarray(weights, dtype)
-        full = np.broadcast_to(weights, shape)
-    except (TypeError, ValueError):
+        full = xp.broadcast_to(as_like(weights, X, X.dtype), X.shape)
+    except (TypeError, ValueError, RuntimeError):
         raise ValueError(
-            f"weights of shape {np.shape(weights)} do not fit X of shape {shape}: "
+            f"weights of shape {tuple(np.shape(weights))} do not fit X of shape {tuple(X.shape)}: "
             "give that shape, (n_samples, 1) or (1, n_features)"
         ) from None
-    bad = ~(np.isfinite(full) & (full >= 0))
-    if bad.any():
-        i, j = np.argwhere(bad)[0]
-        raise ValueError(f"weights holds {full[i, j]} at row {i}, column {j}: weights must be finite and not negative")
+    if at := _first(~(xp.isfinite(full) & (full >= 0))):
+        raise ValueError(
+            f"weights holds {full[at]} at row {at[0]}, column {at[1]}: weights must be finite and not negative"
+        )
     return full
 
 
-def _refuse_first(bad: np.ndarray, X: np.ndarray, what: str, fix: str) -> None:
+def _first(bad: Array) -> tuple[int, int] | None:
+    """Row and column of the first bad entry, or None."""
+    xp = namespace(bad)
+    if not xp.any(bad):
+        return None
+    rows, columns = xp.nonzero(bad)
+    return int(rows[0]), int(columns[0])
+
+
+def _refuse_first(bad: Array, X: Array, what: str, fix: str) -> None:
     """Raise naming the first bad entry."""
-    if bad.any():
-        i, j = np.argwhere(bad)[0]
-        raise ValueError(f"{what}: {X[i, j]} at row {i}, column {j}; {fix}")
+    if at := _first(bad):
+        raise ValueError(f"{what}: {X[at]} at row {at[0]}, column {at[1]}; {fix}")
 
 
-def check_scale(values: np.ndarray) -> None:
+def check_scale(values: Array) -> None:
     """Squares of the values, summed, must neither overflow nor vanish in the precision of the data."""
-    info = np.finfo(values.dtype)
-    top = float(max(np.fmax.reduce(values, axis=None, initial=0), -np.fmin.reduce(values, axis=None, initial=0)))
-    low, high = float(np.sqrt(info.tiny)) / info.eps, 1e-2 * float(np.sqrt(info.max / max(1, values.size)))
+    tiny, eps, largest = (float(getattr(finfo(values), name)) for name in ("smallest_normal", "eps", "max"))
+    top, size = _largest(values), math.prod(values.shape)
+    low, high = tiny**0.5 / eps, 1e-2 * (largest / max(1, size)) ** 0.5
     if top > 0 and not low < top < high:
         raise ValueError(
             f"the largest value of X is {top:g}, outside ({low:.3g}, {high:.3g}) "
             f"where {values.dtype} can be squared: rescale X"
         )
+
+
+def _largest(values: Array) -> float:
+    """The largest absolute value that is no NaN; 0 of none."""
+    if isinstance(values, np.ndarray):
+        ends = np.fmax.reduce(values, axis=None, initial=0), np.fmin.reduce(values, axis=None, initial=0)
+        return float(max(ends[0], -ends[1]))
+    xp = namespace(values)
+    return float(xp.max(xp.abs(values)))
 
 
 def check_layers(n_components: object, name: str = "n_components") -> tuple[int, ...]:
@@ -201,11 +263,12 @@ def check_factors(
     shapes = layer_shapes(*data.shape, layers)
     if factors is None or len(factors) != len(shapes):
         raise ValueError(f"init='custom' needs fit(..., factors=[F_1, ..., F_{len(shapes)}]) of shapes {shapes}")
-    checked = [np.array(F, dtype=data.dtype, order="C") for F in factors]
+    checked = [data.asarray(F) + 0 for F in factors]
     for index, (F, shape) in enumerate(zip(checked, shapes, strict=True), 1):
-        if F.shape != shape:
-            raise ValueError(f"factors: F_{index} has shape {F.shape}, expected {shape} (samples first)")
-        if not (np.isfinite(F).all() and (not nonnegative or (F >= 0).all())):
+        if tuple(F.shape) != shape:
+            raise ValueError(f"factors: F_{index} has shape {tuple(F.shape)}, expected {shape} (samples first)")
+        xp = namespace(F)
+        if not (xp.all(xp.isfinite(F)) and (not nonnegative or xp.all(F >= 0))):
             raise ValueError(f"factors: F_{index} has {'negative or ' if nonnegative else ''}non-finite entries")
     return checked
 
@@ -240,15 +303,30 @@ def describe_gaps(data: ObservedData, layers: tuple[int, ...]) -> list[str]:
     return messages
 
 
-def fill_holes(X: object, mask: object, reconstruction: np.ndarray) -> np.ndarray:
+def check_codes(codes: object, n: int, *, tensors: bool) -> Array:
+    """Codes of `n` entries each, for a decoder that takes tensors or not."""
+    if is_tensor(codes) and tensors:
+        codes = check_tensor(codes)
+        if at := _first(~namespace(codes).isfinite(codes)):
+            raise ValueError(f"X holds {codes[at]} at row {at[0]}, column {at[1]}: codes must be finite")
+    else:
+        codes = check_array(codes, dtype=[np.float64, np.float32])
+    if codes.shape[1] != n:
+        raise ValueError(f"X has {codes.shape[1]} columns, but a code has {n} entries")
+    return codes
+
+
+def fill_holes(X: object, mask: object, reconstruction: Array) -> Array:
     """``X`` where observed, the reconstruction elsewhere, in the reconstruction's precision."""
     hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
     # check_array knows the missing values of pandas, NumPy does not.
     X = X if hidden is None else np.ma.getdata(X)
-    values = check_array(X, dtype=reconstruction.dtype, ensure_all_finite=False)
-    missing = np.isnan(values)
+    read = check_tensor if is_tensor(X) else partial(check_array, dtype=reconstruction.dtype, ensure_all_finite=False)
+    values = read(X)
+    xp = namespace(values)
+    missing = xp.isnan(values)
     if hidden is not None:
         missing |= hidden
     if mask is not None:
-        missing |= ~np.asarray(mask, dtype=bool)
-    return np.where(missing, reconstruction, values)
+        missing |= ~check_mask(mask, values)
+    return xp.where(missing, reconstruction, values)

@@ -10,15 +10,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..namespaces import Array, cast, namespace, to_numpy, wide
 from ..penalties import Coordinates
 
-Array = np.ndarray
 # What `predict` and `clip` return: opaque to all but the data.
 Prediction = Any
-
-# Rows are handled in blocks of about this many entries: a block's prediction then stays in cache, and no array of the
-# size of the data is ever made for it.
-_BLOCK_ENTRIES = 2**20
 
 
 class Groups(ABC):
@@ -39,6 +35,10 @@ class Groups(ABC):
     @abstractmethod
     def dtype(self) -> np.dtype:
         """float32 or float64."""
+
+    @abstractmethod
+    def full(self, value: float) -> Array:
+        """The same number for each group, in float64."""
 
     @abstractmethod
     def by_entry(self) -> Groups:
@@ -74,9 +74,10 @@ class Groups(ABC):
 
     @abstractmethod
     def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
-        """(A, B, C) of each (active) group in float64, split at the entries with ``c P > X``.
+        """(A, B, C) of each group in float64, split at the entries with ``c P > X``.
 
-        A = sum of omega (X - P)^2 over the others;  B = sum of omega P^2,  C = sum of omega X^2 over these.
+        A = sum of omega (X - P)^2 over the others;  B = sum of omega P^2,  C = sum of omega X^2 over these.  Of groups
+        that are not active it is what `out` has, which may be written to.
         """
 
 
@@ -92,6 +93,9 @@ class ObservedData(Groups):
     sample_axis: int
     # Whether the explicit entries are all that was observed.
     entries_are_all: ClassVar[bool] = True
+    # Rows are handled in blocks of about this many entries: a block's prediction then stays in cache, and no array of
+    # the size of the data is ever made for it.
+    block_entries: int = 2**20
 
     @property
     @abstractmethod
@@ -196,10 +200,22 @@ class ObservedData(Groups):
         """float32 or float64: what everything is computed in."""
         return self.values.dtype
 
+    def asarray(self, x: Array) -> Array:
+        """`x`, of whatever namespace, where and in what the data are computed."""
+        return np.ascontiguousarray(to_numpy(x), self.dtype)
+
+    def constant(self, shape: tuple[int, ...], value: float, dtype: Any = np.float64) -> Array:
+        """One number throughout an array that goes with the data."""
+        return np.full(shape, value, dtype)
+
     @property
     def group_shape(self) -> tuple[int, ...]:
         """One number a row."""
         return (self.shape[0],)
+
+    def full(self, value: float) -> Array:
+        """The same number for each row."""
+        return self.constant(self.group_shape, value)
 
     def by_entry(self) -> EntryGroups:
         """Every explicit entry a group of its own."""
@@ -224,10 +240,14 @@ class ObservedData(Groups):
     def blocks(self) -> Iterator[tuple[slice, Self]]:
         """Runs of rows with their data."""
         n = self.shape[0]
-        step = max(1, _BLOCK_ENTRIES * n // max(1, self.n_entries))
-        for start in range(0, n, step):
-            rows = slice(start, min(n, start + step))
+        for start in range(0, n, self.block_rows):
+            rows = slice(start, min(n, start + self.block_rows))
             yield rows, self.take(rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block."""
+        return max(1, self.block_entries * self.shape[0] // max(1, self.n_entries))
 
 
 @dataclass(frozen=True)
@@ -257,6 +277,10 @@ class EntryGroups(Groups):
         """float32 or float64."""
         return self.data.dtype
 
+    def full(self, value: float) -> Array:
+        """The same number for each entry."""
+        return self.data.constant(self.group_shape, value)
+
     def by_entry(self) -> EntryGroups:
         """They are."""
         return self
@@ -283,18 +307,18 @@ class EntryGroups(Groups):
 
     def clip(self, P: Prediction, c: Array) -> Prediction:
         """max(X, c P)."""
-        return np.maximum(self.values, c.astype(self.dtype) * self.entries(P))
+        return namespace(c).maximum(self.values, cast(c, self.dtype) * self.entries(P))
 
     def squared_norms(self, P: Prediction) -> Array:
         """(X - P)^2."""
-        return np.square(np.subtract(self.values, self.entries(P), dtype=np.float64))
+        E = self.values - self.entries(P)
+        return namespace(E).square(cast(E, wide(E)))
 
     def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
         """(X - P)^2 or (P^2, X^2) of each (active) entry."""
-        X, P = self.values.astype(np.float64), self.entries(P).astype(np.float64)
+        xp = namespace(c)
+        X, P = cast(self.values, c.dtype), cast(self.entries(P), c.dtype)
         clipped = c * P > X
-        fresh = np.stack([np.where(clipped, 0, np.square(X - P)), clipped * np.square(P), clipped * np.square(X)])
-        if out is None:
-            return fresh
-        out[:, active] = fresh[:, active]
-        return out
+        sides = (X - P, ~clipped), (P, clipped), (X, clipped)
+        fresh = xp.stack([xp.where(side, xp.square(E), 0) for E, side in sides])
+        return fresh if out is None else xp.where(active, fresh, out)

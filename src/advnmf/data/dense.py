@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from .. import kernels
+from ..namespaces import Array
 from ..penalties import Coordinates
-from .base import _BLOCK_ENTRIES, Array, ObservedData
+from .base import ObservedData
 
 
 class Product:
@@ -97,20 +97,14 @@ class DenseData(ObservedData):
     def take(self, rows: slice | Array) -> DenseData:
         """The data of some rows: a view for a slice, a copy for an index array."""
         part = DenseData(self.values[rows], None if self.omega is None else self.omega[rows], self.sample_axis)
-        if "_row_energies" in vars(self):
-            vars(part)["_row_energies"] = self._row_energies[rows]
+        if self.omega is None:
+            vars(part)["_row_energies"] = self._row_energies[rows]  # once for all blocks and sweeps
         return part
 
-    def blocks(self) -> Iterator[tuple[slice, DenseData]]:
-        """Complete data in longer blocks, as no pass over their entries is made."""
-        if self.omega is not None:
-            yield from super().blocks()
-            return
-        step = max(_MIN_ROWS, _BLOCK_ENTRIES // max(1, self.shape[1]))
-        self._row_energies  # noqa: B018  (shared with the blocks)
-        for start in range(0, len(self.values), step):
-            rows = slice(start, start + step)
-            yield rows, self.take(rows)
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block; more of complete data, as no pass over their entries is made."""
+        return super().block_rows if self.omega is not None else max(_MIN_ROWS, super().block_rows)
 
     @cached_property
     def _row_energies(self) -> Array:

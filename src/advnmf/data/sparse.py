@@ -9,8 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
+from ..namespaces import Array
 from ..penalties import Coordinates
-from .base import Array, ObservedData
+from .base import ObservedData
 
 _ONE = np.ones(1, np.uint8)
 

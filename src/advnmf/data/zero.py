@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .. import kernels
+from ..namespaces import Array
 from ..penalties import Coordinates
-from .base import Array
 from .sparse import SparseData
 
 

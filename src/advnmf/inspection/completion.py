@@ -152,7 +152,7 @@ class CompletionDisplay:
         whole = image_shape is not None and check_shape(image_shape, shape)[1]
         rows = np.arange(shape[0]) if whole else _chosen(samples, shape[0])
         part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-        seen = None if mask is None else check_mask(mask, shape)[rows]
+        seen = None if mask is None else check_mask(mask, np.broadcast_to(0.0, shape))[rows]
         completed = {name: model.complete(part, mask=seen) for name, model in models.items()}
         return cls(
             fill_holes(part, seen, np.full(part.shape, np.nan)),

@@ -121,9 +121,9 @@ def _read_dense(X: object, mask: object, weights: object) -> DenseEntries:
     values = check_array(np.ma.getdata(X) if hidden is not False else X, dtype=_FLOATS, ensure_all_finite=False)
     observed = ~(np.isnan(values) | hidden)
     if mask is not None:
-        observed &= check_mask(mask, values.shape)
+        observed &= check_mask(mask, values)
     if weights is not None:
-        weights = check_weights(weights, values.shape, values.dtype)
+        weights = check_weights(weights, values)
         observed &= weights > 0
     return DenseEntries(observed, values, weights)
 

@@ -1,6 +1,7 @@
 """Solvers: one sweep over the factors, in place, that never raises the objective.
 
-A solver is an object with a name, the answer to whether it copes with coordinates of any sign (``signed``), and
+A solver is an object with a name, the answers to whether it copes with coordinates of any sign (``signed``) and needs
+NumPy arrays (`numpy_only`), and
 
     session(problem) -> context manager               what the sweeps of a fit are done within
     update_codes(problem, factors) -> (values, d)     renew F_1 alone
@@ -29,6 +30,8 @@ class Solver(Protocol):
 
     name: str
     signed: bool
+    # Whether it needs NumPy arrays; else it takes those of any namespace.
+    numpy_only: bool
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """What the sweeps of a fit are done within."""

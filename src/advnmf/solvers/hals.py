@@ -31,6 +31,7 @@ class HALS:
     n_passes: int = 2
     name: ClassVar[str] = "hals"
     signed: ClassVar[bool] = True
+    numpy_only: ClassVar[bool] = True
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """BLAS on one thread while the rows of masked data are shared among ours.

@@ -14,13 +14,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from ..factors import Factors, left, right
+from ..namespaces import Array, concat, finfo, namespace
 from ..penalties import ElasticNet
-from ..problem import Problem
-
-Array = np.ndarray
+from ..problem import Problem, total
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class MU:
 
     name: ClassVar[str] = "mu"
     signed: ClassVar[bool] = False
+    numpy_only: ClassVar[bool] = False
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """Nothing to prepare: BLAS does the work, on all its threads."""
@@ -39,16 +37,15 @@ class MU:
         codes, B = factors[0], right(factors, 0)
         values, weights = [], []
         for rows, data in problem.data.blocks():
-            P = data.predict(codes[rows], B)
+            P = data.predict(codes[rows, :], B)
             value, d = problem.respond(data, P)
             data, T, w = problem.majorise(data, P, d)
             numerator, denominator = data.code_gradients(T, P, B)
-            _multiply(
-                codes[rows], w[:, None] * numerator, w[:, None] * denominator, problem.penalties[0].take(rows), axis=1
-            )
+            penalty = problem.penalties[0].take(rows)
+            _multiply(codes[rows, :], w[:, None] * numerator, w[:, None] * denominator, penalty, axis=1)
             values.append(value)
             weights.append(d)
-        return np.concatenate(values), problem.kept(weights)
+        return concat(values), problem.kept(weights)
 
     def sweep(self, problem: Problem, factors: Factors) -> float:
         """Renew F_1, ..., F_L in turn; the objective on entry."""
@@ -57,18 +54,19 @@ class MU:
         for index in range(1, len(factors)):
             numerator, denominator = _gradient_parts(problem, factors, index, d)
             _multiply(factors[index].T, numerator.T, denominator.T, problem.penalties[index])
-        return float(values.sum()) + penalty
+        return total([values]) + penalty
 
 
 def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array | None) -> tuple[Array, Array]:
     """L' (w omega T) R'  and  L' (w omega P) R'  for the factor at `index` > 0, summed over blocks of samples."""
     L, R = left(factors, index), right(factors, index)
     B = factors[index] if R is None else factors[index] @ R
-    numerator, denominator = np.zeros((2, L.shape[1], B.shape[1]), B.dtype)
+    xp = namespace(B)
+    numerator, denominator = xp.zeros_like(B), xp.zeros_like(B)
     for rows, data in problem.data.blocks():
-        P = data.predict(L[rows], B)
+        P = data.predict(L[rows, :], B)
         data, T, w = problem.majorise(data, P, None if d is None else d[rows])
-        wL = w[:, None] * L[rows]
+        wL = w[:, None] * L[rows, :]
         numerator += data.rtimes(wL, T)
         denominator += data.rtimes(wL, P)
     return (numerator, denominator) if R is None else (numerator @ R.T, denominator @ R.T)
@@ -80,12 +78,14 @@ def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNe
     The denominator vanishes only where the prediction does: eps^2 of the largest (along `axis`: codes must not look at
     other samples) bounds the ratio by eps^-2 on every scale of the data.
     """
-    info = np.finfo(F.dtype)
+    xp, info = namespace(F), finfo(F)
+    # Python's numbers leave the arrays their precision.
+    eps, tiny = float(info.eps), float(info.smallest_normal)
     if penalty.l1 or penalty.l2:
         denominator += penalty.gradient_parts(F)[1] / 2
-    largest = np.maximum(numerator, denominator).max(axis=axis, keepdims=True)
-    floor = np.maximum(info.eps**2 * largest, info.tiny)
+    largest = xp.max(xp.maximum(numerator, denominator), axis=axis, keepdims=True)
+    floor = xp.clip(eps**2 * largest, tiny, None)
     # Both vanish where all weights did: nothing is known there, so nothing moves.
-    F *= np.where(largest > 0, numerator / np.maximum(denominator, floor), 1)
+    F *= xp.where(largest > 0, numerator / xp.maximum(denominator, floor), 1)
     # Subnormal numbers are a hundred times slower and mean zero.
-    F[info.tiny > F] = 0
+    F[tiny > F] = 0
