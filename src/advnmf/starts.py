@@ -17,7 +17,6 @@ from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import Solver
 
-
 # Numbers that are drawn at a time.
 _DRAWN_AT_ONCE = 2**20
 
@@ -33,7 +32,19 @@ def random_factors(
     shapes = layer_shapes(*data.shape, n_components)
     L = len(shapes)
     scale = (share * max(data.mean, 0.0) / np.prod([float(r) for r in n_components])) ** (1 / L) * np.sqrt(np.pi / 2)
-    return [data.asarray(scale * np.abs(random_state.standard_normal(shape))) for shape in shapes]
+    return [_half_normal(shape, scale, data, random_state) for shape in shapes]
+
+
+def _half_normal(
+    shape: tuple[int, int], scale: float, data: ObservedData, random_state: np.random.RandomState
+) -> Array:
+    """scale |N(0, 1)| in the precision of the data: drawn in pieces, as float64 takes twice the room of float32."""
+    drawn = np.empty(shape, host_dtype(data.dtype))
+    step = max(1, _DRAWN_AT_ONCE // shape[1])
+    for start in range(0, shape[0], step):
+        piece = drawn[start : start + step]
+        np.multiply(scale, np.abs(random_state.standard_normal(piece.shape)), out=piece, casting="same_kind")
+    return data.asarray(drawn)
 
 
 def pretrained_factors(
