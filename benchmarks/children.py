@@ -78,7 +78,7 @@ def _run(*command: object, env: dict | None = None) -> str:
     """What a command prints."""
     run = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env)
     if run.returncode:
-        said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
-        errors = [line for line in said if "error" in line.lower()]
-        raise Failed((errors or said or ["no reason given"])[-1])
+        said = run.stderr.strip().splitlines() or ["no reason given"]
+        # Pip gives its reason first, a traceback last.
+        raise Failed(next((line for line in said if line.startswith("ERROR:")), said[-1]))
     return run.stdout

@@ -39,8 +39,8 @@ def text(rows: Sequence[Row], ceilings: dict, threads: int, repetitions: int) ->
     # A peer that knows nothing of sweeps makes none.
     sweeping = [row for row in rows if row.failure or row.pairs[0][1]["sweeps"]]
     sparse = [row for row in done if row.case.problem[0] == "ratings"]
-    counted = [row for row in done if row.case.work]
-    versions = {"advnmf": row.pairs[0][0]["version"] for row in done}
+    counted = list({row.case.work: row for row in done if row.case.work}.values())
+    versions = {"advnmf": done[0].pairs[0][0]["version"]} if done else {}
     versions |= {row.case.peer: row.pairs[0][1]["version"] for row in done}
     versions |= {"NumPy": np.__version__, "SciPy": scipy.__version__, "Numba": numba.__version__}
     parts = [
@@ -48,20 +48,27 @@ def text(rows: Sequence[Row], ceilings: dict, threads: int, repetitions: int) ->
         f"{_machine()}. {threads} threads for everybody; medians of {repetitions}, in turn with the peer, each in a "
         "fresh process. Ratios are ours / peer: below 1 we are faster.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
-        "## Time to where the peer ends",
-        _table("case, peer, reached, s ours, s peer, ratio, sweeps ours, sweeps peer", with_goal, _time_to_goal),
-        "## Time of a sweep, and memory that a fit adds to its data",
-        _table("case, peer, ms ours, ms peer, ratio, MiB ours, MiB peer", sweeping, _sweep),
-        "## Sparse data: linear in the entries",
-        _table(
+        *_section(
+            "Time to where the peer ends",
+            "case, peer, reached, s ours, s peer, ratio, sweeps ours, sweeps peer",
+            with_goal,
+            _time_to_goal,
+        ),
+        *_section(
+            "Time of a sweep, and memory that a fit adds to its data",
+            "case, peer, ms ours, ms peer, ratio, MiB ours, MiB peer",
+            sweeping,
+            _sweep,
+        ),
+        *_section(
+            "Sparse data: linear in the entries",
             "entries, ms a sweep, ns an entry and sweep, data MiB, factors MiB, peak MiB, (peak − factors) / data",
             sparse,
             _scaling,
         ),
-        "## Ceilings",
-        f"Matrix product {ceilings['gflops']:.0f} GFLOP/s (float32, 2000³), memory {ceilings['gbytes']:.1f} GB/s "
-        "(triad), in the same run.",
-        _table(
+        *_section(
+            f"Ceilings: matrix product {ceilings['gflops']:.0f} GFLOP/s (float32, 2000³), memory "
+            f"{ceilings['gbytes']:.1f} GB/s (triad)",
             "case, GFLOP a sweep, GFLOP/s, of the product rate, GB/s, of the bandwidth",
             counted,
             lambda row: _share(row, ceilings),
@@ -70,11 +77,14 @@ def text(rows: Sequence[Row], ceilings: dict, threads: int, repetitions: int) ->
     return "\n\n".join(parts) + "\n"
 
 
-def _table(heads: str, rows: Sequence[Row], cells: Callable[[Row], list[str]]) -> str:
+def _section(title: str, heads: str, rows: Sequence[Row], cells: Callable[[Row], list[str]]) -> list[str]:
+    """A title and a table, unless there is nothing to show."""
+    if not rows:
+        return []
     names = heads.split(", ")
     lines = [names, ["---"] * len(names)]
     lines += [[row.case.name, row.case.peer, row.failure] if row.failure else cells(row) for row in rows]
-    return "\n".join(f"| {' | '.join(line + [''] * (len(names) - len(line)))} |" for line in lines)
+    return [f"## {title}", "\n".join(f"| {' | '.join(line + [''] * (len(names) - len(line)))} |" for line in lines)]
 
 
 def _number(value: float) -> str:
