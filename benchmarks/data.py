@@ -2,19 +2,17 @@
 
     python data.py problem.npz '["ratings", 160000, 60000, 25000000]'
 
-CBCL, MovieLens and the picture are read from the folder that the environment variable ADVNMF_DATA names.
+CBCL, MovieLens and the picture are those of `advnmf.datasets`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 
 import numpy as np
-from scipy import sparse
-from scipy.io import loadmat
+
+from advnmf import datasets
 
 Arrays = dict[str, np.ndarray]
 
@@ -62,37 +60,25 @@ def _popular(u: np.ndarray, m: int, offset: float = 50, power: float = 0.7) -> n
 
 
 def cbcl(n_faces: int | None = None) -> Arrays:
-    """Grey levels / 256 as released, one face a row, with the released mask of 30 % missing."""
-    faces = 1 - loadmat(_folder() / "cbcl" / "CBCL_Face.mat")["M"].astype(float)
-    mask = next(v for k, v in loadmat(_folder() / "cbcl" / "mask1.mat").items() if not k.startswith("_"))
-    return {"X": np.ascontiguousarray(faces.T)[:n_faces], "mask": mask.astype(bool)[:n_faces]}
+    """Grey levels in [0, 1) as released, one face a row, and the released mask of 30 % missing."""
+    found = datasets.fetch_cbcl(preparation="raw")
+    return {"X": found.X[:n_faces], "mask": found.masks[0.3][:n_faces]}
 
 
 def movielens() -> Arrays:
     """MovieLens 100K, the first fold: training ratings in compressed rows, and test pairs."""
-    (u, i, r), (users, items, true) = (
-        np.loadtxt(_folder() / "ratings" / name, dtype=np.int32)[:, :3].T for name in ("u1.base", "u1.test")
-    )
-    X = sparse.csr_array((r.astype(np.float32), (u - 1, i - 1)), shape=(943, 1682))
+    found = datasets.fetch_movielens_100k()
+    X = found.X.astype(np.float32)
     X.sort_indices()
     stored = {"values": X.data, "indices": X.indices, "indptr": X.indptr, "shape": np.array(X.shape)}
-    return stored | {"test_rows": users - 1, "test_columns": items - 1, "test_values": true.astype(np.float64)}
+    return stored | dict(zip(("test_rows", "test_columns", "test_values"), found.test, strict=True))
 
 
 def picture(holes: str) -> Arrays:
     """A colour picture with holes, its channels side by side in each row."""
-    from PIL import Image
-
-    folder = _folder() / "inpainting"
-    X = np.asarray(Image.open(folder / "img1.jpg").convert("RGB"), float) / 255
-    white = np.asarray(Image.open(folder / f"mask_{holes}.png").convert("L")) > 127
-    return {"X": X.reshape(len(X), -1), "mask": np.repeat(white, 3, axis=1)}
-
-
-def _folder() -> Path:
-    if "ADVNMF_DATA" not in os.environ:
-        sys.exit("set ADVNMF_DATA to the folder of the data sets")
-    return Path(os.environ["ADVNMF_DATA"])
+    found = datasets.fetch_inpainting_pictures()
+    X, mask = found.pictures["img1"] / 255, found.masks[holes]
+    return {"X": X.reshape(len(X), -1), "mask": np.repeat(mask, 3, axis=1)}
 
 
 BUILDERS = {f.__name__: f for f in (complete, ratings, cbcl, movielens, picture)}

@@ -6,9 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
-from advnmf import ANMF, NMF
+from advnmf import ANMF, NMF, datasets
 from advnmf.bilevel import ADMM, Game
 from advnmf.data import DenseData
 
@@ -193,10 +192,8 @@ def test_a_number_as_target_is_a_shift(holes):
     np.testing.assert_allclose(given.reconstruct(), named.reconstruct(), rtol=1e-9)
 
 
-def test_residuals_fall_on_the_data_of_the_study(data_dir):
-    X, mask = (
-        next(v for k, v in loadmat(data_dir / "synthetic" / name).items() if not k.startswith("__"))
-        for name in ("X.mat", "mask4.mat")
-    )
-    model = ANMF(5, random_state=0).fit(X.astype(float), mask=mask.astype(bool))
+@pytest.mark.usefixtures("data_dir")
+def test_residuals_fall_on_the_data_of_the_study():
+    data = datasets.fetch_synthetic()
+    model = ANMF(5, random_state=0).fit(data.X, mask=data.masks[0.6])
     assert model.residuals_[-1].max() < 1e-3

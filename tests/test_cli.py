@@ -65,7 +65,7 @@ def picture(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [60, 140])
-@pytest.mark.parametrize("command", [[], ["complete"], ["inpaint"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["complete"], ["recommend"], ["inpaint"], ["demo"]])
 def test_help_fits_the_terminal(monkeypatch, columns, command):
     monkeypatch.setenv("COLUMNS", str(columns))
     text = run(*command, "--help").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from advnmf.data import SparseData, ZeroFilledData
+from advnmf.data import DenseData, SparseData, ZeroFilledData
 from advnmf.factors import product
 from advnmf.loop import Limits, minimise
 from advnmf.losses import EntryLoss
@@ -144,3 +144,21 @@ def test_pointers_beyond_two_billion_do_not_overflow(cls):
     part = data.take(slice(1, 2))
     assert part.indptr.tolist() == [0, 2**31 + 2]
     assert part.indptr.dtype == np.int64
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("noise", [0, 1e-6, 1e-3, 0.3])
+def test_norms_on_complete_data_lose_no_digits(dtype, noise):
+    """Taken from products with the factors where nothing cancels, from the differences elsewhere."""
+    rng = np.random.default_rng(0)
+    A, B = rng.random((40, 3)).astype(dtype), rng.random((3, 30)).astype(dtype)
+    X = (A @ B) * (1 + noise * rng.random((40, 30))).astype(dtype)
+    data = DenseData(X)
+    P = data.predict(A, B)
+    expected = np.square(X.astype(np.float64) - (A @ B).astype(np.float64)).sum(axis=1)
+    rounding = 40 * np.finfo(dtype).eps
+    np.testing.assert_allclose(
+        data.squared_norms(P), expected, rtol=1e-4 if dtype == np.float32 else 1e-6, atol=rounding**2
+    )
+    for mine, plain in zip(data.code_gradients(X, P, B), (X @ B.T, A @ B @ B.T), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=rounding)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sklearn.utils
-from scipy.io import loadmat
 
-from advnmf import HQASD, NMF, Correntropy
+from advnmf import HQASD, NMF, Correntropy, datasets
 from advnmf.data import DenseData
 from advnmf.halfquadratic import residual, robust_codes, steepest_descent, weights
 from advnmf.losses import interquartile_range
@@ -160,17 +159,12 @@ def test_scale_of_the_data_does_not_matter():
     np.testing.assert_allclose(*fits, rtol=1e-4, atol=1e-4)
 
 
-def synthetic(data_dir, alpha):
-    X = loadmat(data_dir / "synthetic" / "X.mat")
-    mask = loadmat(data_dir / "synthetic" / f"mask{round(10 * alpha) - 2}.mat")
-    X, mask = (next(v for k, v in m.items() if not k.startswith("__")) for m in (X, mask))
-    return X.astype(float), mask.astype(bool)
-
-
-def test_published_start_and_thresholds(data_dir):
+@pytest.mark.usefixtures("data_dir")
+def test_published_start_and_thresholds():
     """Released code from these starts: .92 with r = 3 at alpha = .3; recovery with r = 5 at .3 and .6."""
+    data = datasets.fetch_synthetic()
     for r, alpha, low, high in ((3, 0.3, 0.915, 0.929), (5, 0.3, 0, 1e-4), (5, 0.6, 0, 1e-4)):
-        X, mask = synthetic(data_dir, alpha)
+        X, mask = data.X, data.masks[alpha]
         rng = np.random.RandomState(0)
         start = [0.001 * rng.uniform(size=shape) for shape in ((50, r), (r, 100))]
         model = HQASD(r, init="custom", switch_tol=1e-3, tol=1e-5).fit(X, mask=mask, factors=start)

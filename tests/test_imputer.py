@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from advnmf import ATNMF, EADNMF, NMF, DataWarning, NMFImputer
+from advnmf import ATNMF, EADNMF, NMF, DataWarning, NMFImputer, datasets
 from advnmf.metrics import rmse
 
 MODEL = NMF(2, random_state=0, max_iter=2000)
@@ -360,14 +360,10 @@ def test_not_fitted(X):
         NMFImputer().get_feature_names_out()
 
 
-def test_real_faces(data_dir):
+@pytest.mark.usefixtures("data_dir")
+def test_real_faces():
     """Half-masked faces: far better than feature means."""
-    from scipy.io import loadmat
-
-    raw = loadmat(data_dir / "cbcl" / "CBCL_Face.mat")
-    truth = max((a for a in raw.values() if isinstance(a, np.ndarray)), key=np.size).astype(np.float32)
-    truth = (truth.T if truth.shape[0] == 361 else truth)[:400]
-    truth = (truth - truth.min()) / (truth.max() - truth.min())
+    truth = datasets.fetch_cbcl(preparation="raw").X[:400].astype(np.float32)
     seen = np.random.default_rng(0).random(truth.shape) < 0.5
     imputer = NMFImputer(NMF(10, random_state=0, alpha_W=1e-3, tol=1e-3), clip="observed")
     filled = imputer.fit_transform(truth, mask=seen)

@@ -9,8 +9,9 @@ import pytest
 
 import advnmf
 
-# Not rich: scikit-learn imports it where it is installed.
-OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest"}
+# Not rich, pandas and pyarrow: scikit-learn imports them where they are installed.
+OPTIONAL = {"rich_click", "click", "matplotlib", "PIL", "tifffile", "torch", "hypothesis", "pytest", "polars"}
+OPTIONAL |= {"pooch", "requests", "tqdm", "spectral"}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -19,7 +20,15 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_models_need_no_optional_dependency():
-    assert not modules_after("from advnmf import NMF, NMFImputer, save") & OPTIONAL
+    assert not modules_after("from advnmf import NMF, NMFImputer, read_triplets, save") & OPTIONAL
+
+
+def test_displays_load_matplotlib_when_they_plot():
+    assert "matplotlib" not in modules_after("from advnmf import CompletionDisplay, trace")
+
+
+def test_data_sets_need_no_optional_dependency_before_they_are_fetched():
+    assert not modules_after("from advnmf import datasets; datasets.load_synthetic()") & (OPTIONAL | {"numba"})
 
 
 def test_import_alone_is_light():

@@ -26,13 +26,29 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second = blocks("python")
+    first, second, third, fourth, fifth, sixth = blocks("python")
     exec(compile(first, "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
     assert X[names["observed"]].tobytes() == filled[names["observed"]].tobytes()
     exec(compile(second, "README.md, second block", "exec"), names)
     assert names["search"].best_params_ == {"nmfimputer__estimator__n_components": 5}
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    exec(compile(third, "README.md, third block", "exec"), names)
+    pyplot.close("all")
+    assert Path("completed.png").stat().st_size > 10_000
+    exec(compile(fourth, "README.md, fourth block", "exec"), names)
+    assert names["search"].best_params_["n_components"] == 5
+    assert names["search"].best_score_ > 0.5 * names["neighbours"]
+    exec(compile(fifth, "README.md, fifth block", "exec"), {})
+    assert re.fullmatch(r"[0-4]\.\d% off where it was missing\n", capsys.readouterr().out)
+    exec(compile(sixth, "README.md, sixth block", "exec"), names)
+    assert np.isfinite(names["predicted"]).all()
+    rated = set(zip(names["table"].viewer, names["table"].film, strict=True))
+    there = names["best"] >= 0
+    for viewer, films, found in zip(("ann", "bob"), names["names"], there, strict=True):
+        assert not rated & {(viewer, film) for film in films[found]}
 
 
 def test_what_is_said_about_column_means():
@@ -71,7 +87,14 @@ def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
     Path("spectra.csv").write_text("\n".join(",".join(row) for row in cells) + "\n")
     write_picture(tmp_path / "photo.png", Picture(rng.integers(1, 256, (20, 24, 3)).astype(np.uint8)))
     write_picture(tmp_path / "mask.png", Picture(np.where(rng.random((20, 24)) > 0.2, 255, 0).astype(np.uint8)))
-    assert len(command_lines()) == 3
+    cube = np.rint(1000 * rng.random((12, 3)) @ rng.random((3, 8))).reshape(4, 3, 8) - 1
+    cube[0, 0, 0] = -9999
+    envi = pytest.importorskip("spectral.io.envi")
+    envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})
+    ratings = [f"v{i},f{j},{rng.choice(['', '2', '5'])}" for i in range(9) for j in range(12)]
+    Path("ratings.csv").write_text("\n".join(["viewer,film,stars", *ratings]) + "\n")
+    Path("pairs.csv").write_text("viewer,film\nv1,f2\n")
+    assert len(command_lines()) == 7
     for arguments in command_lines():
         result = testing.CliRunner().invoke(program, arguments)
         assert result.exit_code == 0, result.output

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from advnmf import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, L21, NMF, DeepNMF, FrobeniusPenalty, NMFImputer
+from advnmf.model_selection import CompletionSearchCV
 
 # The checks fit tiny random data to full rank: neither convergence nor a unique answer is their question.
 pytestmark = pytest.mark.filterwarnings(
@@ -35,6 +36,7 @@ CHECKED = [
     ANMF(2, max_iter=60),
     NMFImputer(),
     NMFImputer(NMF(2), add_indicator=True, keep_empty_features=True, clip="observed"),
+    CompletionSearchCV(NMF(2, max_iter=20, random_state=0), {"n_components": [1, 2]}, cv=2),
 ]
 
 # Checks of scikit-learn that are expected to fail, by class, with the reason.  There are none.

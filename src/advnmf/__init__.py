@@ -11,16 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import metrics
+    from . import datasets, metrics, model_selection
     from .adversaries import FrobeniusPenalty
     from .anmf import ANMF
     from .dmf import DMF
     from .hqasd import HQASD
     from .imputer import NMFImputer
+    from .inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay, trace
     from .losses import L21, Correntropy, Elastic, Frobenius
     from .models import NMF, DataWarning
     from .persistence import load, save
     from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
+    from .triplets import Triplets, read_triplets
 
 __version__ = "0.1.0"
 
@@ -33,6 +35,9 @@ __all__ = [
     "HQASD",
     "L21",
     "NMF",
+    "CompletionDisplay",
+    "ComponentsDisplay",
+    "ConvergenceDisplay",
     "Correntropy",
     "DataWarning",
     "DeepNMF",
@@ -40,9 +45,15 @@ __all__ = [
     "Frobenius",
     "FrobeniusPenalty",
     "NMFImputer",
+    "SensitivityDisplay",
+    "Triplets",
+    "datasets",
     "load",
     "metrics",
+    "model_selection",
+    "read_triplets",
     "save",
+    "trace",
 ]
 
 _HOMES = {
@@ -51,10 +62,12 @@ _HOMES = {
     "dmf": ["DMF"],
     "hqasd": ["HQASD"],
     "imputer": ["NMFImputer"],
+    "inspection": ["CompletionDisplay", "ComponentsDisplay", "ConvergenceDisplay", "SensitivityDisplay", "trace"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
     "models": ["NMF", "DataWarning"],
     "persistence": ["load", "save"],
     "presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
+    "triplets": ["Triplets", "read_triplets"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -62,8 +75,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    if name == "metrics":
-        return import_module(".metrics", __name__)
+    if name in ("datasets", "metrics", "model_selection"):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -45,13 +45,13 @@ class FileError(ValueError):
     """A file cannot be read as what it should hold, or cannot be written; the message is one line."""
 
 
-def require(module: str) -> ModuleType:
-    """The module of that name, or an ImportError that names the extra which brings it."""
+def require(module: str, extra: str = "cli") -> ModuleType:
+    """The module of that name, or an ImportError that names the extra of this package which brings it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         name = module.partition(".")[0]
-        raise ImportError(f"this needs {name}, which is not installed: pip install 'advnmf[cli]'") from error
+        raise ImportError(f"this needs {name}, which is not installed: pip install 'advnmf[{extra}]'") from error
 
 
 def suffix(path: str | os.PathLike[str]) -> str:

@@ -117,11 +117,11 @@ def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits)
     The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.
     """
     with solver.session(problem):
-        n_iter, reason, history = iterate(_Sweeps(problem, factors, solver, limits.attack_every), limits)
+        n_iter, reason, history = iterate(Sweeps(problem, factors, solver, limits.attack_every), limits)
     return Result(factors, n_iter, reason, history)
 
 
-class _Sweeps:
+class Sweeps:
     """Sweeps of a solver against the exact adversary, or against one that is frozen for `attack_every` sweeps."""
 
     def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None) -> None:
@@ -133,6 +133,7 @@ class _Sweeps:
         self.n_iter = 0
 
     def step(self) -> float:
+        """One sweep; the objective on entry."""
         if self.posed.loss.adaptive:
             self.problem = self.learner = self.posed.adapted(self.factors)
         if self.attack_every is None:
@@ -146,9 +147,11 @@ class _Sweeps:
         return objective
 
     def objective(self) -> float:
+        """The objective as things stand."""
         return self.problem.objective(self.factors)
 
     def converged(self, history: Sequence[float], tol: float) -> bool:
+        """Hardly lower than before, or a perfect fit."""
         if len(history) > 1 and abs(history[-2] - history[-1]) <= tol * history[-1]:
             return True
         # A perfect fit: what is left is rounding.

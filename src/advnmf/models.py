@@ -16,7 +16,7 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
 from .factors import Factors, fill_empty, product
-from .loop import Callback, Limits, Result, minimise
+from .loop import Callback, Limits, Result, Sweeps, minimise
 from .losses import Loss, get_loss
 from .penalties import ElasticNet
 from .problem import Problem
@@ -229,23 +229,45 @@ class NMF(RankingMixin, CompletionModel):
     def _best_start(self, problem: Problem, layers: tuple[int, ...], given: Factors | None) -> Result:
         """The result of the lowest objective among `n_init` random starts, or that of the given one."""
         random_state, solver = check_random_state(self.random_state), get_solver(self.solver)
-        attack_every = self.attack_every if self._alternates(problem) else None
 
         def run(limits: Limits) -> Result:
-            limits, cut = replace(limits, attack_every=attack_every), ""
-            if given:
-                chain = given
-            elif self.biases:
-                chain = random_factors(problem.data, layers, random_state, share=offsets.START_SHARE)
-                chain = offsets.start(chain, problem.data)
-            elif len(layers) == 1:
-                chain = random_factors(problem.data, layers, random_state)
-            else:
-                chain, cut = pretrained_factors(problem, layers, solver, limits, random_state)
+            limits, cut = replace(limits, attack_every=self._attack_interval(problem)), ""
+            chain = given
+            if chain is None:
+                chain, cut = self._draw_start(problem, layers, solver, limits, random_state)
             result = minimise(problem, chain, solver, replace(limits, max_iter=0) if cut else limits)
             return replace(result, stop_reason=cut or result.stop_reason)
 
         return self._best_of(run, 1 if given else self.n_init)
+
+    def _draw_start(
+        self,
+        problem: Problem,
+        layers: tuple[int, ...],
+        solver: Solver,
+        limits: Limits,
+        random_state: np.random.RandomState,
+    ) -> tuple[Factors, str]:
+        """A random start, and why it was cut short ("" if it was not)."""
+        if self.biases:
+            chain = random_factors(problem.data, layers, random_state, share=offsets.START_SHARE)
+            return offsets.start(chain, problem.data), ""
+        if len(layers) == 1:
+            return random_factors(problem.data, layers, random_state), ""
+        return pretrained_factors(problem, layers, solver, limits, random_state)
+
+    def _sweeps(self, data: ObservedData, factors: Factors | None = None) -> Sweeps:
+        """What `fit` does after its first start, for a caller who steps, looks and stops by himself.
+
+        `factors` to begin with, which are updated in place; drawn as in `fit` unless given.
+        """
+        self._check_parameters()
+        layers, solver = check_layers(self.n_components), get_solver(self.solver)
+        problem = self._problem(data, layers)
+        if factors is None:
+            limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
+            factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
+        return Sweeps(problem, factors, solver, self._attack_interval(problem))
 
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
@@ -283,11 +305,25 @@ class NMF(RankingMixin, CompletionModel):
         columns_of = np.vstack([B.T, B.mean(axis=1)])
         return np.einsum("nk,nk->n", A[rows], columns_of[columns])
 
+    def perturbation(self, X: object, *, mask: object = None) -> np.ndarray | sparse.csr_array:
+        """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
+
+            R = argmax over R, X + R >= 0, R = 0 off the mask, of  sum of loss(X + R, W H)  -  its cost
+
+        Of the shape of ``X``; sparse where that is, with the observed entries that it stores (all others stay as they
+        are).  It is the exact adversary's answer for either `attack`.
+        """
+        check_is_fitted(self)
+        data = self._check_data(X, mask, reset=False)
+        attacked = self._coding_problem(data).attacked(self._linear(self._encode_data(data)))
+        R = attacked.data.values - data.values
+        return sparse.csr_array((R, data.indices, data.indptr), shape=data.shape) if sparse.issparse(X) else R
+
     # --- parts ---------------------------------------------------------------------------------------------------
 
     def _solve_codes(self, data: ObservedData) -> np.ndarray:
         """With an adversary the codes minimise the robust objective, as in training."""
-        problem = replace(self._problem(data, (self.components_.shape[0],)), loss=self.loss_)
+        problem = self._coding_problem(data)
         if not self.biases:
             components = np.ascontiguousarray(self.components_.astype(data.dtype))
             start = flat_codes(data, components)
@@ -296,6 +332,10 @@ class NMF(RankingMixin, CompletionModel):
             start, components = self._linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
         return codes[:, : self._n_features_out]
+
+    def _coding_problem(self, data: ObservedData) -> Problem:
+        """The problem that samples pose to the fitted components."""
+        return replace(self._problem(data, (self.components_.shape[0],)), loss=self.loss_)
 
     def _training_codes(self) -> np.ndarray:
         return np.column_stack([self.factors_[0], self.row_bias_]) if self.biases else self.factors_[0]
@@ -356,9 +396,9 @@ class NMF(RankingMixin, CompletionModel):
         ]
         return nets, (strengths[0], strengths[-1])
 
-    def _alternates(self, problem: Problem) -> bool:
-        """Whether frozen attacks are asked for and there is somebody to attack."""
-        return self.attack == "alternating" and problem.adversary.attacks
+    def _attack_interval(self, problem: Problem) -> int | None:
+        """Sweeps between two frozen attacks, where these are asked for and there is somebody to attack."""
+        return self.attack_every if self.attack == "alternating" and problem.adversary.attacks else None
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()

@@ -26,7 +26,7 @@ def check_sparse_data(
         )
     matrix = validate_data(
         estimator,
-        _canonical(X),
+        canonical(X),
         reset=reset,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
@@ -57,7 +57,7 @@ def check_sparse_data(
 
 def fill_sparse(X: object, missing: str, codes: np.ndarray, components: np.ndarray) -> sparse.csr_array | np.ndarray:
     """``X`` with its holes filled: still sparse if only NaN are missing, else an array."""
-    matrix = sparse.csr_array(_canonical(X), dtype=codes.dtype, copy=True)
+    matrix = sparse.csr_array(canonical(X), dtype=codes.dtype, copy=True)
     holes = np.isnan(matrix.data)
     if missing == "zero":
         stored = SparseData(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1])
@@ -69,7 +69,7 @@ def fill_sparse(X: object, missing: str, codes: np.ndarray, components: np.ndarr
     return filled
 
 
-def _canonical(X: object) -> sparse.csr_array:
+def canonical(X: object) -> sparse.csr_array:
     """Compressed rows, sorted, each entry once; the user's matrix is left as it is."""
     matrix = X.tocsr()
     # Conversion from coordinates adds up; other formats count padding as stored.
@@ -100,7 +100,7 @@ def _check_weights(weights: object, matrix: sparse.csr_array, missing: str) -> n
     """Weights of the stored entries: a sparse matrix that stores just the same entries."""
     if missing != "absent" or not sparse.issparse(weights):
         raise ValueError("weights of a sparse X must be sparse too, and need sparse_missing='absent'")
-    weights = _canonical(weights)
+    weights = canonical(weights)
     same = weights.shape == matrix.shape and weights.nnz == matrix.nnz
     if not (same and (weights.indptr == matrix.indptr).all() and (weights.indices == matrix.indices).all()):
         raise ValueError("weights must store the same entries as X")

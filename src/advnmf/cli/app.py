@@ -12,9 +12,11 @@ import rich_click as click
 from .. import __version__
 from ..files import FileError, reason
 from .complete import complete
+from .datasets import datasets
 from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
+from .recommend import recommend
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -99,8 +101,9 @@ def _stop(line: str, code: int) -> NoReturn:
             for command, names in {
                 "complete": [
                     *["--header", "--index-columns", "--na", "--delimiter", "--decimal", "--key"],
-                    "--scale-columns",
+                    *["--scale-columns", "--clip-negative", "--triplets", "--pairs"],
                 ],
+                "recommend": ["--triplets", "-n", "--users", "--na", "--delimiter", "--decimal"],
                 "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
             }.items()
         },
@@ -112,5 +115,7 @@ def program() -> None:
 
 
 program.add_command(complete)
+program.add_command(recommend)
 program.add_command(inpaint)
 program.add_command(demo)
+program.add_command(datasets)

@@ -9,6 +9,7 @@ from ..tables import Table, check_table, check_table_target, read_table, write_t
 from .fitting import fit
 from .options import Settings, model_options
 from .progress import note
+from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
 
 
 @click.command()
@@ -31,8 +32,8 @@ from .progress import note
 @click.option(
     "--delimiter",
     metavar="CHAR",
-    help="What separates the cells of IN, and of OUT. [default: a tab for tsv; for csv the first of ; tab , that "
-    "cuts all of the first lines alike]",
+    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE). [default: a tab for tsv; for "
+    "csv the first of ; tab , that cuts all of the first lines alike]",
 )
 @click.option(
     "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of a text table."
@@ -42,6 +43,22 @@ from .progress import note
     "--scale-columns",
     is_flag=True,
     help="Give all columns the same weight in the fit: for columns in different units.",
+)
+@click.option(
+    "--clip-negative",
+    is_flag=True,
+    help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
+)
+@click.option(
+    "--triplets",
+    type=ColumnsType(),
+    help="IN is a table of ratings with these columns: names, or numbers from 1 (1,2,3) for a text file without "
+    "header. Fills the empty ratings.",
+)
+@click.option(
+    "--pairs",
+    metavar="FILE",
+    help="With --triplets: OUT gets the predicted ratings of the pairs that FILE lists in its columns USER and ITEM.",
 )
 @model_options
 def complete(
@@ -54,24 +71,48 @@ def complete(
     decimal: str,
     key: str | None,
     scale_columns: bool,
+    clip_negative: bool,
+    triplets: Columns | None,
+    pairs: str | None,
     settings: Settings,
     force: bool,
     quiet: bool,
 ) -> int:
     """Fill the holes of the nonnegative table IN and write it to OUT.
 
-    Files: csv, tsv, npy, npz, mat (not 7.3); the name of OUT tells its format. NaN is missing, in text
+    Files: csv, tsv, npy, npz, mat (not 7.3), hdr; the name of OUT tells its format. NaN is missing, in text
     tables also cells that are empty, NA, N/A or null.
 
+    A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
+    pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come
+    back as they are. OUT can be hdr, npy, npz or mat, lines x samples x bands.
+
     What was observed comes back as it was: text cells as the very same text, arrays with their type and
-    the other arrays of their file.
+    the other arrays of their file, cubes with their type and header.
 
     The first row of a text table is a header if its cells are all text, or if its first cell is empty above
     a column of labels; it is none if no cell is text. If it has both, say --header or --no-header. The first
     column holds labels if it has text and no number, or if the header leaves it unnamed.
 
+    Ratings (--triplets; csv, tsv, parquet): the model is NMF with offsets of users and items; rank and alpha are those
+    that best predict a tenth of the ratings, held out for it. Predictions lie within the range of the ratings; users
+    and items without any take the average one. A pair rated several times counts with its mean.
+
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
+    if triplets is not None:
+        flags = {"scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
+        table_options = {"header": header, "index-columns": index_columns, "key": key, **flags}
+        _check_rating_options(
+            settings, {**table_options, "scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
+        )
+        format_ = {"na": na, "delimiter": delimiter, "decimal": decimal}
+        ratings = open_ratings(source, triplets, quiet, **format_)
+        if pairs is None:
+            return fill_ratings(ratings, target, settings, force, quiet)
+        return predict_pairs(ratings, read_pairs(pairs, triplets, delimiter), target, settings, force, quiet)
+    if pairs is not None:
+        raise click.UsageError("--pairs goes with --triplets USER,ITEM,RATING")
     table = read_table(
         source,
         key=key,
@@ -81,23 +122,40 @@ def complete(
         delimiter=delimiter,
         decimal=decimal,
     )
-    check_table(table)
+    check_table(table, allow_negative=clip_negative)
     check_table_target(target, table, delimiter=delimiter, overwrite=force)
     note(_describe(table), quiet)
     if not table.missing.any():
         write_table(target, table, delimiter=delimiter, overwrite=force)
         note(f"nothing is missing: {target} is a copy", quiet)
         return 0
-    result = fit(table.values.astype(np.float64), settings, scale_columns=scale_columns, quiet=quiet)
+    X = table.values.astype(np.float64)
+    if clip_negative:
+        np.maximum(X, 0.0, out=X)
+    result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
     write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
     return 130 if result.interrupted else 0
 
 
+def _check_rating_options(settings: Settings, table_options: dict[str, object]) -> None:
+    """UsageError for options that have no meaning for ratings."""
+    given = [name for name, value in table_options.items() if value is not None]
+    given += [] if settings.model == "nmf" else ["model"]
+    given += [] if settings.solver != "mu" else ["solver"]
+    if given:
+        raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
+
+
 def _describe(table: Table) -> str:
     rows, columns = table.values.shape
     n_missing = int(np.count_nonzero(table.missing))
-    parts = [f"{table.path}: {rows} x {columns} values"]
+    if table.cube is not None:
+        lines, samples, bands = table.cube.shape
+        size = f"{lines} lines x {samples} samples x {bands} bands, {bands - columns} of them bad"
+    else:
+        size = f"{rows} x {columns} values"
+    parts = [f"{table.path}: {size}"]
     if table.text is not None:
         labels = table.text.index_columns
         parts.append("a header" if table.text.header else "no header")

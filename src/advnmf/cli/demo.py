@@ -12,6 +12,7 @@ import numpy as np
 import rich_click as click
 
 from ..files import FileError, check_target, require, write_bytes
+from ..inspection import ConvergenceDisplay
 from ..pictures import Picture, write_picture
 from .fitting import Fit, fit
 from .inpaint import filled, matrix
@@ -191,12 +192,9 @@ def _comparison_figure(panels: Mapping[str, np.ndarray]) -> bytes:
 def _loss_figure(tasks: list[Task]) -> bytes:
     figure = require("matplotlib.figure").Figure(figsize=(10, 4), layout="constrained")
     for axes, task in zip(figure.subplots(1, 2), tasks, strict=True):
-        for name, run in task.fits.items():
-            # Each loss has its own unit; what can be compared is the course of the descent.
-            axes.semilogy(run.loss_curve / run.loss_curve[-1], label=name)
-        axes.set(title=task.name, xlabel="iteration", ylabel="objective / final objective")
-        axes.grid(alpha=0.3)
-        axes.legend()
+        # Each loss has its own unit; what can be compared is the course of the descent.
+        curves = {name: run.loss_curve for name, run in task.fits.items()}
+        ConvergenceDisplay(curves).plot(axes, relative=True, title=task.name)
     return _png(figure)
 
 

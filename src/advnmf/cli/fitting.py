@@ -10,7 +10,7 @@ import numpy as np
 from .options import Settings
 from .progress import progress_bar, warnings_as_notes
 
-_STOPPED = {
+STOPPED = {
     "tol": "converged",
     "max_iter": "stopped at --max-iter before it converged",
     "time_limit": "stopped at --time-limit",
@@ -50,7 +50,7 @@ def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet
     reason = "interrupted" if interrupted else model.stop_reason_
     summary = (
         f"{settings.model}, rank {','.join(map(str, layers))}: {model.n_iter_} iterations in "
-        f"{seconds:.1f} s, {_STOPPED.get(reason, reason)}"
+        f"{seconds:.1f} s, {STOPPED.get(reason, reason)}"
     )
     return Fit(model.reconstruct() * scale, summary, interrupted, seconds, model.loss_curve_)
 

@@ -149,7 +149,8 @@ _MODEL_OPTIONS = (
         type=RankType(),
         metavar="R1,R2,...",
         help="Number of components R; for a deep model the layer sizes R1,R2,... from the data side to the "
-        "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50]",
+        "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50; "
+        "with --triplets chosen on held-out ratings]",
     ),
     click.option(
         "--lam",
@@ -164,8 +165,9 @@ _MODEL_OPTIONS = (
         "--alpha",
         type=float,
         metavar="X",
-        help="Ridge on the factors (not hqasd, dmf, anmf). The data are scaled to a mean square of 1 for the fit, so "
-        f"it has no unit. [default: {ALPHA}]",
+        help="Ridge on the factors (not hqasd, dmf, anmf). The data are scaled to a mean square of 1 for the fit "
+        "(ratings to a standard deviation of 1), so it has no unit. "
+        f"[default: {ALPHA}; with --triplets chosen on held-out ratings]",
     ),
     click.option(
         "--solver",
@@ -201,6 +203,23 @@ _MODEL_OPTIONS = (
         help="Stop once an iteration gains less than this share (hqasd, dmf: less than this; anmf: residuals below "
         "this). [default: 0.0001; hqasd 1e-05, dmf 1e-08, anmf 0.001]",
     ),
+)
+_RATING_OPTIONS = (
+    click.option(
+        "--rank", type=RankType(), metavar="R", help="Number of components. [default: chosen on held-out ratings]"
+    ),
+    click.option(
+        "--alpha",
+        type=float,
+        metavar="X",
+        help="Ridge, for ratings of standard deviation 1. [default: chosen on held-out ratings]",
+    ),
+    click.option("--max-iter", type=int, metavar="N", help="Most iterations. [default: 200]"),
+    click.option(
+        "--tol", type=float, metavar="X", help="Stop once an iteration gains less than this share. [default: 0.0001]"
+    ),
+)
+_START_OPTIONS = (
     click.option(
         "--n-init", type=int, metavar="N", default=1, show_default=True, help="Random starts; the best one is kept."
     ),
@@ -223,14 +242,23 @@ _RUN_OPTIONS = (
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a model and of running; it receives a Settings as `settings`."""
+    return _with_settings(command, _MODEL_OPTIONS)
 
+
+def rating_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a model of ratings and of running; it receives a Settings as `settings`."""
+    return _with_settings(command, _RATING_OPTIONS)
+
+
+def _with_settings(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
     def with_settings(**values: Any) -> Any:
-        settings = Settings(**{name: values.pop(name) for name in Settings.__dataclass_fields__})
+        given = {name: values.pop(name) for name in Settings.__dataclass_fields__ if name in values}
+        settings = Settings(**given)
         settings.check()
         return command(settings=settings, **values)
 
     with_settings.__name__, with_settings.__doc__ = command.__name__, command.__doc__
     with_settings.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed((*_MODEL_OPTIONS, *_RUN_OPTIONS)):
+    for option in reversed((*options, *_START_OPTIONS, *_RUN_OPTIONS)):
         with_settings = option(with_settings)
     return with_settings

@@ -136,6 +136,10 @@ class ObservedData(Groups):
     def rtimes(self, A: Array, T: Prediction) -> Array:
         """A' (omega T)."""
 
+    def code_gradients(self, T: Prediction, P: Prediction, B: Array) -> tuple[Array, Array]:
+        """(omega T) B' and (omega P) B'  for a prediction P = A B."""
+        return self.times(T, B.T), self.times(P, B.T)
+
     @abstractmethod
     def energies(self, P: Prediction) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,19 +10,58 @@ import numpy as np
 
 from .. import kernels
 from ..penalties import Coordinates
-from .base import Array, ObservedData
+from .base import _BLOCK_ENTRIES, Array, ObservedData
 
 
 class Product:
-    """A B, multiplied out only where somebody looks at its entries: its products with a factor do not need them."""
+    """A B as a fit to complete data X, multiplied out only where somebody looks at its entries.
 
-    def __init__(self, A: Array, B: Array) -> None:
-        self.A, self.B = A, B
+    What a sweep wants is in products with the factors: X B' and B B'.
+    """
+
+    def __init__(self, X: Array, A: Array, B: Array) -> None:
+        self.X, self.A, self.B = X, A, B
 
     @cached_property
     def dense(self) -> Array:
         """The array."""
         return self.A @ self.B
+
+    @cached_property
+    def cross(self) -> Array:
+        """X B'."""
+        return self.X @ self.B.T
+
+    @cached_property
+    def gram(self) -> Array:
+        """B B'."""
+        return self.B @ self.B.T
+
+    @cached_property
+    def pulled(self) -> Array:
+        """A B B'."""
+        return self.A @ self.gram
+
+    def squared_norms(self, energies: Array) -> Array:
+        """|x - a B|^2 = |x|^2 - 2 <a, x B'> + a B B' a' of each row, where little of it cancels.
+
+        Where the fit is better than that, the differences themselves are squared.
+        """
+        terms = self.pulled - 2 * self.cross
+        norms = energies + np.einsum("ik,ik->i", self.A, terms, dtype=np.float64)
+        close = norms < _CANCELLED[self.X.dtype] * energies
+        if close.any():
+            X, P = (self.X, self.dense) if close.all() else (self.X[close], self.A[close] @ self.B)
+            exact = np.empty(len(X))
+            kernels.over_rows(kernels.squared_norms, len(X), X.size, X, P, np.ones((1, X.shape[1]), np.uint8), exact)
+            norms[close] = exact
+        return norms
+
+
+# Below this share of |x|^2 rounding of the three terms would show in the fifth digit of their sum.
+_CANCELLED = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-8}
+# Blocks of complete data have so many rows at least that B B' is a small part of their products.
+_MIN_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -56,7 +96,26 @@ class DenseData(ObservedData):
 
     def take(self, rows: slice | Array) -> DenseData:
         """The data of some rows: a view for a slice, a copy for an index array."""
-        return DenseData(self.values[rows], None if self.omega is None else self.omega[rows], self.sample_axis)
+        part = DenseData(self.values[rows], None if self.omega is None else self.omega[rows], self.sample_axis)
+        if "_row_energies" in vars(self):
+            vars(part)["_row_energies"] = self._row_energies[rows]
+        return part
+
+    def blocks(self) -> Iterator[tuple[slice, DenseData]]:
+        """Complete data in longer blocks, as no pass over their entries is made."""
+        if self.omega is not None:
+            yield from super().blocks()
+            return
+        step = max(_MIN_ROWS, _BLOCK_ENTRIES // max(1, self.shape[1]))
+        self._row_energies  # noqa: B018  (shared with the blocks)
+        for start in range(0, len(self.values), step):
+            rows = slice(start, start + step)
+            yield rows, self.take(rows)
+
+    @cached_property
+    def _row_energies(self) -> Array:
+        """|x|^2 of each row."""
+        return np.einsum("ij,ij->i", self.values, self.values, dtype=np.float64)
 
     def with_values(self, values: Array) -> DenseData:
         """The same mask over other values; what was transposed of it is shared."""
@@ -67,7 +126,7 @@ class DenseData(ObservedData):
 
     def predict(self, A: Array, B: Array) -> Array | Product:
         """A B; not yet multiplied out on complete data."""
-        return Product(A, B) if self.omega is None else A @ B
+        return Product(self.values, A, B) if self.omega is None else A @ B
 
     def entries(self, P: Array | Product) -> Array:
         """The prediction as an array."""
@@ -106,6 +165,12 @@ class DenseData(ObservedData):
             return (A.T @ T.A) @ T.B
         return A.T @ self.weighted(self.entries(T))
 
+    def code_gradients(self, T: Array | Product, P: Array | Product, B: Array) -> tuple[Array, Array]:
+        """(omega T) B' and (omega P) B'; a Product that has looked at X knows them."""
+        if self.omega is None and T is self.values:
+            return P.cross, P.pulled
+        return super().code_gradients(T, P, B)
+
     def sum_rows(self, E: Array) -> Array:
         """sum_j omega_ij E_ij of each row."""
         return E.sum(axis=1) if self.omega is None else np.einsum("ij,ij->i", E, self.omega)
@@ -121,6 +186,8 @@ class DenseData(ObservedData):
 
     def squared_norms(self, P: Array | Product) -> Array:
         """sum_j omega_ij (X_ij - P_ij)^2 of each row, in float64."""
+        if self.omega is None and isinstance(P, Product) and "dense" not in vars(P):
+            return P.squared_norms(self._row_energies)
         P = self.entries(P)
         out = np.empty(len(P))
         kernels.over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
@@ -129,7 +196,7 @@ class DenseData(ObservedData):
     def energies(self, P: Array | Product) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""
         if self.omega is None and isinstance(P, Product):
-            return np.einsum("ik,ik->i", P.A @ (P.B @ P.B.T), P.A)
+            return np.einsum("ik,ik->i", P.pulled, P.A)
         P = self.entries(P)
         return np.einsum("ij,ij->i", P, self.weighted(P))
 
@@ -160,7 +227,9 @@ class DenseData(ObservedData):
         if self.omega is None:
             wB = B * column_weight
             work = n * K * K * (n_passes + 1)
-            kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, T @ wB.T, row_weight, *penalty, n_passes)
+            # Features without weights of their own: the objective has had this product already.
+            C = P.cross if T is self.values and (column_weight == 1).all() else T @ wB.T
+            kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
         else:
             P = self.entries(P)
             work = 2 * n * K * m * n_passes

@@ -42,9 +42,10 @@ class MU:
             P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
             data, T, w = problem.majorise(data, P, d)
-            numerator = w[:, None] * data.times(T, B.T)
-            denominator = w[:, None] * data.times(P, B.T)
-            _multiply(codes[rows], numerator, denominator, problem.penalties[0].take(rows), axis=1)
+            numerator, denominator = data.code_gradients(T, P, B)
+            _multiply(
+                codes[rows], w[:, None] * numerator, w[:, None] * denominator, problem.penalties[0].take(rows), axis=1
+            )
             values.append(value)
             weights.append(d)
         return np.concatenate(values), problem.kept(weights)

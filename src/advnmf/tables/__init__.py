@@ -1,8 +1,8 @@
-"""Tables with holes, read from and written to csv, tsv, npy, npz and mat files.
+"""Tables with holes, read from and written to csv, tsv, npy, npz and mat files, and cubes in ENVI files.
 
 A table goes out as it came in: in a text file every observed cell, label, quote and line ending comes back as
 the very same text and only the holes get numbers; in an array file the dtype and the other arrays of the
-file are kept.
+file are kept; in a cube the dtype, the interleave, the header and the bad bands.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..files import FileError, check_target, suffix, write_bytes
-from . import arrays, text
+from . import arrays, cubes, text
 from .arrays import Container
+from .cubes import Cube
 from .text import MISSING, TextLayout
 
 __all__ = [
     "FORMATS",
     "MISSING",
     "Container",
+    "Cube",
     "Table",
     "TextLayout",
     "check_table",
@@ -32,7 +34,8 @@ __all__ = [
 
 _TEXT = ("csv", "tsv")
 _ARRAYS = ("npy", "npz", "mat")
-FORMATS = (*_TEXT, *_ARRAYS)
+_CUBE = "hdr"
+FORMATS = (*_TEXT, *_ARRAYS, _CUBE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Table:
     path: str = "table"
     text: TextLayout | None = None
     container: Container | None = None
+    cube: Cube | None = None
 
     @property
     def missing(self) -> np.ndarray:
@@ -51,6 +55,8 @@ class Table:
 
     def place(self, i: int, j: int) -> str:
         """Where entry (i, j), counted from 0, stands in the file, counted from 1 as people do."""
+        if self.cube is not None:
+            return self.cube.place(i, j)
         if self.text is None:
             return f"row {i + 1}, column {j + 1}"
         column = j + self.text.index_columns + 1
@@ -68,6 +74,9 @@ def read_table(
     decimal: str = ".",
 ) -> Table:
     """The matrix in a csv, tsv, npy, npz or mat file, with NaN where a cell is missing.
+
+    Of an ENVI cube (its hdr file) it is the matrix pixels x bands, without the bands that the header calls bad, with
+    NaN also where a sample is the header's "data ignore value".
 
     Parameters
     ----------
@@ -99,8 +108,7 @@ def read_table(
     """
     kind = _format(path)
     if kind in _TEXT:
-        if key is not None:
-            raise FileError(f"{path}: a key chooses an array of an npz or mat file; a {kind} file has none")
+        _refuse_key(path, kind, key)
         values, layout = text.read(path, header, index_columns, na, delimiter, decimal)
         return Table(values, str(path), text=layout)
     text_only = {
@@ -112,6 +120,10 @@ def read_table(
     for option, given in text_only.items():
         if given is not None:
             raise FileError(f"{path}: {option} is for csv and tsv files, not for {kind}")
+    if kind == _CUBE:
+        _refuse_key(path, kind, key)
+        values, cube = cubes.read(path, na)
+        return Table(values, str(path), cube=cube)
     values, container = arrays.read(path, key, na)
     return Table(values, str(path), container=container)
 
@@ -142,19 +154,28 @@ def write_table(
         Whether an existing file may be replaced.
     """
     check_table_target(path, table, delimiter=delimiter, overwrite=overwrite)
-    content = _content(path, table, _fill(table, values), delimiter)
+    filled = _fill(table, values)
+    if table.cube is not None:
+        filled = table.cube.filled(filled, table.missing & ~np.isnan(filled))
+        if _format(path) == _CUBE:
+            cubes.write(path, filled, table.cube, overwrite=overwrite)
+            return
+    content = _content(path, table, filled, delimiter)
     write_bytes(path, content, overwrite=overwrite)
 
 
-def check_table(table: Table) -> None:
-    """FileError where nothing is observed, or where an observed entry is negative or infinite."""
+def check_table(table: Table, *, allow_negative: bool = False) -> None:
+    """FileError where nothing is observed, or where an observed entry is infinite, or negative unless allowed."""
     values = table.values
-    for wrong, word in ((np.isinf(values), "infinite"), (values < 0, "negative")):
+    wrongs = [(np.isinf(values), "infinite", "")]
+    if not allow_negative:
+        wrongs.append((values < 0, "negative", " (--clip-negative takes them for 0)"))
+    for wrong, word, cure in wrongs:
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
             raise FileError(
                 f"{table.path}: {word} value {values[i, j]:g} at {table.place(i, j)} "
-                f"({np.count_nonzero(wrong)} in all); observed values must be finite and not negative"
+                f"({np.count_nonzero(wrong)} in all); observed values must be finite and not negative{cure}"
             )
     if table.missing.all():
         raise FileError(f"{table.path}: all {values.size} values are missing")
@@ -165,12 +186,21 @@ def check_table_target(
 ) -> None:
     """FileError where `write_table` could not write `table`: to be known before hours of fitting."""
     kind = _format(path)
-    if kind in _TEXT:
+    if kind == _CUBE:
+        cubes.check(path, table.cube, overwrite=overwrite)
+    elif kind in _TEXT and table.cube is not None:
+        raise FileError(f"{path}: a cube is not written as text; write an hdr, npy, npz or mat file")
+    elif kind in _TEXT:
         decimal = table.text.decimal if table.text else "."
         text.check_delimiter(path, _out_delimiter(path, table, delimiter), decimal)
     else:
         arrays.check(path, table.path, table.container)
     check_target(path, overwrite=overwrite)
+
+
+def _refuse_key(path: str | os.PathLike[str], kind: str, key: str | None) -> None:
+    if key is not None:
+        raise FileError(f"{path}: a key chooses an array of an npz or mat file; a {kind} file has none")
 
 
 def _format(path: str | os.PathLike[str]) -> str:

@@ -30,7 +30,7 @@ class Container:
 def read(path: str | os.PathLike[str], key: str | None, na: Iterable[str]) -> tuple[np.ndarray, Container | None]:
     """The matrix in an array file, NaN at the markers, and what is around it."""
     kind = suffix(path)
-    markers = _markers(path, na)
+    markers = parse_markers(path, na)
     if kind == "npy":
         if key is not None:
             raise FileError(f"{path}: a key chooses an array of an npz or mat file; a npy file has none")
@@ -85,7 +85,8 @@ def _save_npz(stream: io.BytesIO, arrays: Mapping[str, Any], compression: int) -
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
-def _markers(path: str | os.PathLike[str], na: Iterable[str]) -> list[float]:
+def parse_markers(path: str | os.PathLike[str], na: Iterable[str]) -> list[float]:
+    """The missing markers of an array, which must be numbers."""
     try:
         return [float(text) for text in na]
     except ValueError as error:

@@ -20,6 +20,7 @@ from ..files import FileError, describe, read_bytes, suffix
 #: What marks a missing cell of a text table, whatever its case and the blanks around it.
 MISSING = ("", "na", "nan", "n/a", "#n/a", "null")
 
+BOM = b"\xef\xbb\xbf"
 _LINE_ENDS = re.compile(r"(\r\n|\n|\r)")
 
 
@@ -51,15 +52,15 @@ def read(
     decimal: str,
 ) -> tuple[np.ndarray, TextLayout]:
     """The numbers of a text table, NaN at its holes, and the table as it stands in the file."""
-    text = _decode(path)
+    text = decode(read_text(path))
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     text = text.removeprefix(mark)
-    delimiter = delimiter or ("\t" if suffix(path) == "tsv" else _sniff(text))
+    delimiter = delimiter or ("\t" if suffix(path) == "tsv" else sniff(text))
     check_delimiter(path, delimiter, decimal)
     rows, ends, tail = _split(path, text, delimiter)
     layout = TextLayout(rows, ends, delimiter, decimal=decimal, mark=mark, tail=tail)
     _check_lengths(path, layout)
-    parse = _Cells(tuple(na), decimal)
+    parse = Parser(tuple(na), decimal)
     header = _has_header(path, rows, parse) if header is None else header
     if index_columns is None:
         index_columns = _has_index(rows, header, parse)
@@ -76,7 +77,7 @@ def render(layout: TextLayout, values: np.ndarray, holes: np.ndarray, delimiter:
     for i in np.flatnonzero(holes.any(axis=1)):
         row = list(rows[i + layout.header])
         for j in np.flatnonzero(holes[i]):
-            row[j + layout.index_columns] = _number_text(values[i, j], layout.decimal, delimiter)
+            row[j + layout.index_columns] = number_text(values[i, j], layout.decimal, delimiter)
         lines[i + layout.header] = delimiter.join(row) + layout.ends[i + layout.header]
     text = layout.mark + "".join(lines) + layout.tail
     return text.encode("utf-8", "surrogateescape")
@@ -88,18 +89,22 @@ def render_plain(values: np.ndarray, delimiter: str) -> bytes:
     return "".join(lines).encode()
 
 
-def _decode(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str]) -> bytes:
+    """The content of a text file; FileError where it is something else or blank."""
     data = read_bytes(path)
     found = describe(data)
     if found is None and b"\0" in data:
         found = "a binary file"
     if found is not None:
-        raise FileError(f"{path} is no {suffix(path)} file: it is {found}")
-    # Bytes that are not UTF-8 (labels in an older encoding) pass through unchanged to the written file.
-    text = data.decode("utf-8", "surrogateescape")
-    if not text.strip("\ufeff \t\r\n"):
+        raise FileError(f"{path} is no {suffix(path) or 'text'} file: it is {found}")
+    if not data.removeprefix(BOM).strip():
         raise FileError(f"{path} is empty")
-    return text
+    return data
+
+
+def decode(data: bytes) -> str:
+    """Text in which bytes that are not UTF-8 (labels in an older encoding) pass unchanged to the written file."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def check_delimiter(path: str | os.PathLike[str], delimiter: str, decimal: str) -> None:
@@ -112,7 +117,7 @@ def check_delimiter(path: str | os.PathLike[str], delimiter: str, decimal: str) 
         raise FileError(f"{path}: {delimiter!r} cannot be both delimiter and decimal sign")
 
 
-def _sniff(text: str) -> str:
+def sniff(text: str) -> str:
     """The delimiter that cuts the first lines into equally many cells."""
     lines = [line for line in re.split(r"\r\n|\n|\r", text[:65536])[:20] if line]
     if len(text) > 65536 and len(lines) > 1:
@@ -171,7 +176,7 @@ def _check_lengths(path: str | os.PathLike[str], layout: TextLayout) -> None:
             )
 
 
-class _Cells:
+class Parser:
     """What a raw cell means: missing, a number, or text."""
 
     def __init__(self, na: tuple[str, ...], decimal: str) -> None:
@@ -237,7 +242,7 @@ def unquote(raw: str) -> str:
     return inside.replace('""', '"') + after
 
 
-def _has_header(path: str | os.PathLike[str], rows: list[list[str]], parse: _Cells) -> bool:
+def _has_header(path: str | os.PathLike[str], rows: list[list[str]], parse: Parser) -> bool:
     first, below = rows[0], rows[1:]
     if below and len(first) == len(below[0]) - 1:
         return True
@@ -256,7 +261,7 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], parse: _Cel
     return True
 
 
-def _has_index(rows: list[list[str]], header: bool, parse: _Cells) -> int:
+def _has_index(rows: list[list[str]], header: bool, parse: Parser) -> int:
     below = rows[1:] if header else rows
     if header and below and len(rows[0]) == len(below[0]) - 1:
         return 1
@@ -264,20 +269,20 @@ def _has_index(rows: list[list[str]], header: bool, parse: _Cells) -> int:
     return int(bool(below) and (unnamed or _all_labels([row[0] for row in below], parse)))
 
 
-def _all_labels(column: list[str], parse: _Cells) -> bool:
+def _all_labels(column: list[str], parse: Parser) -> bool:
     """Whether a column has text and no number."""
     there = [cell for cell in column if not parse.is_missing(cell)]
     return bool(there) and all(map(parse.is_text, there))
 
 
-def _numbered(rows: list[list[str]], parse: _Cells) -> bool:
+def _numbered(rows: list[list[str]], parse: Parser) -> bool:
     """Whether header and index just count from 0, as pandas writes them."""
     across = [parse.number(cell) for cell in rows[0][1:]]
     down = [parse.number(row[0]) for row in rows[1:]]
     return across == list(range(len(across))) and down == list(range(len(down)))
 
 
-def _numbers(path: str | os.PathLike[str], layout: TextLayout, parse: _Cells) -> np.ndarray:
+def _numbers(path: str | os.PathLike[str], layout: TextLayout, parse: Parser) -> np.ndarray:
     body = layout.rows[layout.header :]
     if not body:
         raise FileError(f"{path}: there is no row below the header")
@@ -294,7 +299,7 @@ def _numbers(path: str | os.PathLike[str], layout: TextLayout, parse: _Cells) ->
     return values
 
 
-def _not_a_number(path: str | os.PathLike[str], layout: TextLayout, i: int, parse: _Cells) -> FileError:
+def _not_a_number(path: str | os.PathLike[str], layout: TextLayout, i: int, parse: Parser) -> FileError:
     row = layout.rows[i + layout.header]
     j = next(j for j in range(layout.index_columns, len(row)) if parse.is_text(row[j]))
     text = unquote(row[j])
@@ -308,8 +313,8 @@ def _not_a_number(path: str | os.PathLike[str], layout: TextLayout, i: int, pars
     return FileError(f"{path}: line {line}, column {j + 1} is not a number: {shown}{hint}")
 
 
-def _number_text(value: float, decimal: str, delimiter: str) -> str:
-    # Eight digits: an estimate has no more, and 0.1 is not to be 0.10000000000000001.
+def number_text(value: float, decimal: str, delimiter: str) -> str:
+    """An estimate as a cell of eight digits: it has no more, and 0.1 is not to be 0.10000000000000001."""
     text = f"{value:.8g}".replace(".", decimal)
     return f'"{text}"' if delimiter in text else text
 

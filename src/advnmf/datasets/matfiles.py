@@ -1,0 +1,26 @@
+"""The matrices and masks of the AT-NMF study, which are MATLAB files with one array each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .fetching import fetch
+
+#: The missing fractions of the released masks, mask1.mat to mask7.mat.
+FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def matrix(path: str) -> np.ndarray:
+    """The only array of a file of the registry."""
+    from scipy.io import loadmat
+
+    (array,) = (value for name, value in loadmat(fetch(path)).items() if not name.startswith("__"))
+    return array
+
+
+def masks(folder: str) -> dict[float, np.ndarray]:
+    """The released masks in their files' orientation, by missing fraction; True = observed."""
+    return {
+        fraction: matrix(f"{folder}/mask{number}.mat").astype(bool)
+        for number, fraction in enumerate(FRACTIONS, start=1)
+    }

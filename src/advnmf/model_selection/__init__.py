@@ -1,0 +1,20 @@
+"""Choosing a model by the observed entries that it has not seen.
+
+Cross-validation of a completion holds out entries, not rows: `EntryKFold` and `EntryShuffleSplit` split the observed
+entries, `cross_val_score_entries` scores one model on them, `CompletionSearchCV` searches over parameters.
+"""
+
+from __future__ import annotations
+
+from .cross_validation import cross_val_score_entries
+from .search import CompletionSearchCV
+from .splits import EntryKFold, EntryShuffleSplit, held_out_entries, training_matrix
+
+__all__ = [
+    "CompletionSearchCV",
+    "EntryKFold",
+    "EntryShuffleSplit",
+    "cross_val_score_entries",
+    "held_out_entries",
+    "training_matrix",
+]

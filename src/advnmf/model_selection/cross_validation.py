@@ -1,0 +1,90 @@
+"""The error of one model over held-out entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from inspect import signature
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from .entries import Entries, read_entries
+from .scoring import get_scoring
+from .splits import EntryKFold, check_split
+from .trials import Fold, advance_all, make_trial
+
+Array = np.ndarray
+
+
+def cross_val_score_entries(
+    estimator: BaseEstimator,
+    X: object,
+    *,
+    mask: object = None,
+    weights: object = None,
+    cv: object = None,
+    scoring: str | Callable[..., float] = "neg_root_mean_squared_error",
+    n_jobs: int | None = None,
+) -> Array:
+    """Score of the completion of held-out observed entries, for each split.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A model or imputer of this package, or any imputer whose `fit_transform` completes data with NaN, such as those
+        of scikit-learn.  It is cloned.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        NaN (and the hidden entries of a `numpy.ma` array) are missing.
+    mask : array-like of bool, optional
+        True = observed.
+    weights : array-like or sparse matrix, optional
+        Weights of the entries, in the fit and in the score; those of weight 0 are not held out.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        None stands for ``EntryKFold(5, random_state=0)``, a number for so many folds: the same holes in each call.
+    scoring : {"neg_root_mean_squared_error", "neg_mean_absolute_error"} or callable
+        Greater is better.  A callable is given (truth, prediction) of the held-out entries of a split, and
+        ``sample_weight=`` if there are weights, as the metrics of scikit-learn take them.
+    n_jobs : int or None, default=None
+        Splits at a time, as threads; None means 1 unless `joblib.parallel_config` says otherwise.
+
+    Returns
+    -------
+    ndarray of shape (n_splits,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from advnmf import NMF
+    >>> from advnmf.model_selection import cross_val_score_entries
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.random((30, 2)) @ rng.random((2, 20))
+    >>> model = NMF(2, max_iter=1000, tol=1e-6, random_state=0)
+    >>> bool(cross_val_score_entries(model, X).mean() > -0.01)
+    True
+    """
+    folds = make_folds(read_entries(X, mask, weights), cv, random_state=0)
+    trials = [make_trial(estimator, fold, get_scoring(scoring)) for fold in folds]
+    advance_all([[(trial, None)] for trial in trials], n_jobs)
+    for trial in trials:
+        if trial.error is not None:
+            raise trial.error
+    return np.array([trial.score for trial in trials])
+
+
+def make_folds(entries: Entries, cv: object, random_state: object) -> list[Fold]:
+    """The folds that `cv` stands for: the same for all who are compared."""
+    if cv is None or isinstance(cv, Integral):
+        cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
+    if hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
+        splits = cv.split(entries.X, mask=entries.observed)
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+        splits = cv
+    else:
+        raise ValueError(
+            f"cv={cv!r} must be a number of folds, a splitter of entries such as EntryKFold, or pairs (train, test)"
+        )
+    folds = [Fold(entries, *check_split(entries, *split)) for split in splits]
+    if not folds:
+        raise ValueError(f"cv={cv!r} gave no split")
+    return folds

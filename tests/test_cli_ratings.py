@@ -1,0 +1,249 @@
+"""Ratings on the command line: complete --triplets, --pairs, recommend."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import re
+
+import numpy as np
+import pytest
+
+from test_cli import refused, run
+
+pl = pytest.importorskip("polars")
+
+COLUMNS = ("--triplets", "user,film,stars")
+FAST = ("--rank", 2, "--alpha", 0.1)
+
+
+@pytest.fixture
+def ratings(tmp_path):
+    """A csv table of 200 ratings of 20 users and 15 items in whole stars, of which 40 are empty."""
+    rng = np.random.default_rng(0)
+    level = 3 + rng.normal(0, 1, (20, 1)) + rng.normal(0, 0.7, 15)
+    stars = np.clip(np.rint(level), 1, 5).astype(int)
+    lines = ["when,user,film,stars,note"]
+    for k, (i, j) in enumerate(rng.permutation([(i, j) for i in range(20) for j in range(15)])[:200]):
+        lines.append(f'{k},u{i},"film, {j}",{"" if k % 5 == 0 else stars[i, j]},"a ""note"""')
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def table(path, delimiter=","):
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream, delimiter=delimiter))
+
+
+# --- complete ------------------------------------------------------------------------------------------------------
+
+
+def test_empty_ratings_are_filled_and_the_rest_is_the_same_text(ratings):
+    out = ratings.with_name("out.csv")
+    result = run("complete", ratings, out, *COLUMNS, *FAST)
+    assert "160 ratings of 20 users and 15 items, 40 missing" in result.stderr
+    assert "nmf with offsets, rank 2, alpha 0.1" in result.stderr
+    before, after = ratings.read_text().splitlines(), out.read_text().splitlines()
+    assert len(before) == len(after)
+    for old, new, row in zip(before, after, table(out), strict=True):
+        if '",,"' in old:
+            assert 1 <= float(row[3]) <= 5
+            assert new.replace(f'",{row[3]},"', '",,"') == old
+        else:
+            assert new == old
+
+
+def test_rank_and_ridge_are_chosen_and_seeded(ratings):
+    outs, seeds = [ratings.with_name(f"out{n}.csv") for n in range(3)], (1, 1, 2)
+    results = [run("complete", ratings, out, *COLUMNS, "--seed", n) for out, n in zip(outs, seeds, strict=True)]
+    assert "rank 15, alpha" in results[0].stderr or "rank 10, alpha" in results[0].stderr
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert outs[0].read_bytes() != outs[2].read_bytes()
+    assert run("complete", ratings, outs[0], *COLUMNS, "--force", "--quiet").output == ""
+    assert "rank 3, alpha" in run("complete", ratings, outs[0], *COLUMNS, "--force", "--rank", 3).stderr
+    assert "alpha 0.5:" in run("complete", ratings, outs[0], *COLUMNS, "--force", "--alpha", 0.5).stderr
+
+
+def test_the_unit_of_the_ratings_does_not_matter(ratings):
+    small, large = ratings.with_name("small.csv"), ratings.with_name("large.csv")
+    run("complete", ratings, small, *COLUMNS)
+    rows = table(ratings)
+    with open(ratings, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([rows[0], *([*r[:3], r[3] and int(r[3]) * 1024, r[4]] for r in rows[1:])])
+    run("complete", ratings, large, *COLUMNS)
+    np.testing.assert_allclose(
+        [float(row[3]) / 1024 for row in table(large)[1:]], [float(row[3]) for row in table(small)[1:]], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "0.1", "3"])
+def test_equal_ratings_predict_themselves(tmp_path, value):
+    rows = [f"u{i},x{j},{'' if i == j else value}" for i in range(9) for j in range(9)]
+    (tmp_path / "in.csv").write_text("\n".join(["user,item,rating", *rows]))
+    run("complete", tmp_path / "in.csv", tmp_path / "out.csv", "--triplets", "user,item,rating")
+    assert {float(row[2]) for row in table(tmp_path / "out.csv")[1:]} == {float(value)}
+
+
+def test_pairs_known_and_unknown(ratings):
+    pairs, out = ratings.with_name("pairs.csv"), ratings.with_name("out.tsv")
+    pairs.write_text('film,user\n"film, 3",u4\n"film, 3",nobody\nnothing,u4\n')
+    result = run("complete", ratings, out, *COLUMNS, *FAST, "--pairs", pairs)
+    assert "1 predictions are for a user and 1 for an item without any rating" in result.stderr
+    header, *rows = table(out, "\t")
+    assert header == ["user", "film", "stars"]
+    assert [row[:2] for row in rows] == [["u4", "film, 3"], ["nobody", "film, 3"], ["u4", "nothing"]]
+    assert all(1 <= float(row[2]) <= 5 for row in rows)
+
+
+def test_parquet_with_numbers_as_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"id": range(90), "user": [k % 9 for k in range(90)], "item": [k // 9 for k in range(90)]})
+    stars = [None if k % 7 == 0 else float(rng.integers(1, 6)) for k in range(90)]
+    frame = frame.with_columns(pl.Series("rating", stars))
+    frame.write_parquet(tmp_path / "in.parquet")
+    names = "--triplets", "user,item,rating"
+    run("complete", tmp_path / "in.parquet", tmp_path / "out.parquet", *names, *FAST)
+    filled = pl.read_parquet(tmp_path / "out.parquet")
+    assert filled.schema == frame.schema
+    assert filled.drop("rating").equals(frame.drop("rating"))
+    assert all(old in (None, new) for old, new in zip(stars, filled["rating"], strict=True))
+    # Text from the command line and from a csv file finds the numbers.
+    run("recommend", tmp_path / "in.parquet", tmp_path / "best.csv", *names, *FAST, "--users", "0,7")
+    assert {row[0] for row in table(tmp_path / "best.csv")[1:]} == {"0", "7"}
+    (tmp_path / "pairs.csv").write_text("user,item\n3,4\n")
+    result = run("complete", tmp_path / "in.parquet", tmp_path / "p.csv", *names, "--pairs", tmp_path / "pairs.csv")
+    assert "without any rating" not in result.stderr
+
+
+def test_a_pair_rated_twice_is_told(tmp_path):
+    (tmp_path / "in.csv").write_text("user,item,rating\na,x,1\na,x,3\nb,x,2\nb,y,\n")
+    result = run("complete", tmp_path / "in.csv", tmp_path / "out.csv", "--triplets", "user,item,rating")
+    assert "Warning: 1 ratings are of pairs that were rated before: each pair gets the mean" in result.stderr
+
+
+# --- recommend -----------------------------------------------------------------------------------------------------
+
+
+def test_recommendations(ratings):
+    out = ratings.with_name("out.csv")
+    run("recommend", ratings, out, *COLUMNS, *FAST, "-n", 3)
+    header, *rows = table(out)
+    assert header == ["user", "rank", "film", "stars"]
+    rated = {(row[1], row[2]) for row in table(ratings) if row[3]}
+    users = list(dict.fromkeys(row[1] for row in table(ratings)[1:]))
+    assert list(dict.fromkeys(row[0] for row in rows)) == users
+    assert not rated & {(row[0], row[2]) for row in rows}
+    for user in users:
+        own = [row for row in rows if row[0] == user]
+        assert [row[1] for row in own] == [str(k + 1) for k in range(len(own))]
+        stars = [float(row[3]) for row in own]
+        assert stars == sorted(stars, reverse=True)
+    # The same as are predicted for these pairs.
+    with open(ratings.with_name("pairs.csv"), "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["user", "film"], *([row[0], row[2]] for row in rows)])
+    predicted = ratings.with_name("predicted.csv")
+    run("complete", ratings, predicted, *COLUMNS, *FAST, "--pairs", ratings.with_name("pairs.csv"))
+    assert [row[2] for row in table(predicted)[1:]] == [row[3] for row in rows]
+    some = ratings.with_name("some.csv")
+    run("recommend", ratings, some, *COLUMNS, *FAST, "-n", 3, "--users", "u7,u3")
+    assert table(some)[1:] == [row for user in ("u7", "u3") for row in rows if row[0] == user]
+
+
+def test_a_column_called_rank(tmp_path):
+    (tmp_path / "in.csv").write_text("user,item,rank\na,x,1\nb,x,2\nb,y,1\n")
+    run("recommend", tmp_path / "in.csv", tmp_path / "out.csv", "--triplets", "user,item,rank")
+    header, *rows = table(tmp_path / "out.csv")
+    assert header == ["user", "place", "item", "rank"]
+    assert [row[:3] for row in rows] == [["a", "1", "y"]]
+
+
+# --- wrong input, Ctrl-C -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["recommend", "in.csv", "out.csv"], "Missing option '--triplets'"),
+        (["recommend", "in.csv", "out.csv", "--triplets", "user,film"], "must be three columns"),
+        (["recommend", "in.csv", "out.csv", "--triplets", "user,film,star"], "in.csv: there is no column 'star'"),
+        (["recommend", "in.csv", "out.csv", *COLUMNS, "--users", "u3,x,y"], "in.csv: there is no user 'x', 'y'"),
+        (["recommend", "in.csv", "out.txt", *COLUMNS], "must end in one of .csv, .tsv, .parquet"),
+        (["recommend", "in.csv", "in.csv", *COLUMNS], "exists already"),
+        (["recommend", "in.csv", "out.csv", *COLUMNS, "-n", 0], "0 is not in the range"),
+        (["recommend", "none.csv", "out.csv", *COLUMNS], "none.csv does not exist"),
+        (["complete", "in.csv", "out.csv", "--pairs", "in.csv"], "--pairs goes with --triplets"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--pairs", "none.csv"], "none.csv does not exist"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--model", "atnmf"], "--model has no meaning with --triplets"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--solver", "mu"], "--solver has no meaning"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--scale-columns"], "--scale-columns has no meaning"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--no-header"], "--header has no meaning"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--alpha", "-1"], "alpha=-1.0 must be"),
+        (["complete", "in.csv", "out.tsv", *COLUMNS], "keeps its format, text with ',' between its cells"),
+        (["complete", "in.csv", "out.parquet", *COLUMNS], "name it .csv"),
+        (["complete", "full.csv", "out.csv", *COLUMNS], "--pairs FILE, or let advnmf recommend"),
+        (["complete", "empty.csv", "out.csv", *COLUMNS], "all 2 ratings are missing: there is nothing to learn from"),
+    ],
+)
+def test_wrong_input(ratings, monkeypatch, args, words):
+    monkeypatch.chdir(ratings.parent)
+    (ratings.parent / "full.csv").write_text("user,film,stars\na,x,1\n")
+    (ratings.parent / "empty.csv").write_text("user,film,stars\na,x,\nb,x,NA\n")
+    before = sorted(os.listdir())
+    assert words in refused(*args)
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(("first", "rank"), [("nmf, search 3/6", "rank 15"), ("nmf, rank 2", "rank 2")])
+def test_an_interruption_keeps_what_there_is(ratings, monkeypatch, first, rank):
+    """In the search: the best model so far; in the last fit: that fit."""
+
+    class Callback:
+        label = ""
+
+        def __call__(self, record):
+            if self.label == first and record.n_iter == 2:
+                raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interrupting_bar(*_):
+        yield Callback()
+
+    monkeypatch.setattr("advnmf.cli.fitting_ratings.progress_bar", interrupting_bar)
+    out = ratings.with_name("out.csv")
+    result = run("complete", ratings, out, *COLUMNS, *(FAST if "search" not in first else ()), code=130)
+    assert f"{rank}, alpha" in result.stderr
+    assert "interrupted; wrote" in result.stderr
+    assert all(row[3] for row in table(out))
+
+
+def test_interrupted_before_the_first_model_nothing_is_written(ratings, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("advnmf.NMF.fit", interrupt)
+    for options in ((), FAST):
+        result = run("complete", ratings, ratings.with_name("out.csv"), *COLUMNS, *options, code=130)
+        assert result.stderr.splitlines()[-1] == "Interrupted; nothing was written"
+    assert os.listdir(ratings.parent) == ["in.csv"]
+
+
+def test_a_time_limit_ends_the_search_too(ratings):
+    result = run("complete", ratings, ratings.with_name("out.csv"), *COLUMNS, "--time-limit", 1e-6)
+    assert re.search(r"rank 15, alpha 0.08: \d+ iterations .* stopped at --time-limit", result.stderr)
+
+
+# --- real data -----------------------------------------------------------------------------------------------------
+
+
+def test_movielens(data_dir, tmp_path):
+    """RMSE at most .935 with all settings chosen by the command, from the training fold alone."""
+    folder = data_dir / "ratings"
+    test = np.loadtxt(folder / "u1.test", dtype=np.int64)
+    np.savetxt(tmp_path / "pairs.tsv", test[:, :2], fmt="%d", delimiter="\t")
+    out = tmp_path / "out.csv"
+    run("complete", folder / "u1.base", out, "--triplets", "1,2,3", "--pairs", tmp_path / "pairs.tsv")
+    predicted = np.loadtxt(out, delimiter=",")
+    np.testing.assert_array_equal(predicted[:, :2], test[:, :2])
+    assert np.sqrt(np.mean((predicted[:, 2] - test[:, 2]) ** 2)) <= 0.935
