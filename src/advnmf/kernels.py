@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from .penalties import FREE, HELD, NONNEGATIVE
+from .prefetching import prefetch
 
 # Sums may be reordered (that is what vectorises them); NaN and infinities keep their meaning.
 _FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
@@ -241,6 +242,20 @@ def descend_matrix(F, G_L, G_R, g, l1, l2, n_passes):
 # --- stored entries of compressed rows: row i owns indptr[i]:indptr[i + 1] -----------------------------------------
 
 
+# How many entries before it is needed a row is fetched, and the numbers in a line of the cache.
+_AHEAD, _LINE = 12, 16
+# Numbers in a vector of the processor.
+_LANES = 8
+
+
+@compiled
+def _fetch(columns, indices, n):
+    """Ask for the row of ``columns`` that the entry n + _AHEAD is going to need."""
+    j = indices[min(n + _AHEAD, len(indices) - 1)]
+    for k in range(0, columns.shape[1], _LINE):
+        prefetch(columns, j, k)
+
+
 @compiled
 def sampled_product(start, stop, A, columns, indptr, indices, out):
     """out_n = sum_k A_ik B_kj at each stored entry (i, j); ``columns`` is B transposed."""
@@ -288,13 +303,18 @@ def sparse_descend_rows(
     longest = 0
     for i in range(start, stop):
         longest = max(longest, indptr[i + 1] - indptr[i])
+    longest += -longest % _LANES
     w_all, e_all, h = np.empty(longest, A.dtype), np.empty(longest, A.dtype), np.empty(K, A.dtype)
     gathered = np.empty(K * longest, A.dtype)
     for i in range(start, stop):
         first, m = indptr[i], indptr[i + 1] - indptr[i]
-        w, e, B = w_all[:m], e_all[:m], gathered[: K * m].reshape(K, m)
+        # Zeros fill the last lanes of the processor's vectors: what is left over is handled one by one, and slowly.
+        full = m + -m % _LANES
+        w, e, B = w_all[:full], e_all[:full], gathered[: K * full].reshape(K, full)
+        w[m:], e[m:], B[:, m:] = 0, 0, 0
         for q in range(m):
             n = first + q
+            _fetch(columns, indices, n)
             j = indices[n]
             w[q] = omega[0 if shared else n] * column_weight[j]
             e[q] = w[q] * (T[n] - P[n])
