@@ -15,7 +15,20 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from advnmf import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, L21, NMF, DeepNMF, FrobeniusPenalty, NMFImputer
+from advnmf import (
+    ADNMF,
+    ANMF,
+    ATNMF,
+    DMF,
+    EADNMF,
+    HQASD,
+    L21,
+    NMF,
+    AutoNMF,
+    DeepNMF,
+    FrobeniusPenalty,
+    NMFImputer,
+)
 from advnmf.model_selection import CompletionSearchCV
 
 # The checks fit tiny random data to full rank: neither convergence nor a unique answer is their question.
@@ -34,6 +47,7 @@ CHECKED = [
     HQASD(2, solver="pf", max_iter=20),
     DMF(2, (4,), max_iter=60),
     ANMF(2, max_iter=60),
+    AutoNMF(max_candidates=2),
     NMFImputer(),
     NMFImputer(NMF(2), add_indicator=True, keep_empty_features=True, clip="observed"),
     CompletionSearchCV(NMF(2, max_iter=20, random_state=0), {"n_components": [1, 2]}, cv=2),
@@ -61,6 +75,7 @@ ALL = [
     HQASD(2, random_state=0, max_iter=100),
     DMF(2, (4,), random_state=0, max_iter=200, alpha_weights=1e-4, alpha_latent=1e-4),
     ANMF(2, random_state=0, max_iter=200),
+    AutoNMF(max_candidates=3, random_state=0),
     NMFImputer(NMF(2, random_state=0)),
 ]
 FACTORISATIONS = [model for model in ALL if not isinstance(model, NMFImputer)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from . import datasets, metrics, model_selection
     from .adversaries import FrobeniusPenalty
     from .anmf import ANMF
+    from .auto import AutoNMF
     from .dmf import DMF
     from .hqasd import HQASD
     from .imputer import NMFImputer
@@ -35,6 +36,7 @@ __all__ = [
     "HQASD",
     "L21",
     "NMF",
+    "AutoNMF",
     "CompletionDisplay",
     "ComponentsDisplay",
     "ConvergenceDisplay",
@@ -59,6 +61,7 @@ __all__ = [
 _HOMES = {
     "adversaries": ["FrobeniusPenalty"],
     "anmf": ["ANMF"],
+    "auto": ["AutoNMF"],
     "dmf": ["DMF"],
     "hqasd": ["HQASD"],
     "imputer": ["NMFImputer"],

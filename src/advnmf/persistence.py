@@ -29,6 +29,7 @@ from sklearn.impute import MissingIndicator
 
 from .adversaries import ADVERSARIES
 from .anmf import ANMF
+from .auto import AutoNMF
 from .completion import CompletionModel
 from .dmf import DMF
 from .files import FileError, reason, replacing
@@ -48,7 +49,7 @@ FORMAT_VERSION = 1
 
 # Everything that a file may ask for by name.
 MODELS: dict[str, type[BaseEstimator]] = {
-    c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, NMFImputer)
+    c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF, NMFImputer)
 }
 PARTS: dict[str, dict[str, type]] = {
     "loss": LOSSES,
@@ -80,7 +81,7 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF or NMFImputer
+    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF or NMFImputer
         Fitted or not.
     path : path
         Any name; ".advnmf" is a good ending.
@@ -389,6 +390,19 @@ def _check_network(model: DMF) -> None:
     _check_fit(model, good)
 
 
+def _check_average(model: AutoNMF) -> None:
+    """There are models of the same features, and three numbers of the spread if any."""
+    models, spread, clip = model.models_, model.spread_, model.clip_
+    good = (
+        len(models) > 0
+        and all(type(each) is NMF and each.n_features_in_ == model.n_features_in_ for each in models)
+        and all(each.factors_[0].shape[0] == models[0].factors_[0].shape[0] for each in models)
+        and (spread is None or (len(spread) == 3 and all(s >= 0 for s in spread)))
+        and (clip is None or (len(clip) == 2 and clip[0] <= clip[1]))
+    )
+    _check_fit(model, good)
+
+
 def _check_imputer(model: NMFImputer) -> None:
     """The model inside knows as many features as the imputer has learnt."""
     learnt, clip, indicator = model.learnt_features_, model.clip_range_, model.indicator_
@@ -406,6 +420,7 @@ def _check_imputer(model: NMFImputer) -> None:
 _CHECKS: dict[type, Callable] = {
     NMFImputer: _check_imputer,
     DMF: _check_network,
+    AutoNMF: _check_average,
     CompletionModel: _check_factorisation,
 }
 

@@ -1,4 +1,4 @@
-"""Fetch a row of an array into the cache before it is needed: rows that indices name are where no processor expects them."""
+"""Fetch parts of an array into the cache before they are needed: no processor expects what indices ask for."""
 
 from __future__ import annotations
 

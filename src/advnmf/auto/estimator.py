@@ -47,6 +47,8 @@ class AutoNMF(RankingMixin, CompletionModel):
     ----------
     time_limit : float or None, default=None
         Seconds for everything.  The search ends in time to fit the best that it has found.
+    max_candidates : int or None, default=None
+        Most candidates tried (starts of the same model are candidates of their own).
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
     n_jobs : int or None, default=None
@@ -71,7 +73,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         is among the models averaged; see `cv_results_`.
     best_score_ : float
         Minus the root mean square error of the choice over held-out entries; NaN where none could be held out.
-    stop_reason_ : {"done", "time_limit", "callback", "interrupted"}
+    stop_reason_ : {"done", "time_limit", "max_candidates", "callback", "interrupted"}
         Why the search ended.
     n_features_in_, feature_names_in_
         As in scikit-learn.
@@ -86,6 +88,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         self,
         time_limit: float | None = None,
         *,
+        max_candidates: int | None = None,
         biases: bool | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -93,6 +96,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         callback: Callable[[Look], object] | None = None,
     ) -> None:
         self.time_limit = time_limit
+        self.max_candidates = max_candidates
         self.biases = biases
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -123,7 +127,9 @@ class AutoNMF(RankingMixin, CompletionModel):
         if held_out is None:
             self._fit_unseen(replace(first, rank=1, ridge=_UNSEEN_RIDGE), units, data, clock)
             return self
-        search = Search(held_out, units, data.shape, len(values), clock, self.n_jobs, self._tell)
+        search = Search(
+            held_out, units, data.shape, len(values), clock, self.n_jobs, self.max_candidates, self._tell
+        )
         chosen = search.run(first)
         self._fit_models([(f.choice, f.best_factors(), f.n_more) for f in chosen], search.units, data, clock)
         self._calibrate(chosen, held_out, (float(values.min()), float(values.max())))
@@ -187,7 +193,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         if held_out.mean(np.square(held_out.truth - clipped)) < held_out.mean(np.square(held_out.truth - mean)):
             self.clip_, mean = value_range, clipped
         self.best_score_ = -float(np.sqrt(held_out.mean(np.square(held_out.truth - mean))))
-        self.spread_ = interval_scale(held_out.truth - mean, spread_terms(predictions, mean))
+        self.spread_ = tuple(interval_scale(held_out.truth - mean, spread_terms(predictions, mean)))
 
     def _describe(self, chosen: list[Evaluation], search: Search) -> None:
         """What was tried, and the paragraph of `explain`."""
@@ -321,6 +327,8 @@ class AutoNMF(RankingMixin, CompletionModel):
     def _check_parameters(self) -> None:
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, strict=True, finite=False)
+        if self.max_candidates is not None:
+            check_number("max_candidates", self.max_candidates, low=1, integer=True)
         check_choice("biases", self.biases, (None, False, True))
         check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.callback is not None and not callable(self.callback):

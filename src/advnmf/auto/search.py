@@ -54,10 +54,12 @@ class Search:
         n_observed: int,
         clock: Clock,
         n_jobs: int | None,
+        max_candidates: int | None,
         tell: Callable[[Look], bool],
     ) -> None:
         self.held_out, self.units, self.shape, self.n_observed = held_out, units, shape, n_observed
         self.clock, self.n_jobs, self.tell = clock, n_jobs, tell
+        self.max_candidates = np.inf if max_candidates is None else max_candidates
         self.found: dict[Choice, Evaluation] = {}
         self.cap = np.inf
         self.notes: list[str] = []
@@ -78,7 +80,9 @@ class Search:
             self.stop_reason = "callback" if isinstance(end, Stopped) else "interrupted"
             chosen = [self._best()]
         else:
-            if not self._in_time("starts"):
+            if len(self.found) >= self.max_candidates:
+                self.stop_reason = "max_candidates"
+            elif not self._in_time("starts"):
                 self.stop_reason = "time_limit"
         return chosen
 
@@ -126,7 +130,7 @@ class Search:
         """
         residuals = self.held_out.truth - best.prediction
         sigma = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
-        if not sigma > 0 or np.mean(np.abs(residuals) > _CAP * sigma) < _OUTLIERS:
+        if not sigma > 0 or np.mean(np.abs(residuals) > _CAP * sigma) < _OUTLIERS or not self._in_time("extras"):
             return best
         robust = self._look(replace(best.choice, correntropy=True), None, "extras")
         cap = (_CAP * 1.4826 * float(np.median(np.abs(self.held_out.truth - robust.prediction)))) ** 2
@@ -146,7 +150,8 @@ class Search:
         """Offsets, an adversary, the elastic loss, depth: kept if they gain more than a standard error."""
         typical = float(np.sqrt(best.error * self.n_observed / self.shape[0]))
         self.units = replace(self.units, residual=max(typical, 1e-12 * self.units.values))
-        for choice in variants(best.choice):
+        plain = best
+        for choice in variants(plain.choice):
             if not self._in_time("extras"):
                 break
             if choice.correntropy and choice.delta is not None:
@@ -156,8 +161,8 @@ class Search:
                 if self._in_time("extras") and new.error < 1.05 * best.error:
                     other = self._look(self._with_ridge(choice, factor), None, "extras")
                     new = min(new, other, key=lambda found: found.error)
-            gain = 1 - np.sqrt(new.error / best.error) if best.error > 0 else 0.0
-            self.notes.append(f"{_name_of_extra(best.choice, choice)} changes the error by {-100 * gain:+.1f} %")
+            gain = 1 - np.sqrt(new.error / plain.error) if plain.error > 0 else 0.0
+            self.notes.append(f"{_name_of_extra(plain.choice, choice)} changes the error by {-100 * gain:+.1f} %")
             if not new.failed and better(self.held_out, new.errors, best.errors):
                 best = new
         return best
@@ -170,7 +175,7 @@ class Search:
             choice = self._of_rank(simplest.choice, max(rank, 1))
             new = self._look(choice, None, "extras")
             for seed in range(1, 3):  # a low rank has bad local minima
-                if new.failed or better(self.held_out, best.errors, new.errors):
+                if self._in_time("extras") and (new.failed or better(self.held_out, best.errors, new.errors)):
                     other = self._look(replace(choice, seed=choice.seed + seed), None, "extras")
                     new = min(new, other, key=lambda found: found.error)
             if new.failed or better(self.held_out, best.errors, new.errors):
@@ -255,7 +260,7 @@ class Search:
         return (1 - _UNTIL[stage]) * self.clock.limit if np.isfinite(self.clock.limit) else 0.0
 
     def _in_time(self, stage: str) -> bool:
-        return self.clock.left > self._reserve(stage)
+        return self.clock.left > self._reserve(stage) and len(self.found) < self.max_candidates
 
     def _best(self) -> Evaluation:
         """The lowest error of those that were carried to their end; of all, if none was."""

@@ -16,6 +16,8 @@ from scipy.optimize import nnls
 Array = np.ndarray
 
 _NOMINAL, _NORMAL_QUANTILE = 0.9, 1.6448536269514722
+# Fits of the variance, each weighted by the one before.
+_REFITS = 5
 
 
 class Spread(NamedTuple):
@@ -36,18 +38,20 @@ def spread_terms(predictions: Array, mean: Array) -> Array:
 
 
 def interval_scale(residuals: Array, terms: Array) -> Spread:
-    """The spread that fits residuals at held-out entries."""
-    squares = np.square(residuals)
-    # In units of their own, so that none of the three is lost to rounding.
-    units = np.maximum(terms.mean(axis=1), np.finfo(float).tiny)
-    # Relative errors: a first guess of the variance keeps the largest residuals from deciding alone.
-    guess = np.maximum(squares.mean(), np.finfo(float).tiny)
-    share, _ = nnls((terms / units[:, None]).T / guess, squares / guess)
-    coefficients = share / units
-    if not coefficients.any():
-        coefficients[0] = np.finfo(float).tiny
-    coefficients[0] = max(coefficients[0], 1e-6 * float(squares.mean()))
-    ratio = np.abs(residuals) / np.sqrt(np.maximum(np.tensordot(coefficients, terms, axes=1), np.finfo(float).tiny))
+    """The spread that fits residuals at held-out entries.
+
+    (r^2 - s^2)^2 / s^4 is summed: the variance of r^2 is as s^4, and the large residuals do not decide alone.
+    """
+    squares, tiny = np.square(residuals), np.finfo(float).tiny
+    # In units of their own, so that none of the three is lost to rounding; never quite without the constant.
+    units = np.maximum(terms.mean(axis=1), tiny) / max(float(squares.mean()), tiny)
+    least = np.array([1e-3, 0.0, 0.0])
+    share, scaled = np.array([1.0, 0.0, 0.0]), terms / units[:, None]
+    for _ in range(_REFITS):
+        variance = np.maximum(share @ scaled, tiny)
+        share, _ = nnls((scaled / variance).T, squares / variance)
+        share = np.maximum(share, least)
+    variance = np.maximum(share @ scaled, tiny)
     level = min(1.0, _NOMINAL * (1 + 1 / len(residuals)))
-    scale = float(np.quantile(ratio, level)) / _NORMAL_QUANTILE
-    return Spread(*(coefficients * scale**2).tolist())
+    scale = float(np.quantile(np.abs(residuals) / np.sqrt(variance), level)) / _NORMAL_QUANTILE
+    return Spread(*(share / units * scale**2).tolist())
