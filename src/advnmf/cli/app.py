@@ -16,6 +16,7 @@ from .datasets import datasets
 from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
+from .reproduce import reproduce
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -116,3 +117,4 @@ program.add_command(complete)
 program.add_command(inpaint)
 program.add_command(demo)
 program.add_command(datasets)
+program.add_command(reproduce)
