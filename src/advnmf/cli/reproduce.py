@@ -47,7 +47,9 @@ class ListType(click.ParamType):
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Seeds.")
 @click.option("--out", default="advnmf-results", show_default=True, metavar="DIR", help="Folder of the results.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Runs at a time. [default: number of cores]")
-@click.option("--quick", is_flag=True, help="One run of two cases with few iterations: to see that it works.")
+@click.option(
+    "--quick", is_flag=True, help="One run of two cases on one data set, with few iterations: to see that it works."
+)
 @click.option("--time-limit", type=click.FloatRange(min=0), metavar="SECONDS", help="Begin no further run then.")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")

@@ -178,17 +178,18 @@ def plan(
     methods, missing : choose among the methods, as "AT-NMF", and the fractions of the target; all unless given
     runs : seeds 0 to runs - 1
     quick : bool
-        One run of two cases with a few hundred iterations: a look at the machinery, not at the results.
+        One run of two cases on one data set, with few iterations: a look at the machinery, not at the results.
     """
     chosen = TARGETS[target]
     variants = _chosen_variants(chosen, methods)
     cases = _chosen_cases(chosen, missing)
+    datasets = chosen.datasets
     if quick:
-        runs, cases = 1, cases[:_QUICK_CASES]
+        runs, datasets, cases = 1, datasets[:1], cases[:_QUICK_CASES]
     return [
         _task(target, dataset, case, variant, protocol, number, quick)
         for number in range(runs)
-        for dataset, case, protocol, variant in product(chosen.datasets, cases, protocols, variants)
+        for dataset, case, protocol, variant in product(datasets, cases, protocols, variants)
         if protocol in chosen.protocols and not (variant.method == BIHARMONIC and number)
     ]
 
