@@ -109,15 +109,16 @@ def reproduce(
 
 def _run(outcomes: Iterator[Any], total: int, quiet: bool) -> list[Any]:
     """Let the runs go on, watched; those that failed, each told in a line."""
+    from ..studies import Failure
+
     failures = []
     with _bar(total, quiet) as advance:
         for outcome in outcomes:
-            error = getattr(outcome, "error", None)
-            if error is not None:
+            if isinstance(outcome, Failure):
                 failures.append(outcome)
-                task = outcome.task
+                task, words = outcome.task, " ".join(str(outcome.error).split())
                 where = f"{task.dataset} {task.fraction:g} {task.method} {task.protocol} run {task.run}"
-                note(f"Error: {where}: {type(error).__name__}: {' '.join(str(error).split())}")
+                note(f"Error: {where}: {type(outcome.error).__name__}: {words}")
             advance()
     return failures
 

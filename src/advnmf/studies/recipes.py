@@ -3,7 +3,8 @@
 - ``published``: as its authors released it.  NMF, ANMF and AT-NMF take missing entries for observed zeros; the deep
   methods see true masks, have a ridge of one and attack once every 50 iterations; all have fixed numbers of iterations.
 - ``masked``: the same hyper-parameters with true masks for all, coordinate descent and the exact attack.
-- ``tuned``: hyper-parameters from a search on held-out observed entries, with as many candidates for each method.
+- ``tuned``: hyper-parameters from a search on held-out observed entries, with as many candidates for each method; each
+  run draws its own.
 
 What no text or code tells was chosen here: the layers for all sets but MS-COCO, the ranks for the sets that the AT-NMF
 study does not have, the sizes of DMF's network, and most of ANMF (see its docstring).
@@ -22,6 +23,8 @@ __all__ = ["METHODS", "PROTOCOLS", "SETTINGS", "Setting", "make_recipe", "quicke
 METHODS = ("NMF", "ANMF", "AT-NMF", "HQASD", "DMF", "ADNMF", "EADNMF")
 BIHARMONIC = "Biharmonic"
 _DEEP_OUTER, _DEEP_INNER, _PRETRAINING = 10, 50, 300
+# Of the systems that are compared with, under each protocol.
+_ITERATIONS = {"ANMF": 500, "HQASD": 500, "DMF": 1000}
 _QUICK_ITERATIONS, _QUICK_CANDIDATES = 200, 3
 
 
@@ -42,6 +45,8 @@ class Setting:
     inner: int
     lam: float = 2.0
     delta: float = 2.0
+    # Of the deep methods, beside the sum of squares.
+    ridge: float = 1.0
     dtype: str = "float64"
     every: int | None = None
     # Whether NMF and AT-NMF take missing entries for zeros, as the study's own figures say.
@@ -88,7 +93,7 @@ def _published(method: str, setting: Setting) -> Recipe:
         limits = {"max_iter": setting.outer * setting.inner}
         return Recipe("ATNMF", {**shared, **attack, **multiplicative, **limits}, **shallow)
     if method == "ANMF":
-        return Recipe("ANMF", {**shared, "missing": "zero", "max_iter": 500})
+        return Recipe("ANMF", {**shared, "missing": "zero", "max_iter": _ITERATIONS[method]})
     if method in ("ADNMF", "EADNMF"):
         model, params = _deep(method, setting)
         if model != "NMF":  # without an adversary there is nothing to freeze
@@ -104,16 +109,16 @@ def _with_true_mask(method: str, setting: Setting) -> Recipe:
     """HQASD, DMF, and what knows pictures: as released is masked already."""
     if method == "HQASD":
         tolerances = {"switch_tol": 1e6, "tol": 1e-7} if setting.picture else {}
-        return Recipe("HQASD", {"n_components": setting.rank, "max_iter": 500, **tolerances})
+        return Recipe("HQASD", {"n_components": setting.rank, "max_iter": _ITERATIONS[method], **tolerances})
     if method == "DMF":
         sizes = {"n_components": setting.rank, "hidden": [5 * setting.rank]}
-        return Recipe("DMF", {**sizes, "keep": "last", "max_iter": 1000})
+        return Recipe("DMF", {**sizes, "keep": "last", "max_iter": _ITERATIONS[method]})
     return Recipe(BIHARMONIC, {})
 
 
 def _deep(method: str, setting: Setting) -> tuple[str, dict[str, Any]]:
     """Class and parameters; delta = infinity is ADNMF.  delta = 0 bounds no adversary: there is none then."""
-    params: dict[str, Any] = {"n_components": list(setting.layers), **_unit_ridge(setting)}
+    params: dict[str, Any] = {"n_components": list(setting.layers), **_ridge(setting)}
     if method == "EADNMF" and setting.delta == 0:
         return "NMF", {**params, "loss": "l21"}
     params["lam"] = setting.lam
@@ -122,10 +127,10 @@ def _deep(method: str, setting: Setting) -> tuple[str, dict[str, Any]]:
     return "EADNMF", {**params, "delta": setting.delta}
 
 
-def _unit_ridge(setting: Setting) -> dict[str, float]:
-    """sum_l ||F_l||^2, which the released code adds to the loss: alpha_W counts n_features times, alpha_H n_samples."""
+def _ridge(setting: Setting) -> dict[str, float]:
+    """ridge sum_l ||F_l||^2, in the released code with 1: alpha_W counts n_features times, alpha_H n_samples times."""
     n_samples, n_features = setting.shape
-    return {"alpha_W": 1 / n_features, "alpha_H": 1 / n_samples}
+    return {"alpha_W": setting.ridge / n_features, "alpha_H": setting.ridge / n_samples}
 
 
 # --- with true masks -------------------------------------------------------------------------------------------------
@@ -138,7 +143,7 @@ def _masked(method: str, setting: Setting) -> Recipe:
     if method == "AT-NMF":
         return Recipe("ATNMF", {"n_components": setting.rank, "lam": setting.lam, **limits})
     if method == "ANMF":
-        return Recipe("ANMF", {"n_components": setting.rank, "max_iter": 500})
+        return Recipe("ANMF", {"n_components": setting.rank, "max_iter": _ITERATIONS[method]})
     if method in ("ADNMF", "EADNMF"):
         model, params = _deep(method, setting)
         return Recipe(model, {**params, **limits})
@@ -153,9 +158,8 @@ _CLASSES = {name: name.replace("-", "") for name in METHODS}
 def _tuned(method: str, setting: Setting) -> Recipe:
     if method == BIHARMONIC:
         return _with_true_mask(method, setting)
-    params: dict[str, Any] = {"max_iter": setting.tuned_iter}
-    if _CLASSES[method] in ("NMF", "ATNMF", "ADNMF", "EADNMF"):
-        params["tol"] = 1e-5
+    factorised = {"max_iter": setting.tuned_iter, "tol": 1e-5}
+    params = {"max_iter": _ITERATIONS[method]} if method in _ITERATIONS else factorised
     return Recipe(_CLASSES[method], params, unit_scale=True, space=method, candidates=setting.candidates)
 
 

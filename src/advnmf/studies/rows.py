@@ -28,9 +28,9 @@ _ROWS, _ARRAYS = "rows.jsonl", "arrays"
 class Row:
     """The result of one run.
 
-    ``settings`` is the recipe, ``found`` the parameters that a search chose; ``curves`` are short lists of numbers;
-    ``arrays`` is the name of a file for `load_arrays`.  ``rmse`` and ``mae`` are over the missing entries.  ``setup``
-    and ``key`` are those of the `Task`.
+    ``settings`` is the recipe, ``found`` the parameters that a search chose, ``point`` the place in a figure;
+    ``curves`` are short lists of numbers; ``arrays`` is the name of a file for `load_arrays`.  ``rmse`` and ``mae``
+    are over the missing entries.  ``setup`` and ``key`` are those of the `Task`.
     """
 
     target: str
@@ -52,6 +52,7 @@ class Row:
     key: str
     kind: str = "completion"
     options: Mapping[str, Any] = field(default_factory=dict)
+    point: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
     found: Mapping[str, Any] = field(default_factory=dict)
     curves: Mapping[str, list[float]] = field(default_factory=dict)
@@ -66,13 +67,15 @@ class Row:
             seed=task.run,
             settings=asdict(task.recipe),
             options=dict(task.options),
+            point=dict(task.point),
             version=__version__,
             **results,
         )
 
     def told_as(self, task: Task) -> Self:
         """The same result under the heading of another task."""
-        return replace(self, target=task.target, protocol=task.protocol, method=task.method, quick=task.quick)
+        headings = ("target", "protocol", "method", "quick")
+        return replace(self, point=dict(task.point), **{name: getattr(task, name) for name in headings})
 
     @property
     def heading(self) -> tuple[str, str, str, bool]:

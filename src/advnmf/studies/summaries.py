@@ -35,6 +35,7 @@ class Cell:
     setup: str
     latest: bool
     settings: Mapping[str, Any]
+    point: Mapping[str, Any]
     n_runs: int
     rmse_mean: float
     rmse_std: float
@@ -77,6 +78,7 @@ def _cell(rows: list[Row], latest: bool) -> Cell:
         first.setup,
         latest,
         first.settings,
+        first.point,
         len(rows),
         float(np.mean(rmse)),
         _deviation(rmse),

@@ -109,10 +109,13 @@ TARGETS: dict[str, Target] = {
     ),
     **{
         f"layers-{dataset}": Target(
-            f"RMSE over layers and delta, {dataset}",
+            f"RMSE over layers, delta and ridge, {dataset}",
             (dataset,),
             _cases(mask, [0.3, 0.5, 0.9]),
-            (*_over("ADNMF", layers=layers), *_over("EADNMF", layers=layers, delta=[1.5, 2.0, 10.0])),
+            (
+                *_over("ADNMF", layers=layers, ridge=[1.0, 0.0]),
+                *_over("EADNMF", layers=layers, delta=[1.5, 2.0, 10.0], ridge=[1.0, 0.0]),
+            ),
             _UNTUNED,
         )
         for dataset, (mask, layers) in _LAYERS.items()
@@ -209,8 +212,14 @@ def _task(
         quickened(recipe) if quick else recipe,
         chosen.kind,
         chosen.options,
+        _point(variant.changes),
         quick,
     )
+
+
+def _point(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes as JSON, which has no infinity: float("inf") makes it one again."""
+    return {name: "inf" if value == float("inf") else value for name, value in changes.items()}
 
 
 def _chosen_variants(target: Target, methods: Sequence[str] | None) -> list[Variant]:

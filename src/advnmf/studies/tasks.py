@@ -38,10 +38,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Task:
-    """One run.  Of what follows, target, method, protocol and quick are headings; the rest decides the result.
+    """One run.  Of what follows, target, method, protocol, point and quick are headings; the rest decides the result.
 
     ``mask`` is "released", "uniform" (drawn by the seed) or the name of a picture's mask; ``fraction`` the share that
     is missing.  ``run`` is the seed of all that is random.  ``kind`` names one of `kinds.KINDS`, with its options.
+    ``point`` is where in a figure the run stands, such as {"lam": 3, "delta": "inf"}.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Task:
     recipe: Recipe
     kind: str = "completion"
     options: Mapping[str, Any] = field(default_factory=dict)
+    point: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
 
     @property
