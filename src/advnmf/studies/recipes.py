@@ -59,7 +59,7 @@ class Setting:
 
 
 _CUBE = Setting((2500, 165), rank=3, layers=(10, 5), nmf_iter=1500, outer=15, inner=150, dtype="float32")
-_DIGITS = Setting((1000, 784), rank=20, layers=(100, 50), nmf_iter=1000, outer=15, inner=150, dtype="float32")
+_DIGITS = replace(_CUBE, shape=(1000, 784), rank=20, layers=(100, 50), nmf_iter=1000, candidates=8)
 # The figures printed for NMF on pictures are a tenth of what zeros for missing pixels would give.
 _PICTURE = replace(_DIGITS, shape=(300, 900), layers=(40, 20), zero_fill=False)
 #: By the name of the data set.
@@ -67,7 +67,7 @@ SETTINGS = {
     "synthetic": Setting((50, 100), rank=5, layers=(10, 5), nmf_iter=3000, outer=40, inner=300, picture=False),
     # Released with 100000 and 100 x 999.  NMF is within 1 % of its end long before; AT-NMF swings from attack to
     # attack, and where it ends depends on their number and length: with these about where it was printed.
-    "cbcl": Setting((2429, 361), rank=49, layers=(100, 50), nmf_iter=3000, outer=15, inner=200, dtype="float32"),
+    "cbcl": replace(_DIGITS, shape=(2429, 361), rank=49, nmf_iter=3000, inner=200),
     "moffet": _CUBE,
     "madonna": replace(_CUBE, shape=(2500, 160)),
     "mnist": _DIGITS,
