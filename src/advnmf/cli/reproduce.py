@@ -103,7 +103,7 @@ def reproduce(
     except KeyboardInterrupt:
         interrupted = True
     rows = store.rows(tasks)
-    _print(studies.TARGETS[target].title, studies.summarise(rows))
+    _print(studies.TARGETS[target].title + " (quick: few iterations)" * quick, studies.summarise(rows))
     if len(rows) < len(tasks):
         why = "interrupted; " if interrupted else ""
         note(f"{why}{len(rows)} of {len(tasks)} runs are in {out}: the same command goes on with the rest", quiet)
@@ -150,6 +150,8 @@ def _print(title: str, cells: list[Any]) -> None:
     for name in ("data", "missing", "method", "printed", *protocols):
         grid.add_column(name, justify="left" if name in ("data", "missing", "method") else "right", no_wrap=True)
     for (dataset, _, mask), group in groupby(sorted(cells, key=_place), key=_place):
+        if grid.row_count:
+            grid.add_row()
         here = list(group)
         case = f"{here[0].fraction:g}" if mask in ("released", "uniform") else mask
         for method in dict.fromkeys(cell.method for cell in here):
@@ -157,7 +159,6 @@ def _print(title: str, cells: list[Any]) -> None:
             printed = _printed(next(iter(found.values())).printed)
             grid.add_row(dataset, case, method, printed, *(_found(found.get(name)) for name in protocols))
             dataset = case = ""  # once for each place
-        grid.add_row()
     Console().print(grid)
 
 
