@@ -325,6 +325,22 @@ def test_start_of_nmf_and_atnmf_is_the_same(holed):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("ridge", [0.0, 1.0])
+@pytest.mark.filterwarnings("ignore")
+def test_layers_are_learnt_one_by_one_with_the_ridge(holed, ridge):
+    """Without a ridge their product comes near the observed entries, with it shrinks; the first is a plain fit."""
+    X, mask = holed
+    recipe = make_recipe("ADNMF", "published", replace(TINY, shape=X.shape, ridge=ridge))
+    data = np.where(mask, X, np.nan)
+    H, inner, outer = start_of(replace(recipe, start=("layers", 400)), data, 0)
+    assert [H.shape, inner.shape, outer.shape] == [(14, 2), (2, 3), (3, 10)]
+    size = np.linalg.norm((H @ inner @ outer)[mask]) / np.linalg.norm(X[mask])
+    assert size == pytest.approx(1, abs=0.02) if ridge == 0 else size < 0.9
+    first = NMF(3, solver="mu", alpha_W=ridge / 10, alpha_H=ridge / 14, max_iter=400, tol=0.0)
+    first.set_params(random_state=np.random.RandomState(0)).fit(data)
+    np.testing.assert_allclose(outer, first.components_, rtol=1e-6, atol=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_released_deep_ridge_is_one(holed):
     X, _ = holed

@@ -1,6 +1,6 @@
 """Results of runs as lines of a file that survives whatever ends the program.
 
-A line is written by one call and forced to the disk before the next run counts.  A last line without its end is what
+A line is written as a whole and forced to the disk before the next run counts.  A last line without its end is what
 a killed program leaves: it is no row, and is removed before the next one is written.
 """
 
@@ -134,8 +134,9 @@ class Store:
             with replacing(self.folder / _ARRAYS / row.arrays, overwrite=True) as temporary:
                 np.savez_compressed(temporary, **arrays)
         line = json.dumps(asdict(row), allow_nan=False) + "\n"
-        with open(self._file, "ab", buffering=0) as stream:
+        with open(self._file, "ab") as stream:
             stream.write(line.encode())
+            stream.flush()
             os.fsync(stream.fileno())
         self._rows[_identity(row)] = self._by_key[row.key] = row
         return row

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import NMF
+from .. import NMF, Elastic
 
 __all__ = ["STARTS"]
 
@@ -22,22 +22,18 @@ def half_normal(X: np.ndarray, params: dict[str, Any], sweeps: int, rng: np.rand
 
 
 def layers(X: np.ndarray, params: dict[str, Any], sweeps: int, rng: np.random.RandomState) -> Factors:
-    """The layers of EADNMF one by one, each with a ridge of one.
+    """The layers of EADNMF one by one, each with the ridge of the whole.
 
     First X ~ H_1 F_L by the loss, on the mask; then H_l ~ H_{l+1} F by squares, complete.
     """
-    options = {name: params[name] for name in ("loss",) if name in params}
-    if "delta" in params:
-        from ..losses import Elastic
-
-        options["loss"] = Elastic(params["delta"])
+    loss = Elastic(params["delta"]) if "delta" in params else params.get("loss", "frobenius")
+    strength = params["alpha_W"] * X.shape[1]
     H, chain = X, []
     for size in params["n_components"]:
-        ridge = {"alpha_W": 1 / H.shape[1], "alpha_H": 1 / len(H)}
-        model = NMF(size, solver="mu", max_iter=sweeps, tol=0.0, random_state=rng, **ridge, **options)
-        H = model.fit_transform(H)
+        ridge = {"alpha_W": strength / H.shape[1], "alpha_H": strength / len(H)}
+        model = NMF(size, loss=loss, solver="mu", max_iter=sweeps, tol=0.0, random_state=rng, **ridge)
+        H, loss = model.fit_transform(H), "frobenius"
         chain.insert(0, model.components_)
-        options = {}
     return [H, *chain]
 
 
