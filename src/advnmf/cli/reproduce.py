@@ -146,8 +146,9 @@ def _print(title: str, cells: list[Any]) -> None:
     if not cells:
         return
     protocols = list(dict.fromkeys(cell.protocol for cell in cells))
+    figures = ["printed"] if any(cell.printed for cell in cells) else []
     grid = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("data", "missing", "method", "printed", *protocols):
+    for name in ("data", "missing", "method", *figures, *protocols):
         grid.add_column(name, justify="left" if name in ("data", "missing", "method") else "right", no_wrap=True)
     for (dataset, _, mask), group in groupby(sorted(cells, key=_place), key=_place):
         if grid.row_count:
@@ -156,8 +157,8 @@ def _print(title: str, cells: list[Any]) -> None:
         case = f"{here[0].fraction:g}" if mask in ("released", "uniform") else mask
         for method in dict.fromkeys(cell.method for cell in here):
             found = {cell.protocol: cell for cell in here if cell.method == method}
-            printed = _printed(next(iter(found.values())).printed)
-            grid.add_row(dataset, case, method, printed, *(_found(found.get(name)) for name in protocols))
+            printed = [_printed(next(iter(found.values())).printed) for _ in figures]
+            grid.add_row(dataset, case, method, *printed, *(_found(found.get(name)) for name in protocols))
             dataset = case = ""  # once for each place
     Console().print(grid)
 
