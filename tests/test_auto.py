@@ -83,9 +83,7 @@ def test_parts_fit_together(fitted):
     mean = np.mean([each.inverse_transform(each.transform(X)) for each in model.models_], axis=0)
     low, high = model.clip_ or (-np.inf, np.inf)
     np.testing.assert_allclose(model.inverse_transform(codes), np.clip(mean, low, high), rtol=1e-10)
-    np.testing.assert_allclose(
-        model.predict_pairs([0, 3], [5, 1]), model.reconstruct()[[0, 3], [5, 1]], rtol=1e-10
-    )
+    np.testing.assert_allclose(model.predict_pairs([0, 3], [5, 1]), model.reconstruct()[[0, 3], [5, 1]], rtol=1e-10)
     observed = ~np.isnan(X)
     np.testing.assert_array_equal(model.complete(X)[observed], X[observed])
     assert model.score(X) < 0

@@ -127,9 +127,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         if held_out is None:
             self._fit_unseen(replace(first, rank=1, ridge=_UNSEEN_RIDGE), units, data, clock)
             return self
-        search = Search(
-            held_out, units, data.shape, len(values), clock, self.n_jobs, self.max_candidates, self._tell
-        )
+        search = Search(held_out, units, data.shape, len(values), clock, self.n_jobs, self.max_candidates, self._tell)
         chosen = search.run(first)
         self._fit_models([(f.choice, f.best_factors(), f.n_more) for f in chosen], search.units, data, clock)
         self._calibrate(chosen, held_out, (float(values.min()), float(values.max())))

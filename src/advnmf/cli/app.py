@@ -17,6 +17,7 @@ from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
 from .recommend import recommend
+from .reproduce import reproduce
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -119,3 +120,4 @@ program.add_command(recommend)
 program.add_command(inpaint)
 program.add_command(demo)
 program.add_command(datasets)
+program.add_command(reproduce)

@@ -1,0 +1,43 @@
+"""The studies, run again: every table and figure, what was printed beside what comes out here.
+
+    tasks = plan("table4", ["published", "masked"], runs=3)
+    store = Store("results")
+    for outcome in run(tasks, store):      # skips what is there, keeps each row as it comes
+        ...
+    cells = summarise(read_rows("results"))
+
+A `Task` says what is run: a `Recipe` on an instance of a data set.  A `Row` is its result, a `Cell` the mean over
+seeds beside the `Printed` figure.  Protocols are told in `recipes`, targets in `targets`.
+"""
+
+from .instances import instance
+from .printed import Printed, printed_values
+from .recipes import METHODS, PROTOCOLS, SETTINGS, Setting
+from .rows import Row, Store, load_arrays, read_rows
+from .running import Failure, run
+from .summaries import Cell, summarise
+from .targets import TARGETS, Target, plan
+from .tasks import Recipe, Task
+
+__all__ = [
+    "METHODS",
+    "PROTOCOLS",
+    "SETTINGS",
+    "TARGETS",
+    "Cell",
+    "Failure",
+    "Printed",
+    "Recipe",
+    "Row",
+    "Setting",
+    "Store",
+    "Target",
+    "Task",
+    "instance",
+    "load_arrays",
+    "plan",
+    "printed_values",
+    "read_rows",
+    "run",
+    "summarise",
+]

@@ -1,0 +1,103 @@
+"""A recipe carried out on a matrix: the only place where a study calls the library's models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+import advnmf
+
+from ..files import require
+from .search import search
+from .starts import STARTS
+from .tasks import Recipe
+
+__all__ = ["Fitted", "fit", "model_of", "prepared", "start_of"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model, its prediction in the units of the data, and the parameters that were searched for it."""
+
+    model: Any
+    prediction: np.ndarray
+    found: Mapping[str, Any]
+
+
+class Biharmonic:
+    """Biharmonic inpainting by scikit-image of a picture with three channels side by side, as a model.
+
+    It knows which pixels are neighbours, as no factorisation does.
+    """
+
+    n_iter_, stop_reason_ = 0, "exact"
+
+    def __init__(self, random_state: object = None) -> None:
+        """Nothing is random."""
+
+    def fit(self, X: np.ndarray) -> Self:
+        """Fill the holes (NaN)."""
+        from ..pictures import fold, unfold
+
+        inpaint = require("skimage.restoration", "study").inpaint_biharmonic
+        shape = len(X), X.shape[1] // 3, 3
+        missing = fold(np.isnan(X), shape)[:, :, 0]
+        self._filled = unfold(inpaint(fold(np.nan_to_num(X), shape), missing, channel_axis=-1))
+        return self
+
+    def reconstruct(self) -> np.ndarray:
+        """The filled picture."""
+        return self._filled
+
+
+def fit(recipe: Recipe, X: np.ndarray, mask: np.ndarray, seed: int) -> Fitted:
+    """Complete the observed entries of ``X`` as the recipe says; what ``mask`` hides is never seen by a model."""
+    found: dict[str, Any] = {}
+    if recipe.space is not None:
+        rng = np.random.RandomState(seed)
+        found = search(
+            recipe.space,
+            recipe.candidates,
+            lambda X, mask, params: _fit(recipe, params, X, mask, seed)[1],
+            X,
+            mask,
+            rng,
+        )
+    return Fitted(*_fit(recipe, found, X, mask, seed), found)
+
+
+def _fit(
+    recipe: Recipe, found: Mapping[str, Any], X: np.ndarray, mask: np.ndarray, seed: int
+) -> tuple[Any, np.ndarray]:
+    data, scale = prepared(recipe, X, mask)
+    params = {**recipe.params, **found}
+    if recipe.start is None:
+        model = model_of(recipe.model, params, seed).fit(data)
+    else:
+        factors = start_of(recipe, data, seed)
+        model = model_of(recipe.model, params, seed, init="custom").fit(data, factors=factors)
+    return model, model.reconstruct() * scale
+
+
+def prepared(recipe: Recipe, X: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
+    """The matrix as the model is to see it, without its missing entries, and what it has been divided by."""
+    scale = float(np.sqrt(np.mean(np.square(X[mask])))) if recipe.unit_scale else 1.0
+    data = np.where(mask, X / scale, 0.0 if recipe.zero_fill else np.nan)
+    return data.astype(recipe.dtype), scale
+
+
+def start_of(recipe: Recipe, data: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The factors that the recipe begins with."""
+    name, sweeps = recipe.start
+    return STARTS[name](data, recipe.params, sweeps, np.random.RandomState(seed))
+
+
+def model_of(name: str, params: Mapping[str, Any], seed: int, **more: Any) -> Any:
+    """A model, not fitted."""
+    cls = Biharmonic if name == "Biharmonic" else getattr(advnmf, name)
+    # Sizes of layers are lists in JSON.
+    params = {key: tuple(value) if isinstance(value, list) else value for key, value in params.items()}
+    return cls(**params, random_state=seed, **more)

@@ -1,0 +1,473 @@
+"""The studies: rows that survive, runs that resume, protocols that do what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from advnmf import NMF, studies
+from advnmf.cli.app import program
+from advnmf.files import FileError
+from advnmf.studies import (
+    METHODS,
+    Recipe,
+    Row,
+    Setting,
+    Store,
+    Task,
+    plan,
+    printed_values,
+    read_rows,
+    run,
+    summarise,
+    targets,
+    tasks,
+)
+from advnmf.studies.fitting import fit, start_of
+from advnmf.studies.recipes import PROTOCOLS, make_recipe, quickened
+from advnmf.studies.search import SPACES, search
+from advnmf.studies.targets import Target, Variant
+
+TINY = Setting((14, 10), 2, (3, 2), nmf_iter=6, outer=2, inner=3, masked_iter=5, tuned_iter=5, candidates=2)
+
+
+@pytest.fixture(scope="module")
+def holed():
+    """(X, mask): 14 x 10, nothing empty."""
+    rng = np.random.default_rng(0)
+    X = rng.random((14, 2)) @ rng.random((2, 10))
+    mask = rng.random(X.shape) > 0.3
+    assert mask.any(axis=0).all()
+    assert mask.any(axis=1).all()
+    return X, mask
+
+
+def task(method="NMF", number=0, **changes):
+    """A run of a few iterations on a drawn matrix."""
+    recipe = Recipe("NMF", {"n_components": 2, "max_iter": 3, "tol": 0.0})
+    plain = Task("table2", "synthetic-drawn", 0.5, "uniform", method, "masked", number, recipe)
+    return replace(plain, **changes)
+
+
+def others(number_of_iterations):
+    """A recipe with another number of iterations."""
+    return Recipe("NMF", {"n_components": 2, "max_iter": number_of_iterations, "tol": 0.0})
+
+
+def done(tasks, folder, **options):
+    """What running the tasks yields."""
+    return list(run(tasks, Store(folder), jobs=1, **options))
+
+
+def results(folder):
+    """All rows, without what differs from time to time."""
+    return sorted(json.dumps({**asdict(row), "seconds": 0}, sort_keys=True) for row in read_rows(folder))
+
+
+# --- printed figures -------------------------------------------------------------------------------------------------
+
+
+def test_all_printed_figures_are_there():
+    assert [len(printed_values(f"table{number}")) for number in range(2, 10)] == [49] * 7 + [60]
+    assert len(printed_values("slides")) == 35
+    assert printed_values("fig6") == {}
+    value = printed_values("table4")["moffet", "AT-NMF", 0.5]
+    assert (value.mean, value.std) == (0.064, 0.0)
+    assert printed_values("table9")["img1", "EADNMF", "random50"].mean == 0.0292
+    assert printed_values("slides")["synthetic", "AT-NMF (lambda=3)", 0.5].mean == 6.05
+
+
+@pytest.mark.parametrize("target", [*(f"table{number}" for number in range(2, 10)), "slides"])
+def test_each_printed_figure_has_a_run(target):
+    places = {(t.dataset, t.method, place) for t in plan(target, runs=1) for place in (t.fraction, t.mask)}
+    assert set(printed_values(target)) <= places
+
+
+# --- plan ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", studies.TARGETS)
+def test_tasks_differ_and_are_json(target):
+    tasks = plan(target, list(PROTOCOLS), runs=2)
+    assert len({(t.heading, t.key) for t in tasks}) == len(tasks)
+    assert all(json.loads(json.dumps(asdict(t.recipe), allow_nan=False)) for t in tasks)
+    assert tasks == sorted(tasks, key=lambda t: t.run)
+
+
+def test_plan_chooses():
+    assert len(plan("table2", runs=1)) == 7 * 7
+    few = plan("table2", ["masked", "tuned"], methods=["at-nmf"], missing=[0.3, 0.9], runs=3)
+    assert len(few) == 2 * 2 * 3
+    assert {t.method for t in few} == {"AT-NMF"}
+    quick = plan("table2", quick=True, runs=3)
+    assert len(quick) == 2 * 7
+    assert not {t.key for t in quick} & {t.key for t in plan("table2")}
+    assert {t.method for t in plan("slides", methods=["AT-NMF"])} == {f"AT-NMF (lambda={lam})" for lam in (2, 3, 5)}
+
+
+def test_figures_know_their_points():
+    points = [t.point for t in plan("fig8", runs=1)]
+    assert {"lam": 2.2, "delta": 1.0} in points
+    assert {"lam": 2.0, "delta": 1.0} not in points  # not bounded
+    assert [t.point["delta"] for t in plan("fig7", missing=[0.3], runs=1)] == [0.0, 2.0, "inf"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"), [({"methods": ["SVD"]}, "'SVD' is not among"), ({"missing": [0.35]}, "0.35")]
+)
+def test_plan_refuses(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        plan("table2", **wrong)
+
+
+def test_key_covers_what_decides_the_result(monkeypatch):
+    plain = task()
+    same = [replace(plain, target="slides"), replace(plain, protocol="tuned"), replace(plain, method="another")]
+    assert {t.key for t in same} == {plain.key}
+    changed = [task(number=1), task(fraction=0.4), task(dataset="cbcl"), task(kind="components"), task(mask="released")]
+    changed += [task(recipe=others(4)), task(recipe=replace(plain.recipe, zero_fill=True)), task(options={"every": 3})]
+    keys = {plain.key, *(t.key for t in changed)}
+    assert len(keys) == 1 + len(changed)
+    monkeypatch.setattr(tasks, "RECIPES_VERSION", tasks.RECIPES_VERSION + 1)
+    assert plain.key not in keys
+    monkeypatch.undo()
+    monkeypatch.setattr(tasks, "__version__", "another")
+    assert plain.key not in keys
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_come_back_whole(tmp_path):
+    (row,) = done([task(kind="components")], tmp_path)
+    assert [row] == read_rows(tmp_path)
+    assert row.seed == row.run == 0
+    assert row.settings["params"]["max_iter"] == row.n_iter == 3
+    assert row.stop_reason == "max_iter"
+    assert 0 < row.mae <= row.rmse
+    assert studies.load_arrays(tmp_path, row)["components"].shape == (2, 100)
+
+
+def test_nothing_is_computed_twice(tmp_path, monkeypatch):
+    assert len(done([task(), task(number=1)], tmp_path)) == 2
+    monkeypatch.setattr("advnmf.studies.running.execute", lambda *_: pytest.fail("computed again"))
+    assert done([task(), task(number=1)], tmp_path) == []
+
+
+def test_one_result_is_told_under_several_headings(tmp_path, monkeypatch):
+    calls = []
+    execute = studies.running.execute
+    monkeypatch.setattr("advnmf.studies.running.execute", lambda task: calls.append(task) or execute(task))
+    assert len(done([task(), task(target="slides")], tmp_path)) == 2
+    (late,) = done([task(protocol="published")], tmp_path)
+    assert late.protocol == "published"
+    assert len(calls) == 1
+    assert len({row.rmse for row in read_rows(tmp_path)}) == 1
+
+
+def test_changed_settings_are_a_cell_of_their_own(tmp_path):
+    done([task(number=number) for number in (0, 1)], tmp_path)
+    done([task(recipe=others(9))], tmp_path)
+    old, new = summarise(read_rows(tmp_path))
+    assert (old.n_runs, old.latest) == (2, False)
+    assert (new.n_runs, new.latest) == (1, True)
+    assert new.settings["params"]["max_iter"] == 9
+
+
+def test_cell_is_mean_and_sample_deviation(tmp_path):
+    rows = done([task(number=number) for number in range(3)], tmp_path)
+    (cell,) = summarise(rows)
+    errors = [row.rmse for row in rows]
+    assert cell.rmse_mean == pytest.approx(np.mean(errors))
+    assert cell.rmse_std == pytest.approx(np.std(errors, ddof=1))
+    assert cell.printed is None
+    assert cell.agrees is None
+
+
+@pytest.mark.parametrize(("value", "agrees"), [(6.41, True), (6.59, True), (6.62, False), (6.2, False)])
+def test_agreement_with_the_printed_figure(tmp_path, value, agrees):
+    (row,) = done([task()], tmp_path)
+    row = replace(row, dataset="synthetic", rmse=value)  # printed: 6.41, deviation 0.01
+    (cell,) = summarise([row])
+    assert cell.printed.mean == 6.41
+    assert cell.agrees is agrees
+
+
+def test_broken_last_line_is_no_row_and_is_repaired(tmp_path):
+    done([task(), task(number=1)], tmp_path)
+    file = tmp_path / "rows.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    assert len(read_rows(tmp_path)) == 1
+    (again,) = done([task(), task(number=1)], tmp_path)
+    assert again.run == 1
+    assert len(file.read_bytes().splitlines()) == len(read_rows(tmp_path)) == 2
+
+
+def test_spoilt_line_is_told(tmp_path):
+    done([task(), task(number=1)], tmp_path)
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"{}\n" + file.read_bytes())
+    with pytest.raises(FileError, match="line 1 is no row"):
+        read_rows(tmp_path)
+
+
+def test_no_results_is_told(tmp_path):
+    with pytest.raises(FileError, match="holds no results"):
+        read_rows(tmp_path)
+
+
+def test_failed_run_is_told_and_the_others_go_on(tmp_path):
+    bad = task(recipe=Recipe("NMF", {"n_components": 0}))
+    failure, row = done([bad, task()], tmp_path)
+    assert "n_components" in str(failure.error)
+    assert isinstance(row, Row)
+    assert read_rows(tmp_path) == [row]
+
+
+def test_no_run_is_begun_after_the_time_limit(tmp_path):
+    assert done([task()], tmp_path, time_limit=0) == []
+
+
+LONG = [task(number=number, recipe=replace(others(400), start=("half-normal", 1))) for number in range(6)]
+SCRIPT = """
+import pickle, sys
+from advnmf.studies import Store, run
+for row in run(pickle.loads(bytes.fromhex(sys.argv[2])), Store(sys.argv[1]), jobs=1):
+    pass
+"""
+
+
+def test_killed_and_run_again_gives_the_rows_of_an_uninterrupted_run(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(killed), pickle.dumps(LONG).hex()])
+    file = killed / "rows.jsonl"
+    while process.poll() is None and not (file.exists() and file.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    survived = len(read_rows(killed))
+    assert 2 <= survived < len(LONG)
+    with open(file, "ab") as stream:  # as if in the middle of a line
+        stream.write(b'{"target": "t", "data')
+    assert len(done(LONG, killed)) == len(LONG) - survived
+    done(LONG, whole)
+    assert results(killed) == results(whole)
+    assert len(read_rows(whole)) == len(LONG)
+
+
+# --- protocols -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.filterwarnings("ignore")
+def test_missing_entries_are_never_seen(holed, method, protocol):
+    X, mask = holed
+    recipe = make_recipe(method, protocol, TINY)
+    one = fit(recipe, X, mask, 0)
+    other = fit(recipe, np.where(mask, X, 99.0), mask, 0)
+    np.testing.assert_array_equal(one.prediction, other.prediction)
+    assert one.found == other.found
+    assert np.isfinite(one.prediction).all()
+    assert bool(one.found) == (protocol == "tuned")
+
+
+def test_every_method_is_tuned_with_as_many_candidates():
+    recipes = [make_recipe(method, "tuned", TINY) for method in METHODS]
+    assert {recipe.candidates for recipe in recipes} == {2}
+    assert {recipe.space for recipe in recipes} == set(SPACES)
+
+
+def test_search_takes_the_best_on_held_out_observed_entries(holed):
+    X, mask = holed
+    seen = []
+
+    def complete(data, left, params):
+        seen.append(left)
+        assert not (left & ~mask).any()
+        return data + abs(params["n_components"] - 4)  # best: rank 4
+
+    found = search("NMF", 30, complete, X, mask, np.random.RandomState(0))
+    assert found["n_components"] == 4
+    assert all((left == seen[0]).all() for left in seen)
+    assert 0 < (mask & ~seen[0]).sum() < 0.3 * mask.sum()
+
+
+def test_released_atnmf_is_the_printed_recipe_on_zeros(holed):
+    """Frozen attacks on zero-filled data by plain formulas, codes first."""
+    X, mask = holed
+    recipe = make_recipe("AT-NMF", "published", TINY)
+    Z, lam = np.where(mask, X, 0), 2.0
+    W, H = (F.copy() for F in start_of(recipe, Z, 0))
+    for _ in range(TINY.outer):
+        U = np.where(mask, np.maximum((lam * Z - W @ H) / (lam - 1), 0), 0)
+        for _ in range(TINY.inner):
+            W *= (U @ H.T) / (W @ H @ H.T)
+            H *= (W.T @ U) / (W.T @ W @ H)
+    np.testing.assert_allclose(fit(recipe, X, mask, 0).prediction, W @ H, rtol=1e-9)
+
+
+def test_start_of_nmf_and_atnmf_is_the_same(holed):
+    Z = np.where(holed[1], holed[0], 0)
+    starts = [start_of(make_recipe(method, "published", TINY), Z, 3) for method in ("NMF", "AT-NMF")]
+    for one, other in zip(*starts, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0])
+@pytest.mark.filterwarnings("ignore")
+def test_layers_are_learnt_one_by_one_with_the_ridge(holed, ridge):
+    """Without a ridge their product comes near the observed entries, with it shrinks; the first is a plain fit."""
+    X, mask = holed
+    recipe = make_recipe("ADNMF", "published", replace(TINY, shape=X.shape, ridge=ridge))
+    data = np.where(mask, X, np.nan)
+    H, inner, outer = start_of(replace(recipe, start=("layers", 400)), data, 0)
+    assert [H.shape, inner.shape, outer.shape] == [(14, 2), (2, 3), (3, 10)]
+    size = np.linalg.norm((H @ inner @ outer)[mask]) / np.linalg.norm(X[mask])
+    assert size == pytest.approx(1, abs=0.02) if ridge == 0 else size < 0.9
+    first = NMF(3, solver="mu", alpha_W=ridge / 10, alpha_H=ridge / 14, max_iter=400, tol=0.0)
+    first.set_params(random_state=np.random.RandomState(0)).fit(data)
+    np.testing.assert_allclose(outer, first.components_, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_released_deep_ridge_is_one(holed):
+    X, _ = holed
+    params = make_recipe("ADNMF", "published", TINY).params
+    model = NMF(2, alpha_W=params["alpha_W"], alpha_H=params["alpha_H"], max_iter=3).fit(X)
+    W, H = model.factors_
+    assert model.loss_curve_[-1] == pytest.approx(((X - W @ H) ** 2).sum() + (W**2).sum() + (H**2).sum())
+
+
+def test_deltas_at_the_ends_are_other_models():
+    zero, infinite = (make_recipe("EADNMF", "published", replace(TINY, delta=delta)) for delta in (0.0, float("inf")))
+    assert (zero.model, zero.params["loss"]) == ("NMF", "l21")
+    assert infinite == make_recipe("ADNMF", "published", TINY)
+
+
+def test_quick_is_shorter_with_as_many_attacks():
+    recipe = make_recipe("AT-NMF", "published", replace(TINY, outer=40, inner=300))
+    quick = quickened(recipe)
+    assert quick.params["max_iter"] < recipe.params["max_iter"]
+    assert quick.params["max_iter"] / quick.params["attack_every"] == 40
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_convergence_in_pieces_is_one_fit(holed, monkeypatch):
+    X, mask = holed
+    monkeypatch.setitem(studies.instances.DATASETS, "tiny", lambda run: type("", (), {"X": X, "masks": {0.3: mask}}))
+    recipe = make_recipe("EADNMF", "published", replace(TINY, every=10))
+    recipe = replace(recipe, params={**recipe.params, "max_iter": 30})
+    row, _ = studies.running.execute(
+        Task("fig6", "tiny", 0.3, "released", "EADNMF", "published", 0, recipe, "convergence", {"every": 10})
+    )
+    assert row.curves["iteration"] == [10, 20, 30]
+    whole = fit(recipe, X, mask, 0)
+    np.testing.assert_allclose(row.curves["objective"], whole.model.loss_curve_[[10, 20, 30]], rtol=1e-9)
+    assert row.rmse == row.curves["test_rmse"][-1]
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_biharmonic_fills_a_picture():
+    pytest.importorskip("skimage")
+    tasks = plan("table9", methods=["Biharmonic"], missing=[0.19], runs=2)
+    assert [t.run for t in tasks] == [0] * 4  # nothing of it is random
+    row, _ = studies.running.execute(tasks[0])
+    # Measured before with the same picture and mask: 0.0215.
+    assert row.rmse == pytest.approx(0.0215, abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_restoration_shows_the_attack(tmp_path):
+    recipe = Recipe("ATNMF", {"n_components": 2, "lam": 3.0, "max_iter": 5})
+    (row,) = done([task(recipe=recipe, kind="restoration", options={"samples": [1, 4]})], tmp_path)
+    parts = studies.load_arrays(tmp_path, row)
+    x, p, observed = parts["original"], parts["completed"], parts["observed"]
+    assert x.shape == (2, 100)
+    expected = np.where(observed, np.maximum((3 * x - p) / 2, 0), 0)
+    np.testing.assert_allclose(parts["attacked"], expected, atol=1e-12)
+    np.testing.assert_allclose(np.where(observed, x, 0) + parts["perturbation"], expected, atol=1e-12)
+
+
+# --- command ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_target(monkeypatch):
+    """A target of three runs that need no file."""
+    monkeypatch.setitem(targets.SETTINGS, "synthetic-drawn", replace(TINY, shape=(50, 100)))
+    target = Target("Tiny", ("synthetic-drawn",), ((0.5, "uniform"),), (Variant("NMF", "NMF"),))
+    monkeypatch.setitem(targets.TARGETS, "tiny", target)
+
+
+def reproduce(*args, code=0):
+    result = CliRunner().invoke(program, ["reproduce", *map(str, args)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.usefixtures("tiny_target")
+def test_command_prints_and_resumes(tmp_path):
+    first = reproduce("tiny", "--jobs", 1, "--out", tmp_path)
+    assert "3 runs, 0 of them" in first.stderr
+    assert "NMF" in first.stdout
+    assert len(read_rows(tmp_path)) == 3
+    again = reproduce("tiny", "--jobs", 1, "--out", tmp_path)
+    assert "3 runs, 3 of them" in again.stderr
+    assert again.stdout == first.stdout
+
+
+@pytest.mark.usefixtures("tiny_target")
+def test_interrupted_command_keeps_its_rows(tmp_path, monkeypatch):
+    real = studies.run
+
+    def interrupted(*args, **options):
+        yield next(real(*args, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(studies, "run", interrupted)
+    result = reproduce("tiny", "--jobs", 1, "--out", tmp_path, code=130)
+    assert "interrupted; 1 of 3 runs" in result.stderr
+    assert len(read_rows(tmp_path)) == 1
+
+
+@pytest.mark.usefixtures("tiny_target")
+def test_failed_runs_are_told_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setitem(targets.SETTINGS, "synthetic-drawn", replace(TINY, rank=0))
+    result = reproduce("tiny", "--jobs", 1, "--out", tmp_path, code=1)
+    assert "n_components" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["table1"], "is no target; choose from table2"),
+        (["table2", "--methods", "SVD"], "'SVD' is not among NMF"),
+        (["table2", "--missing", "half"], "'half'"),
+        (["fig6", "--protocol", "tuned"], "fig6 has no protocol tuned"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path, args, words):
+    assert words in reproduce(*args, "--out", tmp_path, code=2).stderr
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_quick_table_on_the_released_data(tmp_path):
+    reproduce("table2", "--quick", "--methods", "NMF", "--protocol", "published", "--jobs", 2, "--out", tmp_path)
+    cells = summarise(read_rows(tmp_path))
+    assert {cell.fraction for cell in cells} == {0.3, 0.4}
+    assert all(cell.agrees for cell in cells)
