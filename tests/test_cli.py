@@ -111,7 +111,7 @@ def test_holes_are_filled_and_the_rest_is_the_same_text(table):
                 assert a == b
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "auto"])
 def test_every_model_completes(table, model):
     out = table.with_name("out.npy")
     result = run("complete", table, out, "--model", model, "--max-iter", 30, "--n-init", 2, "--seed", 3)
@@ -515,3 +515,15 @@ def test_options_reach_the_compared_systems():
     assert build(model="anmf", beta=0.25).get_params()["beta"] == 0.25
     # What is left open keeps the default of the model, not that of another.
     assert (build(model="dmf").max_iter, build(model="anmf").tol, build(model="nmf").max_iter) == (1000, 1e-3, 200)
+
+
+def test_auto_chooses_and_says_so(table):
+    out = table.with_name("out.csv")
+    result = run("complete", table, out, "--model", "auto", "--time-limit", 5)
+    assert "candidates" in result.stderr
+    assert "rank 1" in result.stderr
+    cells = [line.split(",")[1:] for line in out.read_text().splitlines()[1:]]
+    truth = np.outer(np.arange(1, 9), [1, 2, 3, 5])
+    np.testing.assert_allclose(np.array(cells, float), truth, rtol=0.05)
+    for args in (["--rank", 2], ["--max-iter", 9], ["--alpha", 0.1]):
+        assert "auto" in refused("complete", table, out, "--force", "--model", "auto", *args)

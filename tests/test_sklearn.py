@@ -75,7 +75,6 @@ ALL = [
     HQASD(2, random_state=0, max_iter=100),
     DMF(2, (4,), random_state=0, max_iter=200, alpha_weights=1e-4, alpha_latent=1e-4),
     ANMF(2, random_state=0, max_iter=200),
-    AutoNMF(max_candidates=3, random_state=0),
     NMFImputer(NMF(2, random_state=0)),
 ]
 FACTORISATIONS = [model for model in ALL if not isinstance(model, NMFImputer)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .options import Settings
-from .progress import progress_bar, warnings_as_notes
+from .. import AutoNMF
+from .options import AUTO_SECONDS, Settings
+from .progress import progress_bar, search_bar, warnings_as_notes
 
 STOPPED = {
     "tol": "converged",
@@ -35,6 +36,9 @@ def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
     scale = _scale(X, scale_columns)
+    if settings.model == "auto":
+        # It is the same on every scale, and tells errors on that of the data.
+        return _fit_auto(X, scale if scale_columns else np.ones((1, 1)), settings, quiet)
     layers = settings.layers(X.shape, int(np.count_nonzero(~np.isnan(X))))
     began = time.monotonic()
     with warnings_as_notes(quiet), progress_bar(settings.model, quiet) as callback:
@@ -53,6 +57,22 @@ def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet
         f"{seconds:.1f} s, {STOPPED.get(reason, reason)}"
     )
     return Fit(model.reconstruct() * scale, summary, interrupted, seconds, model.loss_curve_)
+
+
+def _fit_auto(X: np.ndarray, scale: np.ndarray, settings: Settings, quiet: bool) -> Fit:
+    """`fit` of the model that chooses by itself."""
+    limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
+    began, interrupted = time.monotonic(), False
+    with warnings_as_notes(quiet), search_bar(limit, quiet) as callback:
+        model = AutoNMF(limit, random_state=settings.seed, callback=callback)
+        try:
+            model.fit(X / scale)
+        except KeyboardInterrupt:
+            if not hasattr(model, "stop_reason_"):
+                raise
+            interrupted = True
+    summary = f"auto: {model.explain().rstrip('.')}{' (interrupted)' if interrupted else ''}"
+    return Fit(model.reconstruct() * scale, summary, interrupted, time.monotonic() - began, np.array([]))
 
 
 def _scale(X: np.ndarray, by_columns: bool) -> np.ndarray:

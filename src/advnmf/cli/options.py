@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, DeepNMF
+from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..completion import CompletionModel
 
 MODELS: dict[str, type[CompletionModel]] = {
@@ -22,6 +22,7 @@ MODELS: dict[str, type[CompletionModel]] = {
     "hqasd": HQASD,
     "dmf": DMF,
     "anmf": ANMF,
+    "auto": AutoNMF,
 }
 DEEP = ("deep", "adnmf", "eadnmf")
 ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
@@ -31,6 +32,8 @@ SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf
 #: Default ridge. It is multiplied by the size of the data, which is scaled to a mean square of 1, so it has no unit.
 ALPHA = 0.003
 _MOST_COMPONENTS = 50
+#: Seconds that --model auto may take unless told otherwise.
+AUTO_SECONDS = 100.0
 # The names of the parameters of the estimators, in the words of the command line.
 _OPTION_NAMES = {
     "n_components": "rank",
@@ -88,6 +91,9 @@ class Settings:
         for name, models in _FOR_SOME.items():
             if getattr(self, name) is not None and self.model not in models:
                 raise click.UsageError(f"--{name} is not an option of {self.model}; choose --model {', '.join(models)}")
+        given = [name for name in ("rank", "max_iter", "tol") if getattr(self, name) is not None]
+        if self.model == "auto" and given:
+            raise click.UsageError(f"--{given[0].replace('_', '-')} is chosen by --model auto: leave it out")
         if self.solver is not None and self.solver not in SOLVERS[self.model]:
             raise click.UsageError(f"--solver of {self.model} is one of {', '.join(SOLVERS[self.model])}")
         if self.rank is not None and len(self.rank) > 1 and self.model not in DEEP:
@@ -142,7 +148,8 @@ _MODEL_OPTIONS = (
         default="nmf",
         show_default=True,
         help="Plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF; or a system that "
-        "these are compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf).",
+        "these are compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf). "
+        "Or all choices made by held-out values (auto), which takes longer.",
     ),
     click.option(
         "--rank",
@@ -231,7 +238,12 @@ _START_OPTIONS = (
         show_default=True,
         help="Of the random starts; the same seed gives the same result.",
     ),
-    click.option("--time-limit", type=float, metavar="SECONDS", help="Stop the fit then, with what it has."),
+    click.option(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"Stop the fit then, with what it has. [default: none; auto {AUTO_SECONDS:g}]",
+    ),
 )
 _RUN_OPTIONS = (
     click.option("--force", is_flag=True, help="Replace an existing OUT."),

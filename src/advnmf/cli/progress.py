@@ -60,6 +60,24 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Callable[[Any], No
         yield _Updates(progress, label)
 
 
+@contextlib.contextmanager
+def search_bar(limit: float, quiet: bool = False) -> Iterator[Callable[[Any], None] | None]:
+    """A callback for a search that draws the time it has used on stderr; None where nobody would see it."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("auto: {task.fields[looks]} candidates"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} s"),
+        TextColumn("error {task.fields[best]:.4g}"),
+    )
+    with Progress(*columns, console=console, expand=console.width < 100) as progress:
+        task = progress.add_task("auto", total=limit, looks=0, best=float("nan"))
+        yield lambda look: progress.update(task, completed=look.seconds, looks=look.n_looks, best=look.best)
+
+
 class _Updates:
     """Passes the records of a fit on to a bar, not more often than an eye can see."""
 
