@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second, third, fourth, fifth, sixth = blocks("python")
+    first, second, third, auto, fourth, fifth, sixth = blocks("python")
     exec(compile(first, "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
@@ -38,6 +38,9 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     exec(compile(third, "README.md, third block", "exec"), names)
     pyplot.close("all")
     assert Path("completed.png").stat().st_size > 10_000
+    exec(compile(auto.replace("time_limit=30", "max_candidates=12"), "README.md, block of AutoNMF", "exec"), names)
+    assert (names["std"][np.isnan(names["X"])] > 0).all()
+    assert "candidates" in capsys.readouterr().out
     exec(compile(fourth, "README.md, fourth block", "exec"), names)
     assert names["search"].best_params_["n_components"] == 5
     assert names["search"].best_score_ > 0.5 * names["neighbours"]

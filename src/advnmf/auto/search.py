@@ -135,7 +135,8 @@ class Search:
         robust = self._look(replace(best.choice, correntropy=True), None, "extras")
         cap = (_CAP * 1.4826 * float(np.median(np.abs(self.held_out.truth - robust.prediction)))) ** 2
         capped = [replace(found, cap=cap) for found in (best, robust)]
-        if not better(self.held_out, capped[1].errors, capped[0].errors):
+        # Outliers count alike against both, so uncapped it must not be worse: else large residuals are no outliers.
+        if robust.error > 1.02 * best.error or not better(self.held_out, capped[1].errors, capped[0].errors):
             self.notes.append("a loss against outliers was tried and does not help")
             return best
         self.cap = cap
