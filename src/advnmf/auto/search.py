@@ -165,24 +165,35 @@ class Search:
             gain = 1 - np.sqrt(new.error / plain.error) if plain.error > 0 else 0.0
             self.notes.append(f"{_name_of_extra(plain.choice, choice)} changes the error by {-100 * gain:+.1f} %")
             if not new.failed and better(self.held_out, new.errors, best.errors):
-                best = new
+                best = self._confirmed(new, best)
         return best
 
+    def _confirmed(self, extra: Evaluation, plain: Evaluation) -> Evaluation:
+        """The better of two, each the better of two starts: a lucky start is no gain of an extra."""
+        pair = []
+        for found in (extra, plain):
+            again = replace(found.choice, seed=found.choice.seed + 1)
+            other = self._look(again, None, "extras") if self._in_time("extras") else found
+            pair.append(min(found, other, key=lambda each: each.error))
+        return pair[0] if better(self.held_out, pair[0].errors, pair[1].errors) else pair[1]
+
     def _simplest(self, best: Evaluation) -> Evaluation:
-        """Ranks below the best one, down to where more than a standard error is lost."""
-        simplest = best
-        while self._in_time("extras") and simplest.choice.rank > 1:
-            rank = min(simplest.choice.rank - 1, int(0.85 * simplest.choice.rank))
-            choice = self._of_rank(simplest.choice, max(rank, 1))
+        """The lowest rank that loses less than a standard error, by bisection."""
+        good, too_low = best, 0
+        while self._in_time("extras") and good.choice.rank - too_low > 1:
+            rank = good.choice.rank
+            rank = (too_low + rank) // 2 if too_low else max(1, min(rank - 1, int(0.85 * rank)))
+            choice = self._of_rank(good.choice, rank)
             new = self._look(choice, None, "extras")
             for seed in range(1, 3):  # a low rank has bad local minima
                 if self._in_time("extras") and (new.failed or better(self.held_out, best.errors, new.errors)):
                     other = self._look(replace(choice, seed=choice.seed + seed), None, "extras")
                     new = min(new, other, key=lambda found: found.error)
             if new.failed or better(self.held_out, best.errors, new.errors):
-                break
-            simplest = new
-        return simplest
+                too_low = rank
+            else:
+                good = new
+        return good
 
     def _averaged(self, chosen: Evaluation) -> list[Evaluation]:
         """More starts of the choice, then the average of the best models if it gains more than a standard error."""
