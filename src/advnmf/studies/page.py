@@ -38,7 +38,7 @@ than the print, which stands beside them to compare. <b>Bold</b> is the smallest
 deviation over the runs; “not run” marks what has no results.</p>
 """
 _QUICK = '<p class="note">Quick runs with few iterations: a look at the machinery, not at results.</p>'
-_NAMES = {PRINT: "as printed"}
+_NOT_RUN = '<td class="missing">not run</td>'
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _not_run(there: set[str], unknown: Sequence[str]) -> str:
 
 def _contents(tables: Sequence[Study], figures: Sequence[Study]) -> str:
     links = [(study.name, study.name) for study in tables]
-    links += [("winners", "winners")] * bool(tables)
+    links += [("winners", "winners")] * any(study.has_print for study in tables)
     links += [(study.name, study.name) for study in figures] + [("making", "how it was computed")]
     items = "".join(f'<li><a href="#{target}">{words}</a></li>' for target, words in links)
     return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
@@ -94,13 +94,16 @@ def _section(study: Study, content: Iterable[str]) -> str:
 
 
 def _tables(study: Study) -> Iterator[str]:
-    """One for each data set and protocol, with rows or without."""
+    """One for each data set and protocol that has rows, then which have none."""
+    run = {(cell.dataset, cell.protocol) for cell in study.cells}
+    missing = []
     for dataset, protocol in product(study.datasets, study.target.protocols):
-        title = f"{dataset}, {protocol}"
-        if any((cell.dataset, cell.protocol) == (dataset, protocol) for cell in study.cells):
-            yield f"<h3>{title}</h3>" + _table(study, dataset, protocol)
+        if (dataset, protocol) in run:
+            yield f"<h3>{escape(dataset)}, {protocol}</h3>" + _table(study, dataset, protocol)
         else:
-            yield f'<h3>{title}</h3><p class="missing">Not run.</p>'
+            missing.append(f"{escape(dataset)}, {protocol}")
+    if missing:
+        yield f'<p class="missing">Not run: {"; ".join(missing)}.</p>'
 
 
 def _table(study: Study, dataset: str, protocol: str) -> str:
@@ -110,17 +113,16 @@ def _table(study: Study, dataset: str, protocol: str) -> str:
     )
     bodies = []
     for method in study.methods:
-        cells = [
-            _found(study.cell(dataset, protocol, method, case), method in best[case], study.has_print)
-            for case in study.cases
-        ]
-        if not study.has_print:
-            bodies.append(f"<tbody><tr>{_row_head(method)}{''.join(cells)}</tr></tbody>")
+        found = [_found(study.cell(dataset, protocol, method, case), method in best[case]) for case in study.cases]
+        values = {case: study.printed(dataset, method, case) for case in study.cases}
+        if not any(values.values()):
+            source = _source("here") if study.has_print else ""
+            bodies.append(f"<tbody><tr>{_row_head(method)}{source}{''.join(found)}</tr></tbody>")
             continue
-        printed = [_printed(study.printed(dataset, method, case), method in printed_best[case]) for case in study.cases]
+        printed = [_printed(value, method in printed_best[case]) for case, value in values.items()]
         bodies.append(
-            f'<tbody><tr>{_row_head(method, 2)}<th scope="row" class="source">here</th>{"".join(cells)}</tr>'
-            f'<tr class="print"><th scope="row" class="source">print</th>{"".join(printed)}</tr></tbody>'
+            f"<tbody><tr>{_row_head(method, 2)}{_source('here')}{''.join(found)}</tr>"
+            f'<tr class="print">{_source("print")}{"".join(printed)}</tr></tbody>'
         )
     heads = ["missing", *([""] if study.has_print else []), *(_case(case) for case in study.cases)]
     return _box(heads, bodies, f"{study.name} {dataset} {protocol}")
@@ -131,9 +133,9 @@ def _best(means: dict[str, float]) -> list[str]:
     return smallest(means) if len(means) > 1 else []
 
 
-def _found(cell: Cell | None, best: bool, has_print: bool) -> str:
+def _found(cell: Cell | None, best: bool) -> str:
     if cell is None:
-        return '<td class="missing">not run</td>'
+        return _NOT_RUN
     agrees = cell.agrees if cell.protocol == "published" else None
     kind, mark = {
         True: ("agrees", ' <span class="mark" title="agrees with the print">✓</span>'),
@@ -152,15 +154,16 @@ def _printed(value: Printed | None, best: bool) -> str:
 
 
 def _winners(studies: Sequence[Study]) -> str:
-    """The method of the smallest error of each case, in print and under each protocol; a table for each set of cases."""
-    if not studies:
+    """The method of the smallest error of each case, in print and under each protocol; a table a set of cases."""
+    compared = [study for study in studies if study.has_print]
+    if not compared:
         return ""
     groups: dict[tuple[Case, ...], list[Study]] = {}
-    for study in studies:
+    for study in compared:
         groups.setdefault(tuple(study.cases), []).append(study)
     note = (
         "<p>The method of the smallest error in each column, with that error. “of 3” says that only so many of the "
-        "methods have been run there.</p>"
+        "methods have been run there; the means may be closer together than the runs are.</p>"
     )
     tables = [_winners_of(cases, group) for cases, group in groups.items()]
     return "\n".join(['<section><h2 id="winners">Winners</h2>', note, *tables, "</section>"])
@@ -169,21 +172,26 @@ def _winners(studies: Sequence[Study]) -> str:
 def _winners_of(cases: Sequence[Case], studies: Sequence[Study]) -> str:
     bodies = []
     for study, dataset in [(each, dataset) for each in studies for dataset in each.datasets]:
-        sources = [*([PRINT] if study.has_print else []), *study.target.protocols]
+        sources = [PRINT, *study.target.protocols]
+        name = f"{study.name}, {dataset}" + ", quick" * study.quick
         lines = []
         for source in sources:
             cells = "".join(_winner(study.means(dataset, source, case), len(study.methods), source) for case in cases)
-            head = "" if lines else _row_head(f"{study.name}, {dataset}", len(sources))
-            lines.append(f'<tr>{head}<th scope="row" class="source">{_NAMES.get(source, source)}</th>{cells}</tr>')
+            head = "" if lines else _row_head(name, len(sources))
+            lines.append(f"<tr>{head}{_source(source)}{cells}</tr>")
         bodies.append(f"<tbody>{''.join(lines)}</tbody>")
     return _box(["missing", "", *(_case(case) for case in cases)], bodies, "winners")
 
 
 def _winner(means: dict[str, float], n_methods: int, source: str) -> str:
     if not means:
-        return '<td class="missing">not run</td>'
-    few = f", of {len(means)}" if len(means) < n_methods and source != PRINT else ""
-    return f"<td>{escape(' = '.join(smallest(means)))}<small>{_number(min(means.values()))}{few}</small></td>"
+        return "<td></td>" if source == PRINT else _NOT_RUN
+    least = min(means.values())
+    if source == PRINT:
+        error = f"{least:g}"
+    else:
+        error = _number(least) + (f", of {len(means)}" if len(means) < n_methods else "")
+    return f'<td class="winner">{escape(" = ".join(smallest(means)))}<small>{error}</small></td>'
 
 
 def _box(heads: Sequence[str], bodies: Sequence[str], label: str) -> str:
@@ -193,6 +201,10 @@ def _box(heads: Sequence[str], bodies: Sequence[str], label: str) -> str:
         f'<div class="box" tabindex="0" role="region" aria-label="{escape(label)}">'
         f"<table><thead><tr>{cells}</tr></thead>{''.join(bodies)}</table></div>"
     )
+
+
+def _source(words: str) -> str:
+    return f'<th scope="row" class="source">{words}</th>'
 
 
 def _row_head(words: str, rows: int = 1) -> str:
@@ -238,8 +250,8 @@ def _making(studies: Sequence[Study]) -> str:
     bodies = [f"<tbody>{''.join(_effort(study) for study in studies)}</tbody>"]
     note = (
         "<p>Seconds are those of all runs together, each on its own. Left out are runs that "
-        "others of the same place have replaced, with newer settings or of a newer version, and quick ones where there are "
-        "thorough ones.</p>"
+        "others of the same place have replaced, with newer settings or of a newer version, and quick ones where there "
+        "are thorough ones.</p>"
     )
     settings = (
         f"<details><summary>Settings of {study.name}</summary>{_settings(study)}</details>" for study in studies
