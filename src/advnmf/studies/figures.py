@@ -139,7 +139,8 @@ def _lines(lines: Mapping[str, Iterable[tuple[float, Cell]]], xlabel: str) -> An
     for (name, points), style in zip(lines.items(), line_styles(), strict=False):
         places, cells = zip(*sorted(points, key=lambda point: point[0]), strict=True)
         means, spreads = [cell.rmse_mean for cell in cells], [cell.rmse_std for cell in cells]
-        ax.errorbar(places, means, spreads, label=name, marker="o", markersize=4, capsize=3, **style)
+        bars = spreads if any(spreads) else None
+        ax.errorbar(places, means, bars, label=name, marker="o", markersize=4, capsize=3, **style)
     ax.set(xlabel=xlabel, ylabel="RMSE of the missing entries", yscale="log")
     label_log_axis(ax)
     ax.grid(alpha=0.3)

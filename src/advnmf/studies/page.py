@@ -38,6 +38,8 @@ than the print, which stands beside them to compare. <b>Bold</b> is the smallest
 deviation over the runs; “not run” marks what has no results.</p>
 """
 _QUICK = '<p class="note">Quick runs with few iterations: a look at the machinery, not at results.</p>'
+# Pictures of more pixels than that scroll in a narrow window, as tables do.
+_WIDE = 800
 _NOT_RUN = '<td class="missing">not run</td>'
 
 
@@ -235,8 +237,11 @@ def _figures(study: Study, pictures: Sequence[Picture]) -> Iterator[str]:
             continue
         title = f"{study.target.title}, {picture.protocol}"
         data = base64.b64encode(picture.png).decode()
+        width, height = (int.from_bytes(picture.png[at : at + 4]) for at in (16, 20))  # as PNG files tell them
+        size = f'width="{width}" height="{height}"' + ' class="wide"' * (width > _WIDE)
         yield (
-            f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{data}">'
+            f'<figure><div class="box" tabindex="0" role="region" aria-label="{escape(title)}">'
+            f'<img alt="{escape(title)}" {size} src="data:image/png;base64,{data}"></div>'
             f"<figcaption><b>{picture.protocol}.</b> {escape(picture.caption)}</figcaption></figure>"
         )
     yield f"<details><summary>The numbers</summary>{''.join(_tables(study))}</details>"
