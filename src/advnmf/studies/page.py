@@ -89,23 +89,32 @@ def _contents(tables: Sequence[Study], figures: Sequence[Study]) -> str:
 
 def _section(study: Study, content: Iterable[str]) -> str:
     heading = f'<h2 id="{study.name}">{escape(study.target.title)}</h2>'
-    return "\n".join(["<section>", heading, _QUICK if study.quick else "", *content, "</section>"])
+    note = _QUICK if study.quick else ""
+    return "\n".join(["<section>", heading, note, *content, _without_rows(study), "</section>"])
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
 def _tables(study: Study) -> Iterator[str]:
-    """One for each data set and protocol that has rows, then which have none."""
-    run = {(cell.dataset, cell.protocol) for cell in study.cells}
-    missing = []
-    for dataset, protocol in product(study.datasets, study.target.protocols):
-        if (dataset, protocol) in run:
+    """One for each data set and protocol that has rows."""
+    for dataset, protocol in _places(study):
+        if _has_rows(study, dataset, protocol):
             yield f"<h3>{escape(dataset)}, {protocol}</h3>" + _table(study, dataset, protocol)
-        else:
-            missing.append(f"{escape(dataset)}, {protocol}")
-    if missing:
-        yield f'<p class="missing">Not run: {"; ".join(missing)}.</p>'
+
+
+def _without_rows(study: Study) -> str:
+    """Which of them have none."""
+    missing = [escape(", ".join(place)) for place in _places(study) if not _has_rows(study, *place)]
+    return f'<p class="missing">Not run: {"; ".join(missing)}.</p>' if missing else ""
+
+
+def _places(study: Study) -> Iterator[tuple[str, str]]:
+    return product(study.datasets, study.target.protocols)
+
+
+def _has_rows(study: Study, dataset: str, protocol: str) -> bool:
+    return any((cell.dataset, cell.protocol) == (dataset, protocol) for cell in study.cells)
 
 
 def _table(study: Study, dataset: str, protocol: str) -> str:
