@@ -300,7 +300,9 @@ def _settings(study: Study) -> str:
                 f'<tr><th scope="row">{escape(method)}</th><td>{protocol}</td>'
                 f'<td class="words">{escape(words)}</td><td class="words">{escape(found)}</td></tr>'
             )
-    return _box(["method", "protocol", "settings", "found"], [f"<tbody>{''.join(lines)}</tbody>"], "settings")
+    return _box(
+        ["method", "protocol", "settings", "found"], [f"<tbody>{''.join(lines)}</tbody>"], f"settings of {study.name}"
+    )
 
 
 def _words(settings: Mapping[str, Any]) -> str:
