@@ -255,6 +255,16 @@ def test_heat_map_leaves_unbounded_cells_blank(tmp_path):
     assert sum(text.get_text() == "?" for text in ax.texts) == 2
 
 
+def test_studies_without_printed_figures_have_their_numbers_folded_away(tmp_path):
+    keep(tmp_path, plan("layers-synthetic", missing=[0.5], runs=1), 0.5)
+    text = write_report(tmp_path)[0].read_text(encoding="utf-8")
+    assert text.index("<summary>The numbers") < text.index('aria-label="layers-synthetic synthetic published"')
+    assert "winners" not in Page(text).identifiers
+    assert Page(text).line("layers-synthetic synthetic published", "ADNMF (layers=5, ridge=1)")[0][1][0] == (
+        "**0.5000**; 1 run"
+    )
+
+
 def test_points_are_columns(tmp_path):
     keep(tmp_path, plan("fig7", missing=[0.3], runs=1))
     write_report(tmp_path)

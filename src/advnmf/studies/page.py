@@ -56,14 +56,14 @@ class Picture:
 
 def make_page(studies: Sequence[Study], pictures: Mapping[str, Sequence[Picture]], unknown: Sequence[str] = ()) -> str:
     """The whole page; ``unknown`` names targets that have rows, but that this version does not know."""
-    tables = [study for study in studies if not pictures[study.name]]
-    figures = [study for study in studies if pictures[study.name]]
+    tables = [study for study in studies if study.has_print]
+    figures = [study for study in studies if not study.has_print]
     content = [
         _INTRODUCTION,
         _not_run({study.name for study in studies}, unknown),
         _contents(tables, figures),
         *(_section(study, _tables(study)) for study in tables),
-        _winners(tables),
+        _winners(tables) if tables else "",
         *(_section(study, _figures(study, pictures[study.name])) for study in figures),
         _making(studies),
     ]
@@ -80,10 +80,9 @@ def _not_run(there: set[str], unknown: Sequence[str]) -> str:
 
 
 def _contents(tables: Sequence[Study], figures: Sequence[Study]) -> str:
-    links = [(study.name, study.name) for study in tables]
-    links += [("winners", "winners")] * any(study.has_print for study in tables)
-    links += [(study.name, study.name) for study in figures] + [("making", "how it was computed")]
-    items = "".join(f'<li><a href="#{target}">{words}</a></li>' for target, words in links)
+    names = [study.name for study in tables] + ["winners"] * bool(tables) + [study.name for study in figures]
+    links = {name: name for name in names} | {"making": "how it was computed"}
+    items = "".join(f'<li><a href="#{target}">{words}</a></li>' for target, words in links.items())
     return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
 
 
@@ -166,11 +165,8 @@ def _printed(value: Printed | None, best: bool) -> str:
 
 def _winners(studies: Sequence[Study]) -> str:
     """The method of the smallest error of each case, in print and under each protocol; a table a set of cases."""
-    compared = [study for study in studies if study.has_print]
-    if not compared:
-        return ""
     groups: dict[tuple[Case, ...], list[Study]] = {}
-    for study in compared:
+    for study in studies:
         groups.setdefault(tuple(study.cases), []).append(study)
     note = (
         "<p>The method of the smallest error in each column, with that error. “of 3” says that only so many of the "
