@@ -231,6 +231,16 @@ def test_curves_with_zeros_have_a_linear_axis():
     assert ConvergenceDisplay({"a": [1.0, 0.0]}).plot().ax_.get_yscale() == "linear"
 
 
+@pytest.mark.parametrize("values", [[0.157, 0.196], [0.21, 0.29], [0.06, 0.17], [1.1, 9.0], [0.02, 30.0]])
+def test_logarithmic_axes_bear_numbers(values):
+    ax = ConvergenceDisplay({"a": values}).plot().ax_
+    ax.figure.canvas.draw()
+    labels = [*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)]
+    low, high = ax.get_ylim()
+    shown = [label for label in labels if label.get_text() and low <= label.get_position()[1] <= high]
+    assert 2 <= len(shown) <= 12
+
+
 def test_curves_have_names_units_and_iterations():
     display = ConvergenceDisplay({"train": [2, 1], "test": [3, 2]}, iterations=[10, 20], ylabel="RMSE").plot(title="t")
     np.testing.assert_array_equal(display.lines_[1].get_xdata(), [10, 20])

@@ -17,6 +17,7 @@ from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
 from .recommend import recommend
+from .report import report
 from .reproduce import reproduce
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -121,3 +122,4 @@ program.add_command(inpaint)
 program.add_command(demo)
 program.add_command(datasets)
 program.add_command(reproduce)
+program.add_command(report)

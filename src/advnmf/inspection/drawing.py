@@ -60,6 +60,8 @@ def label_log_axis(ax: Any) -> None:
 
     def between(value: float, _: int) -> str:
         low, high = ax.get_ylim()
+        if high < 4 * low:  # there may be none of those that are chosen below
+            return f"{value:g}"
         digits = "235" if high < 10 * low else "25" if high < 100 * low else ""
         return f"{value:g}" if f"{value:e}"[0] in digits else ""
 

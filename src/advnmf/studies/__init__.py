@@ -5,6 +5,7 @@
     for outcome in run(tasks, store):      # skips what is there, keeps each row as it comes
         ...
     cells = summarise(read_rows("results"))
+    write_report("results")              # a page, tables and pictures in results/report
 
 A `Task` says what is run: a `Recipe` on an instance of a data set.  A `Row` is its result, a `Cell` the mean over
 seeds beside the `Printed` figure.  Protocols are told in `recipes`, targets in `targets`.
@@ -13,6 +14,7 @@ seeds beside the `Printed` figure.  Protocols are told in `recipes`, targets in 
 from .instances import instance
 from .printed import Printed, printed_values
 from .recipes import METHODS, PROTOCOLS, SETTINGS, Setting
+from .report import write_report
 from .rows import Row, Store, load_arrays, read_rows
 from .running import Failure, run
 from .summaries import Cell, summarise
@@ -40,4 +42,5 @@ __all__ = [
     "read_rows",
     "run",
     "summarise",
+    "write_report",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-__all__ = ["Printed", "printed_values"]
+__all__ = ["Printed", "printed_at", "printed_values"]
 
 _TABLES = "rmse_tables_2_to_8.csv"
 _SLIDES = "atnmf_slides_synthetic.csv"
@@ -43,6 +43,12 @@ def printed_values(target: str) -> Mapping[tuple[str, str, float | str], Printed
     else:
         found = [_by_fraction(target, row) for row in _read(_TABLES) if row["table"] == target]
     return {(value.dataset, value.method, value.mask or value.fraction): value for value in found}
+
+
+def printed_at(target: str, dataset: str, method: str, fraction: float, mask: str) -> Printed | None:
+    """What was printed for a place, if anything was."""
+    values = printed_values(target)
+    return values.get((dataset, method, fraction)) or values.get((dataset, method, mask))
 
 
 def _by_fraction(target: str, row: dict[str, str]) -> Printed:

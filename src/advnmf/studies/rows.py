@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -92,11 +93,18 @@ def read_rows(folder: str | os.PathLike[str]) -> list[Row]:
 
 
 def load_arrays(folder: str | os.PathLike[str], row: Row) -> dict[str, np.ndarray]:
-    """The arrays that belong to a row, such as the components of kind "parts"; {} where none do."""
+    """The arrays that belong to a row, such as the components of kind "parts"; {} where none do.
+
+    FileError where their file cannot be read.
+    """
     if row.arrays is None:
         return {}
-    with np.load(Path(folder, _ARRAYS, row.arrays), allow_pickle=False) as file:
-        return dict(file)
+    path = Path(folder, _ARRAYS, row.arrays)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise FileError(f"{path} cannot be read: {reason(error)}") from error
 
 
 class Store:
@@ -148,7 +156,10 @@ def _identity(row: Row | Task) -> tuple[Any, ...]:
 
 def _read(file: Path) -> dict[tuple[Any, ...], Row]:
     rows: dict[tuple[Any, ...], Row] = {}
-    *lines, _ = file.read_bytes().split(b"\n")
+    try:
+        *lines, _ = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise FileError(f"{file} cannot be read: {reason(error)}") from error
     for number, line in enumerate(lines, 1):
         try:
             row = Row(**json.loads(line))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .printed import Printed, printed_values
+from .printed import Printed, printed_at
 from .rows import Row
 
 __all__ = ["Cell", "summarise"]
@@ -85,16 +85,10 @@ def _cell(rows: list[Row], latest: bool) -> Cell:
         float(np.mean(mae)),
         _deviation(mae),
         float(np.mean([row.seconds for row in rows])),
-        printed_figure(first),
+        printed_at(first.target, first.dataset, first.method, first.fraction, first.mask),
     )
 
 
 def _deviation(values: list[float]) -> float:
     """The sample deviation; 0 of a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def printed_figure(row: Row) -> Printed | None:
-    """What was printed for the place of a row."""
-    values = printed_values(row.target)
-    return values.get((row.dataset, row.method, row.fraction)) or values.get((row.dataset, row.method, row.mask))

@@ -10,7 +10,7 @@ from typing import Any
 from .recipes import BIHARMONIC, METHODS, PROTOCOLS, SETTINGS, make_recipe, quickened
 from .tasks import Task
 
-__all__ = ["TARGETS", "Target", "plan"]
+__all__ = ["HEAT_MAP", "TARGETS", "Target", "plan"]
 
 _FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # The share that each mask of the pictures hides.
@@ -69,11 +69,11 @@ def _table(title: str, dataset: str, mask: str) -> Target:
 
 
 _UNTUNED = ("published", "masked")
-# Above 1 + 1 / delta the adversary is bounded; the rest of the printed grid has no solution.
+#: The printed grid of fig8.
+HEAT_MAP = {"lam": [round(2 + i / 5, 1) for i in range(16)], "delta": [10.0**e for e in range(-3, 4)]}
+# Above 1 + 1 / delta the adversary is bounded; the rest of the grid has no solution.
 _BOUNDED = tuple(
-    variant
-    for variant in _over("EADNMF", lam=[round(2 + i / 5, 1) for i in range(16)], delta=[10.0**e for e in range(-3, 4)])
-    if variant.changes["lam"] > 1 + 1 / variant.changes["delta"]
+    variant for variant in _over("EADNMF", **HEAT_MAP) if variant.changes["lam"] > 1 + 1 / variant.changes["delta"]
 )
 # Layers that were not told, to see which come closest to what was printed.
 _LAYERS = {

@@ -1,0 +1,152 @@
+"""The figures of the studies, drawn from rows: one for each target that has one, and protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..files import require
+from ..inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay
+from ..inspection.drawing import label_log_axis, line_styles
+from .collecting import Study
+from .rows import Row, load_arrays
+from .summaries import Cell
+from .targets import HEAT_MAP
+
+__all__ = ["DRAWINGS", "Drawing"]
+
+Array = np.ndarray
+
+_FACE = (19, 19)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What draws the figure of a study under one protocol, given the folder of its rows; and what is seen there."""
+
+    draw: Callable[[Study, str, str], Any]
+    caption: str
+
+
+def convergence(study: Study, protocol: str, folder: str) -> Any:
+    """Objective and errors over the iterations, a panel each; means over the runs."""
+    panels = {"objective": "objective", "train_rmse": "RMSE, observed", "test_rmse": "RMSE, missing"}
+    figure = _figure(11, 3.4)
+    for ax, (name, words) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        for method in study.methods:
+            curves = [row.curves for row in study.rows_of(protocol, method)]
+            if curves:
+                mean = np.mean([each[name] for each in curves], axis=0)
+                display = ConvergenceDisplay({method: mean}, iterations=curves[0]["iteration"], ylabel=words)
+                display.plot(ax, relative=name == "objective")
+    return figure
+
+
+def over_fraction(study: Study, protocol: str, folder: str) -> Any:
+    """The error over the missing fraction, a line for each delta."""
+    cells = _of(study, protocol)
+    lines = {
+        f"δ = {_word(delta)}": [(cell.fraction, cell) for cell in cells if cell.point["delta"] == delta]
+        for delta in dict.fromkeys(cell.point["delta"] for cell in cells)
+    }
+    return _lines(lines, "missing fraction")
+
+
+def over_lambda(study: Study, protocol: str, folder: str) -> Any:
+    """The error over lambda."""
+    return _lines({"AT-NMF": [(cell.point["lam"], cell) for cell in _of(study, protocol)]}, "λ")
+
+
+def heat_map(study: Study, protocol: str, folder: str) -> Any:
+    """The error over lambda and delta; a question mark where the adversary is bounded, but nothing has been run."""
+    x, y = HEAT_MAP["lam"], HEAT_MAP["delta"]
+    values = np.full((len(y), len(x)), np.nan)
+    for cell in _of(study, protocol):
+        values[y.index(cell.point["delta"]), x.index(cell.point["lam"])] = cell.rmse_mean
+    figure = _figure(11, 4)
+    display = SensitivityDisplay(values, x, y, xlabel="λ", ylabel="δ", label="RMSE of the missing entries")
+    ax = display.plot(figure.subplots(), include_values=True).ax_
+    for variant in study.target.variants:
+        at = y.index(variant.changes["delta"]), x.index(variant.changes["lam"])
+        if np.isnan(values[at]):
+            ax.text(*reversed(at), "?", ha="center", va="center", color="0.5")
+    return figure
+
+
+def parts(study: Study, protocol: str, folder: str) -> Any:
+    """The components of the first run of each method."""
+    rows = _first_rows(study, protocol)
+    figure = _figure(5 * len(rows), 5)
+    for ax, row in zip(figure.subplots(1, len(rows), squeeze=False).flat, rows, strict=True):
+        components = load_arrays(folder, row)["components"]
+        ComponentsDisplay(components, image_shape=_FACE).plot(ax, labels=False, title=row.method)
+    return figure
+
+
+def restoration(study: Study, protocol: str, folder: str) -> Any:
+    """Faces of the first run: as they were, masked, attacked, and completed by each method."""
+    arrays = {row.method: load_arrays(folder, row) for row in _first_rows(study, protocol)}
+    first = next(iter(arrays.values()))
+    attack = next((each["perturbation"] for each in arrays.values() if "perturbation" in each), None)
+    display = CompletionDisplay(
+        np.where(first["observed"], first["original"], np.nan),
+        {method: each["completed"] for method, each in arrays.items()},
+        original=first["original"],
+        perturbation=attack,
+        image_shape=_FACE,
+        names=[f"face {number}" for number in study.rows[0].options["samples"]],
+    )
+    shape = len(first["original"]), 2 + 2 * (attack is not None) + len(arrays)
+    figure = _figure(1.7 * shape[1], 1.95 * shape[0] + 0.5)
+    display.plot(figure.subplots(*shape, squeeze=False))
+    return figure
+
+
+#: By target.
+DRAWINGS: Mapping[str, Drawing] = {
+    "lambda": Drawing(over_lambda, "Error of the missing entries; bars are deviations over the runs."),
+    "fig6": Drawing(convergence, "An attack every 10 iterations. The error of the missing entries steers nothing."),
+    "fig7": Drawing(over_fraction, "Error of the missing entries; bars are deviations over the runs."),
+    "fig8": Drawing(heat_map, "Blank: the adversary is not bounded there (λ ≤ 1 + 1/δ). ?: not run."),
+    "parts": Drawing(parts, "The components of one run, each on its own scale: black is 0, white its largest value."),
+    "restoration": Drawing(
+        restoration, "Pink pixels are missing. R* is the attack: blue pixels are lowered, red ones raised."
+    ),
+}
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure that is shown by nobody and needs no window."""
+    return require("matplotlib.figure", "plot").Figure(figsize=(width, height), layout="constrained")
+
+
+def _of(study: Study, protocol: str) -> list[Cell]:
+    return [cell for cell in study.cells if cell.protocol == protocol]
+
+
+def _first_rows(study: Study, protocol: str) -> list[Row]:
+    """The row of the lowest seed of each method that has rows."""
+    found = (study.rows_of(protocol, method) for method in study.methods)
+    return [min(rows, key=lambda row: row.run) for rows in found if rows]
+
+
+def _lines(lines: Mapping[str, Iterable[tuple[float, Cell]]], xlabel: str) -> Any:
+    figure = _figure(6.4, 3.8)
+    ax = figure.subplots()
+    for (name, points), style in zip(lines.items(), line_styles(), strict=False):
+        places, cells = zip(*sorted(points, key=lambda point: point[0]), strict=True)
+        means, spreads = [cell.rmse_mean for cell in cells], [cell.rmse_std for cell in cells]
+        bars = spreads if any(spreads) else None
+        ax.errorbar(places, means, bars, label=name, marker="o", markersize=4, capsize=3, **style)
+    ax.set(xlabel=xlabel, ylabel="RMSE of the missing entries", yscale="log")
+    label_log_axis(ax)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def _word(value: Any) -> str:
+    return "∞" if value == "inf" else f"{value:g}"

@@ -1,0 +1,340 @@
+"""The report: what it says of rows that are known, what it says of rows that are not there."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from advnmf.cli.app import program
+from advnmf.files import FileError
+from advnmf.studies import Row, Store, plan, write_report
+
+
+class Page(HTMLParser):
+    """Tables by the label of their box, as rows of (classes, text); pictures; identifiers and links; all text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.pictures, self.identifiers, self.links, self.text = {}, [], set(), set(), ""
+        self._open, self._cell = [], None
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag in ("meta", "img"):
+            self.pictures += [attrs["src"]] if tag == "img" else []
+            return
+        self._open.append(tag)
+        self.identifiers |= {attrs["id"]} if "id" in attrs else set()
+        self.links |= {attrs["href"]} if "href" in attrs else set()
+        if attrs.get("class") == "box":
+            self._rows = self.tables.setdefault(attrs["aria-label"], [])
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("td", "th"):
+            self._cell = ["", attrs.get("class") or ""]
+        elif self._cell is not None:
+            self._cell[0] += {"b": "**", "small": "; "}.get(tag, "")
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+        if tag in ("td", "th"):
+            text, kind = self._cell
+            self._rows[-1].append((text.strip(), kind))
+            self._cell = None
+        elif tag == "b" and self._cell is not None:
+            self._cell[0] += "**"
+
+    def handle_data(self, data):
+        if "style" in self._open:
+            return
+        self.text += data
+        if self._cell is not None:
+            self._cell[0] += data
+
+    def line(self, table, head):
+        """The texts of the row that begins so, without the words at its head; the printed ones of the next row."""
+        rows = self.tables[table]
+        at = next(k for k, row in enumerate(rows) if row[0][0] == head)
+        return [cell for cell in rows[at][1:] if cell[1] != "source"], [cell[0] for cell in rows[at + 1][1:]]
+
+
+def keep(folder, tasks, rmse=1.0, arrays=None, **changes):
+    """Rows of tasks as if they had been run; ``rmse`` is a number, or a function of the task."""
+    store = Store(folder)
+    for task in tasks:
+        error = rmse(task) if callable(rmse) else rmse
+        row = Row.of(task, rmse=error, mae=error / 2, seconds=2.0, n_iter=5, stop_reason="max_iter")
+        store.append(replace(row, **changes), arrays(task) if arrays else None)
+    return folder
+
+
+def page_of(folder, **options):
+    """The page of a folder of results, taken apart."""
+    page = Page(write_report(folder, **options)[0].read_text(encoding="utf-8"))
+    assert {link.removeprefix("#") for link in page.links} <= page.identifiers
+    return page
+
+
+def lines_of(file):
+    """A .csv as dicts."""
+    return list(csv.DictReader(io.StringIO(file.read_text())))
+
+
+@pytest.fixture
+def table2(tmp_path):
+    """Three runs of two methods on two fractions of Table 2: NMF as printed, AT-NMF not; its last run is better."""
+    errors = {"NMF": 5.36, "AT-NMF": 4.9}
+    tasks = plan("table2", methods=list(errors), missing=[0.3, 0.5])
+    return keep(tmp_path, tasks, lambda task: errors[task.method] + (task.fraction == 0.5) - 0.02 * task.run)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_stand_beside_what_was_printed(table2):
+    page = page_of(table2)
+    label = "table2 synthetic published"
+    assert [head for head, _ in page.tables[label][0]] == ["missing", "", *(f"0.{k}" for k in range(3, 10))]
+    found, printed = page.line(label, "NMF")
+    assert found[0] == ("5.340 ✓; ±0.02, 3 runs", "agrees")
+    assert found[1:3] == [("not run", "missing"), ("6.340 ✓; ±0.02, 3 runs", "agrees")]
+    assert printed[:2] == ["5.37 ±0.02", "5.62 ±0.03"]
+    found, printed = page.line(label, "AT-NMF")
+    assert found[0] == ("**4.880** ✗; ±0.02, 3 runs", "differs")
+    assert printed[0] == "5.41 ±0.12"
+    assert page.line(label, "EADNMF") == ([("not run", "missing")] * 7, page.line(label, "EADNMF")[1])
+    assert page.line(label, "ADNMF")[1][0] == "**0.42** ±0.04"
+
+
+def test_only_the_published_protocol_is_asked_whether_it_agrees(table2):
+    keep(table2, plan("table2", ["masked"], methods=["NMF"], missing=[0.3], runs=1), 5.37)
+    page = page_of(table2)
+    assert page.line("table2 synthetic masked", "NMF")[0][0] == ("5.370; 1 run", "")
+    assert "Not run: synthetic, tuned." in page.text
+
+
+def test_winners(table2):
+    keep(table2, plan("table2", ["tuned"], missing=[0.3], runs=1), lambda task: len(task.method) + 0.5)
+    rows = [[text for text, _ in row] for row in page_of(table2).tables["winners"]]
+    assert rows[0][2:] == [f"0.{k}" for k in range(3, 10)]
+    assert rows[1][:3] == ["table2, synthetic", "print", "ADNMF = EADNMF; 0.42"]
+    assert rows[2][:4] == ["published", "AT-NMF; 4.880, of 2", "not run", "AT-NMF; 5.880, of 2"]
+    assert rows[3][0] == "masked"
+    assert set(rows[3][1:]) == {"not run"}
+    assert rows[4][:3] == ["tuned", "NMF = DMF; 3.500", "not run"]
+
+
+def test_methods_without_printed_figures_and_masks_by_name(tmp_path):
+    tasks = plan("table9", methods=["EADNMF", "Biharmonic"], runs=1)
+    page = page_of(keep(tmp_path, [task for task in tasks if task.dataset == "img1"], 0.02))
+    rows = page.tables["table9 img1 published"]
+    assert [text for text, _ in rows[0][2:]] == ["random50", "text_small", "text_large"]
+    assert [text for text, _ in rows[-1]] == ["Biharmonic", "here", *["**0.02000**; 1 run"] * 3]
+    assert "Not run: img1, masked; img1, tuned; img2, published;" in page.text
+
+
+def test_csv_has_a_line_for_each_cell(table2):
+    write_report(table2)
+    lines = lines_of(table2 / "report" / "table2.csv")
+    assert len(lines) == 4
+    first = lines[0]
+    assert (first["method"], first["fraction"], first["n_runs"], first["agrees"]) == ("NMF", "0.3", "3", "True")
+    assert float(first["rmse_mean"]) == pytest.approx(5.34)
+    assert float(first["mae_std"]) == pytest.approx(0.01)
+    assert (first["printed_mean"], first["printed_std"]) == ("5.37", "0.02")
+    assert [line["agrees"] for line in lines if line["method"] == "AT-NMF"] == ["False", "False"]
+
+
+# --- which rows are told ---------------------------------------------------------------------------------------------
+
+
+def test_quick_rows_are_told_where_there_are_no_others(tmp_path):
+    quick = plan("table2", methods=["NMF"], quick=True)
+    page = page_of(keep(tmp_path, quick, 9.0))
+    assert "Quick runs" in page.text
+    assert page.line("table2 synthetic published", "NMF")[0][0][0] == "9.000 ✗; 1 run"
+    page = page_of(keep(tmp_path, plan("table2", methods=["NMF"], missing=[0.5], runs=1), 6.41), overwrite=True)
+    assert "Quick runs" not in page.text
+    assert [text for text, _ in page.line("table2 synthetic published", "NMF")[0][:3]] == [
+        "not run",
+        "not run",
+        "6.410 ✓; 1 run",
+    ]
+    assert [text for text, _ in page.tables["effort"][1]] == ["table2", "1", "2.0", "0.1.0", "2"]
+
+
+def test_only_the_last_settings_are_told(tmp_path):
+    tasks = plan("table2", methods=["NMF"], missing=[0.3], runs=2)
+    keep(tmp_path, tasks, 9.0, setup="earlier", key="earlier")
+    page = page_of(keep(tmp_path, tasks, 5.37))
+    assert page.line("table2 synthetic published", "NMF")[0][0][0] == "5.370 ✓; ±0, 2 runs"
+    assert [text for text, _ in page.tables["effort"][1]][1::3] == ["2", "1"]
+
+
+def test_targets_and_names_of_others(tmp_path):
+    """Rows of a target that is no longer there are named; names are text, not markup."""
+    tasks = plan("table2", methods=["NMF"], missing=[0.3], runs=1)
+    keep(tmp_path, tasks, target="table<0>")
+    page = page_of(keep(tmp_path, tasks, method="<i>mine</i> & yours", key="mine"))
+    assert "does not know them: table<0>." in page.text
+    found, _ = page.line("table2 synthetic published", "EADNMF")
+    assert found[0][0] == "not run"
+    rows = page.tables["table2 synthetic published"]
+    assert [text for text, _ in rows[-1]][:3] == ["<i>mine</i> & yours", "here", "1.000; 1 run"]
+
+
+def test_settings_and_what_was_found(tmp_path):
+    tasks = plan("table2", ["tuned"], methods=["AT-NMF"], missing=[0.3], runs=2)
+    keep(tmp_path, tasks[:1], found={"lam": 1.5, "layers": [5, 2]})
+    page = page_of(keep(tmp_path, tasks[1:], found={"lam": 3.0, "layers": [5, 2]}))
+    method, protocol, settings, found = (text for text, _ in page.tables["settings of table2"][1])
+    assert (method, protocol) == ("AT-NMF", "tuned")
+    assert settings.startswith("ATNMF(max_iter=300, tol=1e-05); ")
+    assert "candidates 16" in settings
+    assert found == "lam 1.5 … 3; layers [5, 2]"
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def curves(number):
+    """Of three looks."""
+    return {name: [3.0 + number, 2.0, 1.0] for name in ("iteration", "objective", "train_rmse", "test_rmse")}
+
+
+def faces(task):
+    """What runs of "restoration" and "parts" keep; AT-NMF alone has an attack."""
+    rng = np.random.default_rng(0)
+    x = rng.random((5, 361))
+    arrays = {"components": x, "original": x, "observed": x > 0.3, "completed": x / 2}
+    return arrays | ({"perturbation": 0.1 * x, "attacked": 1.1 * x} if task.method == "AT-NMF" else {})
+
+
+@pytest.mark.parametrize("target", ["lambda", "fig6", "fig7", "fig8", "parts", "restoration"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_figures(tmp_path, target, whole):
+    """Of all rows, and of the first alone; the file is the picture in the page."""
+    tasks = plan(target, runs=2) if whole else plan(target, runs=1)[:1]
+    results = {"curves": curves(1)} if target == "fig6" else {}
+    keep(tmp_path, tasks, lambda task: 0.1 + len(task.method) / 100, faces, **results)
+    page = page_of(tmp_path)
+    (source,) = page.pictures
+    data = base64.b64decode(source.removeprefix("data:image/png;base64,"))
+    assert data == (tmp_path / "report" / f"{target}-published.png").read_bytes()
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert picture.std() > 10
+    assert len(lines_of(tmp_path / "report" / f"{target}.csv")) == len({task.setup for task in tasks})
+    assert "table2" not in page.identifiers
+
+
+def test_heat_map_leaves_unbounded_cells_blank(tmp_path):
+    from advnmf.studies.collecting import collect
+    from advnmf.studies.figures import heat_map
+    from advnmf.studies.rows import read_rows
+
+    tasks = plan("fig8", runs=1)
+    keep(tmp_path, tasks[:-2], lambda task: task.point["lam"])
+    ax = heat_map(collect(read_rows(tmp_path))[0], "published", str(tmp_path)).axes[0]
+    shown = ax.images[0].get_array()
+    assert shown.shape == (7, 16)
+    assert shown.count() == len(tasks) - 2
+    assert shown.mask[:3].all()  # delta below 1
+    assert shown[4, 5] == 3.0
+    assert sum(text.get_text() == "?" for text in ax.texts) == 2
+
+
+def test_studies_without_printed_figures_have_their_numbers_folded_away(tmp_path):
+    keep(tmp_path, plan("layers-synthetic", missing=[0.5], runs=1), 0.5)
+    text = write_report(tmp_path)[0].read_text(encoding="utf-8")
+    assert text.index("<summary>The numbers") < text.index('aria-label="layers-synthetic synthetic published"')
+    assert "winners" not in Page(text).identifiers
+    assert Page(text).line("layers-synthetic synthetic published", "ADNMF (layers=5, ridge=1)")[0][1][0] == (
+        "**0.5000**; 1 run"
+    )
+
+
+def test_points_are_columns(tmp_path):
+    keep(tmp_path, plan("fig7", missing=[0.3], runs=1))
+    write_report(tmp_path)
+    assert [line["delta"] for line in lines_of(tmp_path / "report" / "fig7.csv")] == ["0.0", "2.0", "inf"]
+
+
+def test_arrays_that_were_not_copied(tmp_path):
+    keep(tmp_path, plan("parts", runs=1), arrays=faces)
+    for file in (tmp_path / "arrays").iterdir():
+        file.write_bytes(b"PK")
+    page = page_of(tmp_path)
+    assert page.pictures == []
+    assert re.search(r"published: no figure\. .*\.npz cannot be read", page.text)
+    assert not list((tmp_path / "report").glob("*.png"))
+
+
+# --- the page as a file, and errors ----------------------------------------------------------------------------------
+
+
+def test_page_needs_nothing_else(table2):
+    keep(table2, plan("lambda", runs=1))
+    text = write_report(table2, table2 / "out")[0].read_text(encoding="utf-8")
+    assert not re.search(r"https?:|<script|<link|@import|url\(", text)
+    assert sorted(file.name for file in (table2 / "out").iterdir()) == [
+        "index.html",
+        "lambda-published.png",
+        "lambda.csv",
+        "table2.csv",
+    ]
+
+
+def test_what_is_in_the_way_is_left_alone(table2):
+    out = table2 / "out"
+    out.mkdir()
+    write_report(table2, out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(FileError, match=r"out exists and is not empty: .*--force"):
+        write_report(table2, out)
+    (out / "index.html").write_text("old")
+    page_of(table2, out=out, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+    with pytest.raises(FileError, match=r"notes.txt cannot take a report: File exists"):
+        write_report(table2, out / "notes.txt")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "holds no results"),
+        (b"", "holds no results yet"),
+        (b'{"target": "table2"', "holds no results yet"),  # a line without its end
+        (b"[1]\n", "line 1 is no row"),
+        (b"\xff\xfe\n", "line 1 is no row"),
+    ],
+)
+def test_folders_without_rows(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "rows.jsonl").write_bytes(content)
+    with pytest.raises(FileError, match=words):
+        write_report(tmp_path)
+    assert not (tmp_path / "report").exists()
+
+
+def test_command(table2):
+    result = CliRunner().invoke(program, ["report", str(table2)])
+    assert result.exit_code == 0
+    assert "index.html" in result.stderr
+    again = CliRunner().invoke(program, ["report", str(table2)])
+    assert again.exit_code == 2
+    assert re.fullmatch(r"Error: .*report exists and is not empty: .*\n", again.stderr)
+    assert CliRunner().invoke(program, ["report", str(table2), "--force", "--quiet"]).stderr == ""
+    nowhere = CliRunner().invoke(program, ["report", str(table2 / "nowhere")])
+    assert (nowhere.exit_code, nowhere.stderr.count("\n")) == (2, 1)
