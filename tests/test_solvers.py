@@ -10,10 +10,10 @@ from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData, ObservedData
 from advnmf.factors import layer_shapes, left, product, right
 from advnmf.loop import Limits, minimise
-from advnmf.losses import Elastic, EntryLoss, Frobenius
+from advnmf.losses import EntryLoss, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
 from advnmf.problem import Problem
-from advnmf.solvers import HALS, SOLVERS, get_solver
+from advnmf.solvers import HALS, MU, SOLVERS, get_solver
 from problems import PAIRS, STORAGES, complete_data, data_in, low_rank, random_chain, random_data
 
 solvers = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
@@ -228,3 +228,23 @@ def test_blas_threads_are_given_back_after_overlapping_fits():
     assert threads() == before
     with HALS().session(problem_of(complete_data(rng))):
         assert threads() == before
+
+
+@pytest.mark.parametrize("storage", ["complete", "zeros", "mask"])
+@pytest.mark.parametrize(("loss", "adversary"), PAIRS[::3], ids=repr)
+def test_repeated_updates_never_raise_the_objective_either(storage, loss, adversary):
+    if isinstance(loss, EntryLoss) and storage == "zeros":
+        pytest.skip("refused: it would weigh every zero by itself")
+    for layers in ((3,), (4, 3)):
+        histories = []
+        for n_repeats in (0, 2):
+            rng = np.random.default_rng(0)
+            data = data_in(storage, rng)
+            problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[1])
+            factors = random_chain(rng, data.shape, layers)
+            histories.append(minimise(problem, factors, MU(n_repeats), Limits(max_iter=30, tol=0)).history)
+            assert (np.diff(histories[-1]) <= 1e-10 * histories[-1][:-1]).all()
+        if storage == "mask":
+            np.testing.assert_array_equal(*histories)
+        elif isinstance(loss, Frobenius):
+            assert histories[1][5] < histories[0][5]

@@ -103,6 +103,11 @@ class ObservedData(Groups):
         """Rows and columns of this view."""
 
     @property
+    def complete(self) -> bool:
+        """Whether every entry counts once:  (omega (A B)) B' = A (B B')  then, without the entries of A B."""
+        return False
+
+    @property
     @abstractmethod
     def n_entries(self) -> int:
         """How many entries a pass over this view touches."""

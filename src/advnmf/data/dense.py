@@ -187,6 +187,11 @@ class DenseData(ObservedData):
         kernels.over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
         return out
 
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing, and nothing weighted."""
+        return self.omega is None
+
     def energies(self, P: Array | Product) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""
         if self.omega is None and isinstance(P, Product):

@@ -80,6 +80,11 @@ class ZeroFilledData(SparseData):
         sparse_part = (self._matrix(T.extra).T @ A).T
         return ((T.scale[:, None] * A).T @ T.A) @ T.B + sparse_part if T.scale.any() else sparse_part
 
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing, and nothing weighted."""
+        return self.omega is None
+
     def energies(self, P: LowRankPlusSparse) -> Array:
         """sum_j P_ij^2 of each row over the observed entries: a_i (B B') a_i', less what is missing."""
         if self.omega is None:

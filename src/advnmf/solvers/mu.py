@@ -15,15 +15,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..factors import Factors, left, right
-from ..namespaces import Array, concat, finfo, namespace
+from ..namespaces import Array, cast, concat, finfo, namespace
 from ..penalties import ElasticNet
 from ..problem import Problem, total
 
 
 @dataclass(frozen=True)
 class MU:
-    """One multiplicative sweep, F_1 first."""
+    """One multiplicative sweep, F_1 first.
 
+    On complete data the updates of F_1 and F_L may be repeated at little cost, as only their denominators change, and
+    these by a product of small matrices: `n_repeats` times in a sweep (0: the rule as the studies state it).  Each
+    lowers the same quadratic.  Source: the acceleration of Gillis and Glineur (2012).
+    """
+
+    n_repeats: int = 0
     name: ClassVar[str] = "mu"
     signed: ClassVar[bool] = False
     numpy_only: ClassVar[bool] = False
@@ -42,7 +48,12 @@ class MU:
             data, T, w = problem.majorise(data, P, d)
             numerator, denominator = data.code_gradients(T, P, B)
             penalty = problem.penalties[0].take(rows)
-            _multiply(codes[rows, :], w[:, None] * numerator, w[:, None] * denominator, penalty, axis=1)
+            numerator, denominator = w[:, None] * numerator, w[:, None] * denominator
+            _multiply(codes[rows, :], numerator, denominator, penalty, axis=1)
+            if self.n_repeats and data.complete:
+                gram = B @ B.T
+                for _ in range(self.n_repeats):
+                    _multiply(codes[rows, :], numerator, w[:, None] * (codes[rows, :] @ gram), penalty, axis=1)
             values.append(value)
             weights.append(d)
         return concat(values), problem.kept(weights)
@@ -54,6 +65,11 @@ class MU:
         for index in range(1, len(factors)):
             numerator, denominator = _gradient_parts(problem, factors, index, d)
             _multiply(factors[index].T, numerator.T, denominator.T, problem.penalties[index])
+        if self.n_repeats and problem.data.complete and d is not None:
+            L, w = left(factors, len(factors) - 1), problem.adversary.curvature(d)
+            gram = (cast(w, L.dtype)[:, None] * L).T @ L
+            for _ in range(self.n_repeats):
+                _multiply(factors[-1].T, numerator.T, (gram @ factors[-1]).T, problem.penalties[-1])
         return total([values]) + penalty
 
 
