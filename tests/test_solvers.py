@@ -10,7 +10,7 @@ from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData, ObservedData
 from advnmf.factors import layer_shapes, left, product, right
 from advnmf.loop import Limits, minimise
-from advnmf.losses import EntryLoss, Frobenius
+from advnmf.losses import Elastic, EntryLoss, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
 from advnmf.problem import Problem
 from advnmf.solvers import HALS, MU, SOLVERS, get_solver
