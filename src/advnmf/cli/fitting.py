@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import AutoNMF
+from ..completion import CompletionModel
 from .options import AUTO_SECONDS, Settings
 from .progress import progress_bar, search_bar, warnings_as_notes
 
@@ -43,13 +44,7 @@ def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet
     began = time.monotonic()
     with warnings_as_notes(quiet), progress_bar(settings.model, quiet) as callback:
         model = settings.build(layers, callback)
-        interrupted = False
-        try:
-            model.fit(X / scale)
-        except KeyboardInterrupt:
-            if not hasattr(model, "stop_reason_"):
-                raise
-            interrupted = True
+        interrupted = _interrupted(model, X / scale)
     seconds = time.monotonic() - began
     reason = "interrupted" if interrupted else model.stop_reason_
     summary = (
@@ -62,17 +57,23 @@ def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet
 def _fit_auto(X: np.ndarray, scale: np.ndarray, settings: Settings, quiet: bool) -> Fit:
     """`fit` of the model that chooses by itself."""
     limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
-    began, interrupted = time.monotonic(), False
+    began = time.monotonic()
     with warnings_as_notes(quiet), search_bar(limit, quiet) as callback:
         model = AutoNMF(limit, random_state=settings.seed, callback=callback)
-        try:
-            model.fit(X / scale)
-        except KeyboardInterrupt:
-            if not hasattr(model, "stop_reason_"):
-                raise
-            interrupted = True
+        interrupted = _interrupted(model, X / scale)
     summary = f"auto: {model.explain().rstrip('.')}{' (interrupted)' if interrupted else ''}"
     return Fit(model.reconstruct() * scale, summary, interrupted, time.monotonic() - began, np.array([]))
+
+
+def _interrupted(model: CompletionModel, X: np.ndarray) -> bool:
+    """Fit; whether it was ended by Ctrl-C with something to keep."""
+    try:
+        model.fit(X)
+    except KeyboardInterrupt:
+        if not hasattr(model, "stop_reason_"):
+            raise
+        return True
+    return False
 
 
 def _scale(X: np.ndarray, by_columns: bool) -> np.ndarray:
