@@ -187,6 +187,17 @@ def test_an_interruption_leaves_a_fitted_model():
     assert np.isfinite(model.complete(X)).all()
 
 
+def test_an_interruption_before_anything_is_found_leaves_nothing(monkeypatch):
+    def interrupt(self, n_iter=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("advnmf.model_selection.trials.Trial.advance", interrupt)
+    model = AutoNMF(random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(planted()[0])
+    assert not hasattr(model, "models_")
+
+
 def test_it_survives_a_file(fitted, tmp_path):
     model, X, _ = fitted
     save(model, tmp_path / "auto.advnmf")

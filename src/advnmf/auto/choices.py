@@ -51,12 +51,6 @@ class Choice:
             random_state=self.seed,
         )
 
-    @property
-    def simplicity(self) -> tuple[float, ...]:
-        """Sorts simple choices first: without extras, of low rank, strongly penalised."""
-        extras = self.biases + self.correntropy + sum(x is not None for x in (self.outer_rank, self.lam, self.delta))
-        return extras, self.rank, -self.ridge
-
     def describe(self) -> str:
         """In words."""
         layers = f"rank {self.rank}" if self.outer_rank is None else f"layers ({self.outer_rank}, {self.rank})"

@@ -79,6 +79,8 @@ class Search:
         except (KeyboardInterrupt, Stopped) as end:
             self.stop_reason = "callback" if isinstance(end, Stopped) else "interrupted"
             chosen = [self._best()]
+            if chosen[0].failed:  # nothing to keep yet
+                raise
         else:
             if len(self.found) >= self.max_candidates:
                 self.stop_reason = "max_candidates"
