@@ -15,10 +15,10 @@ from . import offsets
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning
 from .data import ObservedData
-from .factors import Factors, fill_empty, mean_of_rows, product, take_rows
+from .factors import Factors, fill_empty, mean_of_rows, product
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
-from .namespaces import Array, as_like, concat, is_tensor, namespace, returned
+from .namespaces import Array, as_like, is_tensor, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
@@ -28,7 +28,6 @@ from .starts import flat_codes, pretrained_factors, random_factors, solve_codes
 from .validation import (
     check_choice,
     check_factors,
-    check_indices,
     check_layers,
     check_number,
     describe_empty,
@@ -311,25 +310,6 @@ class NMF(RankingMixin, CompletionModel):
             names = ("components_", "mean_code_", *(("row_bias_", "column_bias_") if self.biases else ()))
             for name in names:
                 setattr(self, name, as_like(getattr(self, name), X))
-
-    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> Array:
-        """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built.
-
-        With ``unseen="mean"`` the index -1 stands for a row or column that was not in the training data: it is given
-        the mean code or component column.  Otherwise an index out of range is an error.
-        """
-        check_is_fitted(self)
-        check_choice("unseen", unseen, ("error", "mean"))
-        lowest = -1 if unseen == "mean" else 0
-        codes = concat([self._training_codes(), self.mean_code_[None, :]])
-        rows = check_indices("rows", rows, codes.shape[0] - 1, lowest) % codes.shape[0]
-        columns = check_indices("columns", columns, self.n_features_in_, lowest) % (self.n_features_in_ + 1)
-        if len(rows) != len(columns):
-            raise ValueError(f"rows and columns must be of the same length, got {len(rows)} and {len(columns)}")
-        A, B = self._linear(codes)
-        xp = namespace(B)
-        all_columns = concat([B.T, xp.mean(B, axis=1)[None, :]])
-        return xp.sum(take_rows(A, rows) * take_rows(all_columns, columns), axis=1)
 
     def perturbation(self, X: object, *, mask: object = None) -> Array | sparse.csr_array:
         """What the adversary adds to samples that are coded by `transform`; zero without an adversary.

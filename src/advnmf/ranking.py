@@ -1,4 +1,4 @@
-"""Recommendations: the columns of the largest predictions, a block of rows at a time."""
+"""Predictions for pairs, and recommendations: the columns of the largest ones, a block of rows at a time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,35 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .namespaces import to_numpy
-from .validation import check_indices, check_number, check_seen
-
-Array = np.ndarray
+from .factors import take_rows
+from .namespaces import Array, concat, namespace, to_numpy
+from .validation import check_choice, check_indices, check_number, check_seen
 
 # As many predictions as this are held at a time.
 _BLOCK_ENTRIES = 2**20
 
 
 class RankingMixin:
-    """`recommend` for models with training codes, a decoder, and ``seen_``."""
+    """`predict_pairs` and `recommend` for models with training codes, a linear decoder, and ``seen_``."""
+
+    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> Array:
+        """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built.
+
+        With ``unseen="mean"`` the index -1 stands for a row or column that was not in the training data: it is given
+        the mean code or component column.  Otherwise an index out of range is an error.
+        """
+        check_is_fitted(self)
+        check_choice("unseen", unseen, ("error", "mean"))
+        lowest = -1 if unseen == "mean" else 0
+        codes = concat([self._training_codes(), self.mean_code_[None, :]])
+        rows = check_indices("rows", rows, codes.shape[0] - 1, lowest) % codes.shape[0]
+        columns = check_indices("columns", columns, self.n_features_in_, lowest) % (self.n_features_in_ + 1)
+        if len(rows) != len(columns):
+            raise ValueError(f"rows and columns must be of the same length, got {len(rows)} and {len(columns)}")
+        A, B = self._linear(codes)
+        xp = namespace(B)
+        all_columns = concat([B.T, xp.mean(B, axis=1)[None, :]])
+        return xp.sum(take_rows(A, rows) * take_rows(all_columns, columns), axis=1)
 
     def recommend(
         self,
