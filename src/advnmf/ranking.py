@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .factors import take_rows
-from .namespaces import Array, concat, namespace, to_numpy
+from .factors import fill_rows, take_rows
+from .namespaces import Array, namespace, to_numpy
 from .validation import check_choice, check_indices, check_number, check_seen
 
 # As many predictions as this are held at a time.
@@ -27,16 +27,15 @@ class RankingMixin:
         """
         check_is_fitted(self)
         check_choice("unseen", unseen, ("error", "mean"))
-        lowest = -1 if unseen == "mean" else 0
-        codes = concat([self._training_codes(), self.mean_code_[None, :]])
-        rows = check_indices("rows", rows, codes.shape[0] - 1, lowest) % codes.shape[0]
-        columns = check_indices("columns", columns, self.n_features_in_, lowest) % (self.n_features_in_ + 1)
+        lowest, codes = (-1 if unseen == "mean" else 0), self._training_codes()
+        rows = check_indices("rows", rows, codes.shape[0], lowest)
+        columns = check_indices("columns", columns, self.n_features_in_, lowest)
         if len(rows) != len(columns):
             raise ValueError(f"rows and columns must be of the same length, got {len(rows)} and {len(columns)}")
+        codes = _rows_or_mean(codes, rows, self.mean_code_)
         A, B = self._linear(codes)
         xp = namespace(B)
-        all_columns = concat([B.T, xp.mean(B, axis=1)[None, :]])
-        return xp.sum(take_rows(A, rows) * take_rows(all_columns, columns), axis=1)
+        return xp.sum(A * _rows_or_mean(B.T, columns, xp.mean(B, axis=1)), axis=1)
 
     def recommend(
         self,
@@ -99,6 +98,11 @@ class RankingMixin:
         indptr, indices = self.seen_
         stored = np.ones(len(indices), bool), indices, indptr
         return asked, sparse.csr_array(stored, shape=(len(training), self.n_features_in_))[rows]
+
+
+def _rows_or_mean(F: Array, rows: np.ndarray, mean: Array) -> Array:
+    """Some rows of ``F``, the mean for -1."""
+    return fill_rows(take_rows(F, np.maximum(rows, 0)), rows < 0, mean)
 
 
 def best_columns(
