@@ -60,10 +60,12 @@ class ElasticNet:
 
     def gradient_parts(self, F: Array) -> tuple[Array, Array]:
         """(N, Q), both >= 0, with d value / d F = Q - N:  N = 0,  Q = 2 s (l1 + l2 F)."""
-        lost = 2 * float(self.l1) + 2 * float(self.l2) * F
-        if self.scale is not None:
-            lost = as_like(self.scale, F, F.dtype)[:, None] * lost
-        return namespace(F).zeros_like(F), lost
+        return namespace(F).zeros_like(F), 2 * self.pull(F)
+
+    def pull(self, F: Array) -> Array:
+        """s (l1 + l2 F): what multiplicative updates add to their denominators."""
+        pull = float(self.l1) + float(self.l2) * F
+        return pull if self.scale is None else as_like(self.scale, F, F.dtype)[:, None] * pull
 
     def coordinates(self, F: Array) -> Coordinates:
         """All alike, and nonnegative."""

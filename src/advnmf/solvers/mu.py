@@ -98,7 +98,7 @@ def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNe
     # Python's numbers leave the arrays their precision.
     eps, tiny = float(info.eps), float(info.smallest_normal)
     if penalty.l1 or penalty.l2:
-        denominator += penalty.gradient_parts(F)[1] / 2
+        denominator += penalty.pull(F)
     largest = xp.max(xp.maximum(numerator, denominator), axis=axis, keepdims=True)
     floor = xp.clip(eps**2 * largest, tiny, None)
     # Both vanish where all weights did: nothing is known there, so nothing moves.
