@@ -61,7 +61,7 @@ def _fit_auto(X: np.ndarray, scale: np.ndarray, settings: Settings, quiet: bool)
     with warnings_as_notes(quiet), search_bar(limit, quiet) as callback:
         model = AutoNMF(limit, random_state=settings.seed, callback=callback)
         interrupted = _interrupted(model, X / scale)
-    summary = f"auto: {model.explain().rstrip('.')}{' (interrupted)' if interrupted else ''}"
+    summary = f"auto: {model.explain().rstrip('.')}"
     return Fit(model.reconstruct() * scale, summary, interrupted, time.monotonic() - began, np.array([]))
 
 
