@@ -11,7 +11,7 @@ import numpy as np
 import advnmf
 
 from ..files import require
-from .search import search
+from .search import as_parameters, search
 from .starts import STARTS
 from .tasks import Recipe
 
@@ -55,31 +55,17 @@ class Biharmonic:
 
 def fit(recipe: Recipe, X: np.ndarray, mask: np.ndarray, seed: int) -> Fitted:
     """Complete the observed entries of ``X`` as the recipe says; what ``mask`` hides is never seen by a model."""
+    data, scale = prepared(recipe, X, mask)
     found: dict[str, Any] = {}
     if recipe.space is not None:
-        rng = np.random.RandomState(seed)
-        found = search(
-            recipe.space,
-            recipe.candidates,
-            lambda X, mask, params: _fit(recipe, params, X, mask, seed)[1],
-            X,
-            mask,
-            rng,
-        )
-    return Fitted(*_fit(recipe, found, X, mask, seed), found)
-
-
-def _fit(
-    recipe: Recipe, found: Mapping[str, Any], X: np.ndarray, mask: np.ndarray, seed: int
-) -> tuple[Any, np.ndarray]:
-    data, scale = prepared(recipe, X, mask)
+        found = search(recipe.space, recipe.candidates, model_of(recipe.model, recipe.params, seed), data, seed)
     params = {**recipe.params, **found}
     if recipe.start is None:
         model = model_of(recipe.model, params, seed).fit(data)
     else:
         factors = start_of(recipe, data, seed)
         model = model_of(recipe.model, params, seed, init="custom").fit(data, factors=factors)
-    return model, model.reconstruct() * scale
+    return Fitted(model, model.reconstruct() * scale, found)
 
 
 def prepared(recipe: Recipe, X: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:
@@ -98,6 +84,4 @@ def start_of(recipe: Recipe, data: np.ndarray, seed: int) -> list[np.ndarray]:
 def model_of(name: str, params: Mapping[str, Any], seed: int, **more: Any) -> Any:
     """A model, not fitted."""
     cls = Biharmonic if name == "Biharmonic" else getattr(advnmf, name)
-    # Sizes of layers are lists in JSON.
-    params = {key: tuple(value) if isinstance(value, list) else value for key, value in params.items()}
-    return cls(**params, random_state=seed, **more)
+    return cls(**as_parameters(params), random_state=seed, **more)

@@ -18,7 +18,7 @@ from typing import Any
 
 from .tasks import Recipe
 
-__all__ = ["METHODS", "PROTOCOLS", "SETTINGS", "Setting", "make_recipe", "quickened"]
+__all__ = ["METHODS", "PROTOCOLS", "SEARCHED", "SETTINGS", "Setting", "make_recipe", "quickened"]
 
 METHODS = ("NMF", "ANMF", "AT-NMF", "HQASD", "DMF", "ADNMF", "EADNMF")
 BIHARMONIC = "Biharmonic"
@@ -59,7 +59,7 @@ class Setting:
 
 
 _CUBE = Setting((2500, 165), rank=3, layers=(10, 5), nmf_iter=1500, outer=15, inner=150, dtype="float32")
-_DIGITS = replace(_CUBE, shape=(1000, 784), rank=20, layers=(100, 50), nmf_iter=1000, candidates=8)
+_DIGITS = replace(_CUBE, shape=(1000, 784), rank=20, layers=(100, 50), nmf_iter=1000)
 # The figures printed for NMF on pictures are a tenth of what zeros for missing pixels would give.
 _PICTURE = replace(_DIGITS, shape=(300, 900), layers=(40, 20), zero_fill=False)
 #: By the name of the data set.
@@ -152,7 +152,21 @@ def _masked(method: str, setting: Setting) -> Recipe:
 
 # --- tuned -----------------------------------------------------------------------------------------------------------
 
-_CLASSES = {name: name.replace("-", "") for name in METHODS}
+#: By method: the class and the space that is searched.
+SEARCHED = {
+    "NMF": ("NMF", "plain"),
+    "ANMF": ("ANMF", "bilevel"),
+    "AT-NMF": ("ATNMF", "adversary"),
+    "HQASD": ("HQASD", "robust"),
+    "DMF": ("DMF", "network"),
+    "ADNMF": ("ADNMF", "deep+adversary"),
+    "EADNMF": ("EADNMF", "deep+elastic+adversary"),
+    # What the studies do not have: the parts of EADNMF by themselves.
+    "Deep NMF": ("NMF", "deep"),
+    "Elastic NMF": ("NMF", "elastic"),
+    "Elastic deep NMF": ("NMF", "deep+elastic"),
+    "Elastic AT-NMF": ("EADNMF", "elastic+adversary"),
+}
 
 
 def _tuned(method: str, setting: Setting) -> Recipe:
@@ -160,7 +174,8 @@ def _tuned(method: str, setting: Setting) -> Recipe:
         return _with_true_mask(method, setting)
     factorised = {"max_iter": setting.tuned_iter, "tol": 1e-5}
     params = {"max_iter": _ITERATIONS[method]} if method in _ITERATIONS else factorised
-    return Recipe(_CLASSES[method], params, unit_scale=True, space=method, candidates=setting.candidates)
+    model, space = SEARCHED[method]
+    return Recipe(model, params, unit_scale=True, space=space, candidates=setting.candidates)
 
 
 PROTOCOLS: dict[str, Callable[[str, Setting], Recipe]] = {"published": _published, "masked": _masked, "tuned": _tuned}

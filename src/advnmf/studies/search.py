@@ -3,63 +3,80 @@
 The spaces (ranks are drawn so that their logarithm is uniform, between 2 and `most_components`; the data have a root
 mean square of 1 when they are searched):
 
-    NMF      rank, alpha_W from 1e-6 to 1e-1
-    AT-NMF   as NMF, lam from 1.1 to 5
-    ADNMF    rank and a first layer of 1, 1.5 or 2 times that, alpha_W, lam as above
-    EADNMF   as ADNMF, delta from 0.1 to 100, lam from 1.1 to 5 times its bound 1 + 1 / delta
-    HQASD    rank, eta from 0.5 to 20, robust at once or after least squares have converged, of either sign or not
-    DMF      rank, a hidden layer of 1 to 5 times that, alpha_weights and alpha_latent from 1e-5 to 1e-1
-    ANMF     rank, beta from 0.1 to 0.9, attack_weight from 1 to 1000, any named target
+    plain       rank, alpha_W from 1e-6 to 1e-1
+    deep        also a first layer of 1, 1.5 or 2 times the rank
+    adversary   also lam from 1.1 to 5 (times its bound 1 + 1 / delta under the elastic loss)
+    elastic     also delta from 0.1 to 100
+    robust      HQASD: rank, eta from 0.5 to 20, robust at once or after least squares have converged, of either sign
+                or not
+    network     DMF: rank, a hidden layer of 1 to 5 times that, alpha_weights and alpha_latent from 1e-5 to 1e-1
+    bilevel     ANMF: rank, beta from 0.1 to 0.9, attack_weight from 1 to 1000, any named target
+
+Deep, adversary and elastic are combined with "+".  The draws of a seed are the same in all of these combinations, so
+that they differ in nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-from .. import metrics
+from ..losses import Elastic
+from ..model_selection import CompletionSearchCV, EntryShuffleSplit
 
-__all__ = ["SPACES", "search"]
+__all__ = ["SPACES", "as_parameters", "search"]
 
 Rng = np.random.RandomState
 Params = dict[str, Any]
+Drawer = Callable[[Rng, int], Params]
 _HELD_OUT = 0.1
+# Of the candidates one in so many goes on to so many times as many iterations.
+_FACTOR = 4
 _MOST_COMPONENTS = 100
 
 
-def search(
-    space: str,
-    candidates: int,
-    fit: Callable[[np.ndarray, np.ndarray, Params], np.ndarray],
-    X: np.ndarray,
-    mask: np.ndarray,
-    rng: Rng,
-) -> Params:
+def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, seed: int) -> Params:
     """The parameters from `space` that complete best a tenth of the observed entries, held out once and for all.
 
     Parameters
     ----------
     space : key of `SPACES`
-    candidates : int
-        How many draws are tried.
-    fit : callable
-        ``fit(X, mask, params)`` gives a whole matrix.
-    X, mask : arrays
-        Only observed entries of ``X`` are looked at.
+    n_candidates : int
+        How many draws are tried; a quarter of them goes on to four times as many iterations, and so on.
+    model : estimator
+        With `max_iter`, and all parameters that are not searched.
+    X : array
+        NaN where missing.
+    seed : int
+        Of the draws and of what is held out.
     """
-    held_out = mask & (rng.random_sample(mask.shape) < _HELD_OUT)
-    left = mask & ~held_out
-    drawn = [SPACES[space](rng, most_components(mask)) for _ in range(candidates)]
-    errors = [metrics.rmse(X, fit(X, left, params), mask=held_out) for params in drawn]
-    return drawn[int(np.argmin(errors))]
+    most = most_components(~np.isnan(X))
+    drawn = [SPACES[space](np.random.RandomState([seed, number]), most) for number in range(n_candidates)]
+    grid = [{name: [value] for name, value in as_parameters(params).items()} for params in drawn]
+    cv = EntryShuffleSplit(test_size=_HELD_OUT, random_state=seed)
+    races = CompletionSearchCV(model, grid, cv=cv, halving=True, factor=_FACTOR, refit=False)
+    return drawn[races.fit(X).best_index_]
 
 
 def most_components(mask: np.ndarray) -> int:
     """Twice the rank at which a model has as many numbers as there are observed entries, from 8 to 100."""
     n, m = mask.shape
     return int(np.clip(2 * mask.sum() / (n + m), 8, min(_MOST_COMPONENTS, max(8, min(n, m) // 2))))
+
+
+def as_parameters(params: Mapping[str, Any]) -> Params:
+    """Parameters of an estimator from JSON, where sizes of layers are lists and the elastic loss is its delta."""
+    return {name: _parameter(value) for name, value in params.items()}
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return Elastic(**value) if isinstance(value, dict) else value
 
 
 def _log_uniform(rng: Rng, low: float, high: float) -> float:
@@ -70,26 +87,24 @@ def _rank(rng: Rng, most: int) -> int:
     return round(_log_uniform(rng, 2, most))
 
 
-def _nmf(rng: Rng, most: int) -> Params:
-    return {"n_components": _rank(rng, most), "alpha_W": _log_uniform(rng, 1e-6, 1e-1)}
+def _factorisation(*parts: str) -> Drawer:
+    """What draws the parameters of `NMF` or a preset of it, with some of deep, elastic and adversary."""
+
+    def draw(rng: Rng, most: int) -> Params:
+        rank, alpha = _rank(rng, most), _log_uniform(rng, 1e-6, 1e-1)
+        first = round(rank * rng.choice([1, 1.5, 2]))
+        lam, delta = _log_uniform(rng, 1.1, 5), _log_uniform(rng, 0.1, 100)
+        params: Params = {"n_components": [first, rank] if "deep" in parts else rank, "alpha_W": alpha}
+        if "adversary" in parts:
+            params["lam"] = lam * (1 + 1 / delta) if "elastic" in parts else lam
+        if "elastic" in parts:
+            params |= {"delta": delta} if "adversary" in parts else {"loss": {"delta": delta}}
+        return params
+
+    return draw
 
 
-def _atnmf(rng: Rng, most: int) -> Params:
-    return {**_nmf(rng, most), "lam": _log_uniform(rng, 1.1, 5)}
-
-
-def _adnmf(rng: Rng, most: int) -> Params:
-    params = _atnmf(rng, most)
-    rank = params["n_components"]
-    return {**params, "n_components": [round(rank * rng.choice([1, 1.5, 2])), rank]}
-
-
-def _eadnmf(rng: Rng, most: int) -> Params:
-    params, delta = _adnmf(rng, most), _log_uniform(rng, 0.1, 100)
-    return {**params, "delta": delta, "lam": params["lam"] * (1 + 1 / delta)}
-
-
-def _hqasd(rng: Rng, most: int) -> Params:
+def _robust(rng: Rng, most: int) -> Params:
     return {
         "n_components": _rank(rng, most),
         "eta": _log_uniform(rng, 0.5, 20),
@@ -98,7 +113,7 @@ def _hqasd(rng: Rng, most: int) -> Params:
     }
 
 
-def _dmf(rng: Rng, most: int) -> Params:
+def _network(rng: Rng, most: int) -> Params:
     rank = _rank(rng, most)
     return {
         "n_components": rank,
@@ -108,7 +123,7 @@ def _dmf(rng: Rng, most: int) -> Params:
     }
 
 
-def _anmf(rng: Rng, most: int) -> Params:
+def _bilevel(rng: Rng, most: int) -> Params:
     return {
         "n_components": _rank(rng, most),
         "beta": float(rng.uniform(0.1, 0.9)),
@@ -117,13 +132,15 @@ def _anmf(rng: Rng, most: int) -> Params:
     }
 
 
-#: By method: what draws parameters, given a generator and the largest rank.
-SPACES: dict[str, Callable[[Rng, int], Params]] = {
-    "NMF": _nmf,
-    "ANMF": _anmf,
-    "AT-NMF": _atnmf,
-    "HQASD": _hqasd,
-    "DMF": _dmf,
-    "ADNMF": _adnmf,
-    "EADNMF": _eadnmf,
+#: By name: what draws parameters, given a generator and the largest rank.
+SPACES: dict[str, Drawer] = {
+    "plain": _factorisation(),
+    **{
+        "+".join(parts): _factorisation(*parts)
+        for n in (1, 2, 3)
+        for parts in combinations(("deep", "elastic", "adversary"), n)
+    },
+    "robust": _robust,
+    "network": _network,
+    "bilevel": _bilevel,
 }
