@@ -26,6 +26,7 @@ from advnmf.studies import (
     Setting,
     Store,
     Task,
+    instance,
     plan,
     printed_values,
     read_rows,
@@ -34,8 +35,11 @@ from advnmf.studies import (
     targets,
     tasks,
 )
+from advnmf.studies.corruptions import CORRUPTIONS
+from advnmf.studies.effects import PAIRS, paired_effects
 from advnmf.studies.fitting import fit, model_of, start_of
 from advnmf.studies.recipes import PROTOCOLS, SEARCHED, make_recipe, quickened
+from advnmf.studies.running import execute
 from advnmf.studies.search import SPACES, search
 from advnmf.studies.targets import Target, Variant
 
@@ -492,3 +496,50 @@ def test_quick_table_on_the_released_data(tmp_path):
     cells = summarise(read_rows(tmp_path))
     assert {cell.fraction for cell in cells} == {0.3, 0.4}
     assert all(cell.agrees for cell in cells)
+
+
+# --- what the parts gain ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_only_observed_entries_are_wrong(name, holed):
+    X, mask = holed
+    wrong, observed = CORRUPTIONS[name](X, mask, np.random.RandomState(0))
+    np.testing.assert_array_equal(wrong[~observed], X[~observed])
+    assert (wrong[observed] != X[observed]).any()
+    assert (wrong >= 0).all()
+    assert (mask <= observed).all()
+    again, _ = CORRUPTIONS[name](X, mask, np.random.RandomState(0))
+    np.testing.assert_array_equal(wrong, again)
+
+
+def test_an_instance_is_corrupted_after_its_holes_are_drawn():
+    (clean, holes), (wrong, same) = (instance(task(mask=mask)) for mask in ("uniform", "uniform+outliers"))
+    np.testing.assert_array_equal(holes, same)
+    np.testing.assert_array_equal(wrong[~holes], clean[~holes])
+    assert 0.01 < (wrong != clean)[holes].mean() < 0.1
+
+
+def test_effects_are_paired_within_a_draw():
+    """With errors that are products, each part changes the error by its own factor, in each draw by chance more."""
+    rng, factors = np.random.default_rng(0), {"adversary": 1.1, "elastic loss": 0.8, "second layer": 1.0}
+    names = dict.fromkeys(name for pairs in PAIRS.values() for pair in pairs for name in pair)
+    parts = {name: [part for part in PAIRS if name in [pair[1] for pair in PAIRS[part]]] for name in names}
+    assert sorted(map(len, parts.values())) == [0, 1, 1, 1, 2, 2, 2, 3]
+    base, _ = execute(task())
+    rows = [
+        replace(base, method=name, run=run, rmse=scale * float(np.prod([factors[part] for part in parts[name]])))
+        for run, scale in enumerate(rng.uniform(1, 5, 4))
+        for name in names
+    ]
+    lone = replace(base, method="NMF", run=9, rmse=1.0)
+    found = {effect.part: effect for effect in paired_effects([*rows, lone])}
+    for part, factor in factors.items():
+        assert found[part].mean == pytest.approx(100 * (factor - 1))
+        assert (found[part].low, found[part].high) == pytest.approx((found[part].mean, found[part].mean))
+        assert found[part].n_draws == 4
+    noisy = [replace(row, rmse=row.rmse * rng.uniform(0.9, 1.1)) for row in rows]
+    wide = {effect.part: effect for effect in paired_effects(noisy)}["adversary"]
+    assert wide.low < wide.mean < wide.high
+    assert all(np.isnan(effect.low) for effect in paired_effects(rows[: len(names)]))

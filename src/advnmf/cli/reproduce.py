@@ -73,7 +73,7 @@ def reproduce(
     """Run a table or figure of the studies again, and print it beside what was printed.
 
     TARGET: table2 ... table9, slides, lambda, fig6, fig7, fig8, parts, restoration; or layers-synthetic, -cbcl,
-    -moffet, -mnist.
+    -moffet, -mnist; or, tuned, ablation-synthetic, -cbcl, -moffet, -mnist.
 
     Every run is kept in DIR as soon as it is done: the same command goes on where an earlier one was stopped, and what
     is there is not computed again. Results of other settings, or of another version, are never mixed in.
@@ -154,7 +154,8 @@ def _print(title: str, cells: list[Any]) -> None:
         if grid.row_count:
             grid.add_row()
         here = list(group)
-        case = f"{here[0].fraction:g}" if mask in ("released", "uniform") else mask
+        pattern, _, corruption = mask.partition("+")
+        case = f"{here[0].fraction:g} {corruption}" if pattern in ("released", "uniform") else mask
         for method in dict.fromkeys(cell.method for cell in here):
             found = {cell.protocol: cell for cell in here if cell.method == method}
             printed = [_printed(next(iter(found.values())).printed) for _ in figures]

@@ -11,6 +11,7 @@ A `Task` says what is run: a `Recipe` on an instance of a data set.  A `Row` is 
 seeds beside the `Printed` figure.  Protocols are told in `recipes`, targets in `targets`.
 """
 
+from .effects import Effect, paired_effects
 from .instances import instance
 from .printed import Printed, printed_values
 from .recipes import METHODS, PROTOCOLS, SETTINGS, Setting
@@ -27,6 +28,7 @@ __all__ = [
     "SETTINGS",
     "TARGETS",
     "Cell",
+    "Effect",
     "Failure",
     "Printed",
     "Recipe",
@@ -37,6 +39,7 @@ __all__ = [
     "Task",
     "instance",
     "load_arrays",
+    "paired_effects",
     "plan",
     "printed_values",
     "read_rows",

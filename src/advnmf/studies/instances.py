@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .. import DataWarning, datasets
+from .corruptions import CORRUPTIONS
 from .tasks import Task
 
 __all__ = ["DATASETS", "instance"]
@@ -43,15 +44,23 @@ _DRAWN = ("synthetic-drawn", "mnist", "fashion-mnist")
 
 
 def instance(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """(X, complete; mask, True = observed)."""
+    """(X, complete; mask, True = observed).  Observed entries are wrong where the mask says so, see `CORRUPTIONS`."""
     data = _load(task.dataset, task.run if task.dataset in _DRAWN else 0)
-    if task.mask == "released":
-        return data.X, data.masks[task.fraction]
-    if task.mask == "uniform":
+    pattern, _, corruption = task.mask.partition("+")
+    mask = _mask(task, pattern, data)
+    if not corruption:
+        return data.X, mask
+    return CORRUPTIONS[corruption](data.X, mask, np.random.RandomState(task.run))
+
+
+def _mask(task: Task, pattern: str, data: Bunch) -> np.ndarray:
+    if pattern == "released":
+        return data.masks[task.fraction]
+    if pattern == "uniform":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # an empty row is part of what is to be met
-            return data.X, datasets.make_missing(data.X, task.fraction, random_state=task.run)
-    return data.X, data.masks[task.mask]
+            return datasets.make_missing(data.X, task.fraction, random_state=task.run)
+    return data.masks[pattern]
 
 
 @functools.lru_cache(maxsize=2)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from .corruptions import CORRUPTIONS
+from .effects import PAIRS
 from .recipes import BIHARMONIC, METHODS, PROTOCOLS, SETTINGS, make_recipe, quickened
 from .tasks import Task
 
@@ -119,6 +121,16 @@ TARGETS: dict[str, Target] = {
             _UNTUNED,
         )
         for dataset, (mask, layers) in _LAYERS.items()
+    },
+    **{
+        f"ablation-{dataset.partition('-')[0]}": Target(
+            f"What the parts of EADNMF gain, {dataset}",
+            (dataset,),
+            (*_cases("uniform", [0.3, 0.6, 0.9]), *((0.5, f"uniform+{name}") for name in CORRUPTIONS)),
+            _plain(*dict.fromkeys(name for pairs in PAIRS.values() for pair in pairs for name in pair)),
+            ("tuned",),
+        )
+        for dataset in ("synthetic-drawn", "cbcl", "moffet", "mnist")
     },
     "fig6": Target(
         "Convergence, an attack every 10 iterations",

@@ -40,8 +40,9 @@ class Recipe:
 class Task:
     """One run.  Of what follows, target, method, protocol, point and quick are headings; the rest decides the result.
 
-    ``mask`` is "released", "uniform" (drawn by the seed) or the name of a picture's mask; ``fraction`` the share that
-    is missing.  ``run`` is the seed of all that is random.  ``kind`` names one of `kinds.KINDS`, with its options.
+    ``mask`` is "released", "uniform" (drawn by the seed) or the name of a picture's mask, with "+outliers" or another
+    of `corruptions.CORRUPTIONS` if observed entries are to be wrong; ``fraction`` the share that is missing.  ``run``
+    is the seed of all that is random.  ``kind`` names one of `kinds.KINDS`, with its options.
     ``point`` is where in a figure the run stands, such as {"lam": 3, "delta": "inf"}.
     """
 
