@@ -1,7 +1,7 @@
 """What a part of a model gains: paired differences of errors with the part and without it.
 
-For one draw (data, holes, seed) and each setting of the other parts there is a pair; the draw's effect is the mean over
-its pairs of log(RMSE with / RMSE without).  Mean and confidence interval are over draws, by Student's t.
+For one draw (data, holes, candidates) and each setting of the other parts there is a pair; the draw's effect is the
+mean over its pairs of log(RMSE with / RMSE without).  Mean and confidence interval are over draws, by Student's t.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ _LEVEL = 0.95
 class Effect:
     """The change of the error by a part, in per cent (below 0 it helps), with its 95 % confidence interval.
 
-    ``corruption`` is what was wrong with observed entries ("" for nothing), ``low`` and ``high`` are NaN with one draw.
+    ``corruption`` is what was wrong with observed entries ("" for nothing); ``fraction`` None stands for all draws of
+    right data; ``low`` and ``high`` are NaN with one draw.
     """
 
     dataset: str
-    fraction: float
+    fraction: float | None
     corruption: str
     part: str
     mean: float
@@ -59,14 +60,16 @@ class Effect:
 
 def paired_effects(rows: Iterable[Row]) -> list[Effect]:
     """The effects of the parts, by data set, missing fraction and corruption; only draws that have all pairs count."""
-    draws: dict[tuple[str, float, str], dict[int, dict[str, float]]] = {}
+    draws: dict[tuple[str, float | None, str], dict[tuple[float, int], dict[str, float]]] = {}
     for row in rows:
-        place = row.dataset, row.fraction, row.mask.partition("+")[2]
-        draws.setdefault(place, {}).setdefault(row.run, {})[row.method] = row.rmse
+        corruption = row.mask.partition("+")[2]
+        for fraction in (row.fraction,) if corruption else (row.fraction, None):
+            place = draws.setdefault((row.dataset, fraction, corruption), {})
+            place.setdefault((row.fraction, row.run), {})[row.method] = row.rmse
     effects = []
-    for place, runs in draws.items():
+    for place, found in draws.items():
         for part, pairs in PAIRS.items():
-            whole = [errors for errors in runs.values() if {name for pair in pairs for name in pair} <= set(errors)]
+            whole = [errors for errors in found.values() if {name for pair in pairs for name in pair} <= set(errors)]
             if whole:
                 changes = [np.mean([np.log(errors[b] / errors[a]) for a, b in pairs]) for errors in whole]
                 effects.append(Effect(*place, part, *_interval(np.array(changes)), len(changes)))

@@ -268,13 +268,13 @@ def _contents_of(study: Study, pictures: Sequence[Picture]) -> Iterator[str]:
 def _effects(study: Study, effects: Sequence[Effect]) -> Iterator[str]:
     """What each part changes in each case, and the errors that this is from."""
     parts = list(dict.fromkeys(effect.part for effect in effects))
-    lines: dict[tuple[str, float, str], list[Effect]] = {}
+    lines: dict[tuple[str, float | None, str], list[Effect]] = {}
     for effect in effects:
         lines.setdefault((effect.dataset, effect.fraction, effect.corruption), []).append(effect)
     bodies = [
-        f"<tr>{_row_head(f'{dataset}, {fraction:g}' + f', {corruption}' * bool(corruption))}"
+        f"<tr>{_row_head('all without corruption' if place[1] is None else _case((place[1], f'uniform+{place[2]}')))}"
         f"{''.join(map(_effect, found))}</tr>"
-        for (dataset, fraction, corruption), found in lines.items()
+        for place, found in lines.items()
     ]
     yield (
         "<p>How the error of the missing entries changes with each part, the rest equal; below 0 the part helps. Means "

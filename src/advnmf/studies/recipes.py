@@ -54,7 +54,7 @@ class Setting:
     # HQ-ASD's two demonstrations, of drawn data and of pictures, have other tolerances.
     picture: bool = True
     masked_iter: int = 500
-    tuned_iter: int = 300
+    tuned_iter: int = 200
     candidates: int = 16
 
 

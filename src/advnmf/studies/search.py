@@ -36,7 +36,7 @@ Drawer = Callable[[Rng, int], Params]
 _HELD_OUT = 0.1
 # Of the candidates one in so many goes on to so many times as many iterations.
 _FACTOR = 4
-_MOST_COMPONENTS = 100
+_MOST_COMPONENTS = 50
 
 
 def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, seed: int) -> Params:
@@ -63,7 +63,7 @@ def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, s
 
 
 def most_components(mask: np.ndarray) -> int:
-    """Twice the rank at which a model has as many numbers as there are observed entries, from 8 to 100."""
+    """Twice the rank at which a model has as many numbers as there are observed entries, from 8 to 50."""
     n, m = mask.shape
     return int(np.clip(2 * mask.sum() / (n + m), 8, min(_MOST_COMPONENTS, max(8, min(n, m) // 2))))
 
