@@ -11,7 +11,7 @@ from ..losses import Correntropy, Elastic
 from ..models import NMF
 
 # Sweeps of a fit that is carried to its end, and the change of the objective that ends it.
-MAX_ITER, TOL = 500, 1e-5
+MAX_ITER, TOL = 2000, 1e-5
 
 
 @dataclass(frozen=True)

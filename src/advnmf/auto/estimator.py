@@ -40,8 +40,8 @@ class AutoNMF(RankingMixin, CompletionModel):
     Some observed entries are held out, the same for all candidates.  Rank and ridge are searched where the held-out
     error is lowest; then a loss against outliers (where there are any), offsets of rows and columns, an adversary, the
     elastic loss and a second layer are tried, and kept if they gain more than a standard error; then the lowest rank
-    that loses less than one is taken; then models of several starts, ranks and ridges are averaged if that gains more
-    than one.  What was chosen goes on to learn from all observed entries.
+    that loses less than one is taken; then models of several starts, ranks and ridges are averaged where that lowers
+    the error.  What was chosen goes on to learn from all observed entries.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         """Whether to clip, and how far off predictions are, both by the held-out entries."""
         predictions = np.array([found.prediction for found in chosen])
         mean = predictions.mean(axis=0)
-        clipped = np.clip(mean, *value_range)
+        clipped = np.clip(mean, held_out.lowest, held_out.highest)
         self.clip_ = None
         if held_out.mean(np.square(held_out.truth - clipped)) < held_out.mean(np.square(held_out.truth - mean)):
             self.clip_, mean = value_range, clipped

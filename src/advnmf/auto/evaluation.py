@@ -40,11 +40,23 @@ class Clock:
 
 
 class HeldOut:
-    """The held-out entries of all folds, one after another."""
+    """The held-out entries of all folds, one after another.
+
+    Attributes
+    ----------
+    truth, weights : ndarray, ndarray or None
+        Values and weights.
+    lowest, highest : ndarray
+        Range of the values that were left to learn from.
+    """
 
     def __init__(self, folds: Sequence[Fold]) -> None:
         self.folds = list(folds)
         self.truth = np.concatenate([fold.held_out.values for fold in folds]).astype(np.float64)
+        # Those of the training entries: a held-out one may lie beyond, as a missing one may.
+        ranges = [(seen.min(), seen.max()) for seen in (fold.entries.values[fold.train] for fold in folds)]
+        sizes = [len(fold.held_out.values) for fold in folds]
+        self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
         weights = [fold.held_out.omega for fold in folds]
         self.weights = None if weights[0] is None else np.concatenate(weights).astype(np.float64)
 

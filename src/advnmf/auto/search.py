@@ -18,6 +18,8 @@ from .evaluation import Clock, Evaluation, HeldOut, best_average, better, evalua
 _SCREEN, _FINALISTS, _STARTS, _MOST_AVERAGED = 40, 3, 5, 8
 # Steps of the climb: factors of rank and ridge, the first ones and the last ones.
 _STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
+_STEPS_OF_EXTRAS = ((2.0, 3.0), (1.5, 1.7))
+_STEPS_INTO_DEPTH = ((2.0, 3.0), (1.0, 3.0))
 _RIDGES = (1e-7, 1.0)
 # A step has to lower the mean squared error to this share at least.
 _GAIN = 0.998
@@ -160,15 +162,26 @@ class Search:
             if choice.correntropy and choice.delta is not None:
                 continue
             new = self._look(choice, None, "extras")
-            for factor in (1 / 3, 3):  # an extra has a best ridge of its own
-                if self._in_time("extras") and new.error < 1.05 * best.error:
-                    other = self._look(self._with_ridge(choice, factor), None, "extras")
-                    new = min(new, other, key=lambda found: found.error)
+            if new.error < 1.05 * best.error:
+                new = self._settled(new)
             gain = 1 - np.sqrt(new.error / plain.error) if plain.error > 0 else 0.0
             self.notes.append(f"{_name_of_extra(plain.choice, choice)} changes the error by {-100 * gain:+.1f} %")
             if not new.failed and better(self.held_out, new.errors, best.errors):
                 best = self._confirmed(new, best)
         return best
+
+    def _settled(self, extra: Evaluation) -> Evaluation:
+        """An extra has a best ridge of its own; depth a best rank too, as it takes more of both."""
+        deep = extra.choice.outer_rank is not None
+        for rank_step, ridge_step in _STEPS_INTO_DEPTH if deep else ():
+            if self._in_time("extras"):
+                choice = self._with_ridge(self._with_rank(extra.choice, rank_step), ridge_step)
+                extra = min(extra, self._look(choice, None, "extras"), key=lambda found: found.error)
+        for rank_step, ridge_step in _STEPS_OF_EXTRAS:
+            if deep:
+                extra = self._line(extra, self._with_rank, rank_step, "extras")
+            extra = self._line(extra, self._with_ridge, ridge_step, "extras")
+        return extra
 
     def _confirmed(self, extra: Evaluation, plain: Evaluation) -> Evaluation:
         """The better of two, each the better of two starts: a lucky start is no gain of an extra."""
@@ -198,7 +211,7 @@ class Search:
         return good
 
     def _averaged(self, chosen: Evaluation) -> list[Evaluation]:
-        """More starts of the choice, then the average of the best models if it gains more than a standard error."""
+        """More starts of the choice, then the average of the best models where that lowers the error."""
         overall = self._best().choice
         for seed in range(1, _STARTS):
             for choice in dict.fromkeys((chosen.choice, overall)):
@@ -212,7 +225,7 @@ class Search:
         ranking = ranking[: best_average(self.held_out, ranking, self.cap)]
         average = np.mean([found.prediction for found in ranking], axis=0)
         errors = np.minimum(np.square(self.held_out.truth - average), self.cap)
-        return ranking if better(self.held_out, errors, chosen.errors) else [chosen]
+        return ranking if self.held_out.mean(errors) < _GAIN * chosen.error else [chosen]
 
     def _affordable(self) -> int:
         """How many models can still be fitted to all entries in the time left."""
@@ -287,7 +300,7 @@ class Search:
         return replace(choice, ridge=float(np.clip(choice.ridge * factor, *_RIDGES)))
 
     def _with_rank(self, choice: Choice, factor: float) -> Choice:
-        step = 1 if factor > 1 else -1
+        step = int(np.sign(factor - 1))
         rank = round(choice.rank * factor)
         rank = rank + step if rank == choice.rank else rank
         return self._of_rank(choice, int(np.clip(rank, 1, highest_rank(self.shape, self.n_observed))))
