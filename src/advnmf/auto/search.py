@@ -211,7 +211,7 @@ class Search:
         return good
 
     def _averaged(self, chosen: Evaluation) -> list[Evaluation]:
-        """More starts of the choice, then the average of the best models where that lowers the error."""
+        """More starts of the choice, then its average with the best other models, where that lowers the error."""
         overall = self._best().choice
         for seed in range(1, _STARTS):
             for choice in dict.fromkeys((chosen.choice, overall)):
@@ -219,9 +219,8 @@ class Search:
                     self._look(replace(choice, seed=choice.seed + seed), None, "starts")
         starts = [found for found in self._done() if replace(found.choice, seed=0) == replace(chosen.choice, seed=0)]
         chosen = min([chosen, *starts], key=lambda found: found.error)
-        ranking = sorted(self._done(), key=lambda found: found.error)[: self._affordable()]
-        if not ranking:
-            return [chosen]
+        others = sorted((found for found in self._done() if found is not chosen), key=lambda found: found.error)
+        ranking = [chosen, *others][: self._affordable()]
         ranking = ranking[: best_average(self.held_out, ranking, self.cap)]
         average = np.mean([found.prediction for found in ranking], axis=0)
         errors = np.minimum(np.square(self.held_out.truth - average), self.cap)
