@@ -12,9 +12,9 @@ SIZES = (1_000_000, 5_000_000, 25_000_000)
 class Case:
     """One row of the table.
 
-    The peer makes `sweeps` sweeps with the best of the settings `theirs`, by *test* error and thus in its favour; ours
-    are fixed beforehand.  With a `goal` we sweep until we are where the peer ended ("objective" or "test RMSE");
-    without one both make the same number of sweeps, and only these are compared.
+    The peer makes `sweeps` sweeps with the best of the settings `theirs`, for each seed by *test* error and thus in
+    its favour; ours are fixed beforehand.  With a `goal` we sweep until we are where the peer ended ("objective" or
+    "test RMSE"); without one both make the same number of sweeps, and only these are compared.
     """
 
     name: str

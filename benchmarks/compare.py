@@ -57,12 +57,9 @@ def compare(case: Case, folder: Path, chosen: argparse.Namespace) -> report.Row:
         settings = json.dumps(common | more)
         return measure(sys.executable, "peers/run_advnmf.py", archive, settings, threads=chosen.threads)
 
-    best = case.theirs[0]
-    if len(case.theirs) > 1:
-        best = min(case.theirs, key=lambda parameters: theirs(parameters, 0)["score"])
     pairs = []
     for seed in range(chosen.repetitions):
-        found = theirs(best, seed)
+        found = min((theirs(parameters, seed) for parameters in case.theirs), key=lambda each: each["score"] or 0.0)
         pairs.append((ours(found["score"] if case.goal else None, seed), found))
     return report.Row(case, pairs)
 

@@ -2,7 +2,7 @@
 
     python data.py problem.npz '["ratings", 160000, 60000, 25000000]'
 
-CBCL, MovieLens and the picture are those of `advnmf.datasets`.
+CBCL, MovieLens, the picture and the cells of tables are those of `advnmf.datasets`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import numpy as np
 
 from advnmf import datasets
+from advnmf.model_selection import EntryKFold, EntryShuffleSplit
+from advnmf.studies import instance, plan
 
 Arrays = dict[str, np.ndarray]
 
@@ -81,7 +83,20 @@ def picture(holes: str) -> Arrays:
     return {"X": X.reshape(len(X), -1), "mask": np.repeat(mask, 3, axis=1)}
 
 
-BUILDERS = {f.__name__: f for f in (complete, ratings, cbcl, movielens, picture)}
+def cell(target: str, fraction: float, draw: int) -> Arrays:
+    """A cell of a table of the studies; and entries to hold out, as many folds as `AutoNMF` takes."""
+    (task,) = (task for task in plan(target, missing=[fraction], methods=["NMF"], runs=draw + 1) if task.run == draw)
+    X, mask = instance(task)
+    n_observed = int(mask.sum())
+    if n_observed < 5_000:
+        splitter = EntryKFold(5, random_state=draw)
+    else:
+        splitter = EntryShuffleSplit(3 if n_observed < 50_000 else 1, test_size=0.1, random_state=draw)
+    folds = [test for _, test in splitter.split(X, mask)]
+    return {"X": X, "mask": mask, "folds": np.array(folds)}
+
+
+BUILDERS = {f.__name__: f for f in (complete, ratings, cbcl, movielens, picture, cell)}
 
 if __name__ == "__main__":
     name, *arguments = json.loads(sys.argv[2])

@@ -48,7 +48,12 @@ def report(meter: Meter, sweeps: int | None, version: str, **more: object) -> No
         "bytes": meter.bytes,
         "score": None,
     }
-    print(json.dumps(found | {"sweeps": sweeps, "version": version} | more))
+    say(found, sweeps=sweeps, version=version, **more)
+
+
+def say(found: dict, **more: object) -> None:
+    """Print the one line."""
+    print(json.dumps(found | more))
 
 
 def squared_error(X: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
@@ -64,6 +69,12 @@ def hidden_rmse(data: Arrays, prediction: np.ndarray) -> float:
     else:
         truth, prediction = data["X"][~data["mask"]], prediction[~data["mask"]]
     return float(np.sqrt(np.mean((prediction.astype(np.float64) - truth) ** 2)))
+
+
+def hidden_errors(data: Arrays, completed: np.ndarray) -> dict[str, float]:
+    """Root mean square and mean absolute error where the mask is false."""
+    errors = (completed - data["X"])[~data["mask"]]
+    return {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(np.abs(errors)))}
 
 
 def training_rows(data: Arrays) -> np.ndarray:
