@@ -12,6 +12,8 @@ from ..models import NMF
 
 # Sweeps of a fit that is carried to its end, and the change of the objective that ends it.
 MAX_ITER, TOL = 500, 1e-5
+#: A small ridge, in units of the root mean square of the observed values: where the search for a better one begins.
+FIRST_RIDGE = 3e-3
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Units:
 def first_choice(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Choice:
     """Where the search begins: about eight observed entries for each number of the model."""
     rank = int(np.clip(n_observed // (8 * sum(shape)), 1, min(20, *shape)))
-    return Choice(rank, 3e-3, biases=biases, seed=seed)
+    return Choice(rank, FIRST_RIDGE, biases=biases, seed=seed)
 
 
 def highest_rank(shape: tuple[int, int], n_observed: int) -> int:
