@@ -77,8 +77,12 @@ class Units:
 
 
 def first_choice(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Choice:
-    """Where the search begins: about eight observed entries for each number of the model."""
-    rank = int(np.clip(n_observed // (8 * sum(shape)), 1, min(20, *shape)))
+    """Where the search begins: about eight observed entries for each number of the model; with offsets, about one.
+
+    Beside offsets a few components gain little, many of them under a ridge more: from below, the search stops short.
+    """
+    per_number = 1 if biases else 8
+    rank = int(np.clip(n_observed // (per_number * sum(shape)), 1, min(20, *shape)))
     return Choice(rank, FIRST_RIDGE, biases=biases, seed=seed)
 
 
