@@ -112,8 +112,9 @@ class Settings:
     def _check_ratings(self) -> None:
         if self.model not in ("auto", "nmf"):
             raise click.UsageError("--model has no meaning with --triplets, unless it is auto or nmf")
-        if self.solver == "mu":
-            raise click.UsageError("--solver mu has no meaning with --triplets")
+        given = [name for name in _NOT_FOR_RATINGS if getattr(self, name) is not None]
+        if given:
+            raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
         if self.rank is not None and len(self.rank) > 1:
             raise click.UsageError("--rank is one number with --triplets: the model of ratings has one layer")
 
@@ -155,6 +156,7 @@ _FOR_SOME = {
     "beta": ("anmf",),
 }
 _OWN_NAMES = ("lam", "delta", "solver", "eta", "hidden", "beta", "max_iter", "tol", "n_init")
+_NOT_FOR_RATINGS = ("lam", "delta", "solver", "eta", "hidden", "beta")
 _CHOSEN_BY_AUTO = ("rank", "alpha", *_OWN_NAMES)
 
 
