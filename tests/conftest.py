@@ -36,3 +36,9 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
     holed = np.where(rng.random(truth.shape) < 0.3, np.nan, noisy)
     truth.flags.writeable = holed.flags.writeable = False
     return truth, holed
+
+
+@pytest.fixture
+def few_candidates(monkeypatch) -> None:
+    """``NMFImputer()`` looks at two candidates only, where it does not matter what it chooses."""
+    monkeypatch.setattr("advnmf.imputer._MAX_CANDIDATES", 2)

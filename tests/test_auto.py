@@ -11,7 +11,8 @@ from sklearn.base import clone
 
 from advnmf import NMF, AutoNMF, load, save
 from advnmf.auto.choices import Choice, Units
-from advnmf.auto.evaluation import HeldOut, better, evaluate
+from advnmf.auto.evaluation import Clock, HeldOut, better, evaluate
+from advnmf.auto.search import Search
 from advnmf.auto.uncertainty import Spread, interval_scale, spread_terms
 from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
@@ -159,6 +160,25 @@ def test_a_short_time_limit_gives_the_best_so_far():
     assert rmse(model.reconstruct(), truth, np.isnan(X)) < np.sqrt(np.mean(truth**2))
 
 
+def test_a_good_model_cut_short_beats_a_poor_one_at_its_end():
+    X, _ = planted()
+    held_out = HeldOut(make_folds(read_entries(X), 3, 0))
+    units = Units(float(np.sqrt(np.nanmean(X**2))))
+    search = Search(held_out, units, X.shape, 600, Clock(None), None, None, lambda look: False)
+    poor, good = search._look(Choice(1, 0.5), None, "finals"), search._look(Choice(3, 1e-3), 30, "finals")
+    assert (poor.done, good.done) == (True, False)
+    assert search._best() is good
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_scale_of_the_data_does_not_matter(scale):
+    X, _ = planted()
+    model, scaled = (AutoNMF(max_candidates=3, random_state=0).fit(Y) for Y in (X, X * scale))
+    np.testing.assert_allclose(scaled.reconstruct() / scale, model.reconstruct(), rtol=1e-6)
+    (_, std), (_, scaled_std) = (m.complete(Y, return_std=True) for m, Y in ((model, X), (scaled, X * scale)))
+    np.testing.assert_allclose(scaled_std / scale, std, rtol=1e-6)
+
+
 def test_a_callback_ends_the_search():
     X, _ = planted()
     looks = []
@@ -221,6 +241,7 @@ def test_weights_and_single_precision():
         ({"time_limit": 0}, "time_limit=0"),
         ({"max_candidates": 0}, "max_candidates=0"),
         ({"biases": "yes"}, "biases='yes'"),
+        ({"sparse_missing": "zero"}, "sparse_missing='zero' must be 'absent': .* X.toarray()"),
         ({"callback": 3}, "callback=3"),
     ],
 )
@@ -247,8 +268,6 @@ def test_an_evaluation_may_go_on_from_another():
     X, _ = planted()
     held_out = HeldOut(make_folds(read_entries(X), 3, 0))
     units = Units(float(np.sqrt(np.nanmean(X**2))))
-    from advnmf.auto.evaluation import Clock
-
     first = evaluate(Choice(3, 1e-2), held_out, units, np.inf)
     first.advance(500, Clock(None), 0.0, None)
     cold, warm = (evaluate(Choice(3, 1e-3), held_out, units, np.inf) for _ in range(2))

@@ -239,7 +239,7 @@ def test_wrong_targets_are_found_before_the_fit(table, monkeypatch):
 
 
 def test_in_place_with_force(table):
-    run("complete", table, table, "--force")
+    run("complete", table, table, "--force", "--rank", 1)
     assert "NA" not in table.read_text()
     assert os.listdir(table.parent) == ["in.csv"]
 
@@ -289,7 +289,7 @@ def test_hidden_pixels_have_no_influence(picture):
     results = []
     for junk in (0, 255):
         write_picture(path, Picture(np.where(observed[:, :, None], pixels, np.uint8(junk))), overwrite=True)
-        run("inpaint", path, path.with_name("out.png"), "--mask", mask, "--force")
+        run("inpaint", path, path.with_name("out.png"), "--mask", mask, "--rank", 2, "--force")
         results.append(read_picture(path.with_name("out.png")).pixels)
     np.testing.assert_array_equal(*results)
 
@@ -298,8 +298,8 @@ def test_polarity(picture):
     path, mask, _, observed = picture
     inverse = mask.with_name("inverse.png")
     write_picture(inverse, Picture(np.where(observed, 0, 255).astype(np.uint8)))
-    run("inpaint", path, path.with_name("a.png"), "--mask", mask)
-    run("inpaint", path, path.with_name("b.png"), "--mask", inverse, "--mask-polarity", "white-missing")
+    run("inpaint", path, path.with_name("a.png"), "--mask", mask, "--rank", 2)
+    run("inpaint", path, path.with_name("b.png"), "--mask", inverse, "--mask-polarity", "white-missing", "--rank", 2)
     assert path.with_name("a.png").read_bytes() == path.with_name("b.png").read_bytes()
 
 
@@ -323,7 +323,8 @@ def test_sixteen_bits_and_alpha_survive(tmp_path, name, channels):
 
 def test_jpg_is_said_to_be_lossy(picture):
     path, mask, *_ = picture
-    assert "which is lossy" in run("inpaint", path, path.with_name("out.jpg"), "--mask", mask).stderr
+    result = run("inpaint", path, path.with_name("out.jpg"), "--mask", mask, "--rank", 2)
+    assert "which is lossy" in result.stderr
 
 
 def test_wrong_pictures(picture):
@@ -374,8 +375,28 @@ def test_an_interrupted_fit_is_written(table, monkeypatch):
 
     monkeypatch.setattr("advnmf.cli.fitting.progress_bar", interrupting_bar)
     out = table.with_name("out.csv")
-    result = run("complete", table, out, code=130)
+    result = run("complete", table, out, "--rank", 1, code=130)
     assert "interrupted; wrote" in result.stderr
+    assert "NA" not in out.read_text()
+
+
+def test_an_interrupted_search_is_written(table, monkeypatch):
+    """The third candidate is interrupted."""
+    import contextlib
+
+    @contextlib.contextmanager
+    def interrupting_bar(*_):
+        def callback(look):
+            if look.n_looks == 3:
+                raise KeyboardInterrupt
+
+        yield callback
+
+    monkeypatch.setattr("advnmf.cli.fitting.search_bar", interrupting_bar)
+    out = table.with_name("out.csv")
+    result = run("complete", table, out, code=130)
+    assert "auto: Of 3 candidates" in result.stderr
+    assert "; interrupted; wrote" in result.stderr
     assert "NA" not in out.read_text()
 
 
@@ -383,10 +404,11 @@ def test_interrupted_before_the_fit_nothing_is_written(table, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("advnmf.NMF.fit", interrupt)
-    result = run("complete", table, table.with_name("out.csv"), code=130)
-    assert result.stderr.splitlines()[-1] == "Interrupted; nothing was written"
-    assert os.listdir(table.parent) == ["in.csv"]
+    for model, name in (("NMF", "nmf"), ("AutoNMF", "auto")):
+        monkeypatch.setattr(f"advnmf.{model}.fit", interrupt)
+        result = run("complete", table, table.with_name("out.csv"), "--model", name, code=130)
+        assert result.stderr.splitlines()[-1] == "Interrupted; nothing was written"
+        assert os.listdir(table.parent) == ["in.csv"]
 
 
 def environment(**more):
@@ -438,7 +460,7 @@ def test_ctrl_c_in_a_terminal(tmp_path):
 
 def test_as_a_program(table):
     """Without a terminal there is no bar, errors are one line, and no optional package is loaded too early."""
-    command = [sys.executable, "-W", "error", "-c", CODE, "complete", "in.csv", "out.csv"]
+    command = [sys.executable, "-W", "error", "-m", "advnmf", "complete", "in.csv", "out.csv", "--rank", "1"]
     done = subprocess.run(command, cwd=table.parent, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
@@ -498,8 +520,8 @@ def test_demo(tmp_path, monkeypatch):
     (folder / "comparison.png").write_bytes(b"mine")
     assert "exists already" in refused("demo")
     assert (folder / "comparison.png").read_bytes() == b"mine"
-    run("complete", folder / "table-with-holes.csv", "out.csv")
-    run("inpaint", folder / "holes.png", "out.png", "--mask", folder / "mask.png")
+    run("complete", folder / "table-with-holes.csv", "out.csv", "--model", "nmf")
+    run("inpaint", folder / "holes.png", "out.png", "--mask", folder / "mask.png", "--time-limit", 2)
 
 
 def test_demo_into_a_file(tmp_path):
@@ -517,13 +539,29 @@ def test_options_reach_the_compared_systems():
     assert (build(model="dmf").max_iter, build(model="anmf").tol, build(model="nmf").max_iter) == (1000, 1e-3, 200)
 
 
-def test_auto_chooses_and_says_so(table):
+def test_auto_is_the_default_and_says_what_it_chose(table):
     out = table.with_name("out.csv")
-    result = run("complete", table, out, "--model", "auto", "--time-limit", 5)
+    result = run("complete", table, out)
     assert "candidates" in result.stderr
+    assert "auto: Of" in result.stderr
     assert "rank 1" in result.stderr
     cells = [line.split(",")[1:] for line in out.read_text().splitlines()[1:]]
     truth = np.outer(np.arange(1, 9), [1, 2, 3, 5])
     np.testing.assert_allclose(np.array(cells, float), truth, rtol=0.05)
-    for args in (["--rank", 2], ["--max-iter", 9], ["--alpha", 0.1]):
+    for args in (["--rank", 2], ["--max-iter", 9], ["--alpha", 0.1], ["--n-init", 2], ["--solver", "mu"]):
         assert "auto" in refused("complete", table, out, "--force", "--model", "auto", *args)
+
+
+@pytest.mark.parametrize(
+    "option", [["--rank", 1], ["--alpha", 0.1], ["--max-iter", 9], ["--tol", 0.1], ["--solver", "mu"], ["--n-init", 2]]
+)
+def test_what_auto_would_choose_asks_for_one_fit(table, option):
+    result = run("complete", table, table.with_name("out.csv"), *option)
+    assert "nmf, rank 1: " in result.stderr
+
+
+def test_the_seed_and_the_limit_are_for_the_search_too():
+    assert Settings.from_options(seed=3, time_limit=9.0).model == "auto"
+    assert Settings.from_options(model="auto", seed=3).model == "auto"
+    assert Settings.from_options(rank=(3,)).model == "nmf"
+    assert Settings.from_options(model="atnmf").model == "atnmf"

@@ -55,34 +55,46 @@ def test_empty_ratings_are_filled_and_the_rest_is_the_same_text(ratings):
             assert new == old
 
 
-def test_rank_and_ridge_are_chosen_and_seeded(ratings):
+def test_all_is_chosen_and_seeded(ratings):
     outs, seeds = [ratings.with_name(f"out{n}.csv") for n in range(3)], (1, 1, 2)
     results = [run("complete", ratings, out, *COLUMNS, "--seed", n) for out, n in zip(outs, seeds, strict=True)]
-    assert "rank 15, alpha" in results[0].stderr or "rank 10, alpha" in results[0].stderr
+    assert re.search(r"auto: Of \d+ candidates .* offsets of rows and columns", results[0].stderr)
     assert outs[0].read_bytes() == outs[1].read_bytes()
     assert outs[0].read_bytes() != outs[2].read_bytes()
-    assert run("complete", ratings, outs[0], *COLUMNS, "--force", "--quiet").output == ""
-    assert "rank 3, alpha" in run("complete", ratings, outs[0], *COLUMNS, "--force", "--rank", 3).stderr
-    assert "alpha 0.5:" in run("complete", ratings, outs[0], *COLUMNS, "--force", "--alpha", 0.5).stderr
+    assert all(1 <= float(row[3]) <= 5 for row in table(outs[0])[1:])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--rank", 3], "nmf with offsets, rank 3, alpha 0.08: "),
+        (["--alpha", 0.5], "nmf with offsets, rank 1, alpha 0.5: "),  # 160 ratings / (3 (20 + 15))
+        (["--model", "nmf"], "nmf with offsets, rank 1, alpha 0.08: "),
+        (["--model", "auto", "--time-limit", 1e-6], "auto: Of 1 candidates"),
+    ],
+)
+def test_what_is_left_open_has_a_default(ratings, options, words):
+    assert words in run("complete", ratings, ratings.with_name("out.csv"), *COLUMNS, *options).stderr
 
 
 def test_the_unit_of_the_ratings_does_not_matter(ratings):
     small, large = ratings.with_name("small.csv"), ratings.with_name("large.csv")
-    run("complete", ratings, small, *COLUMNS)
     rows = table(ratings)
-    with open(ratings, "w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([rows[0], *([*r[:3], r[3] and int(r[3]) * 1024, r[4]] for r in rows[1:])])
-    run("complete", ratings, large, *COLUMNS)
+    for out, factor in ((small, 1), (large, 1024)):
+        with open(ratings, "w", newline="", encoding="utf-8") as stream:
+            scaled = ([*r[:3], r[3] and int(r[3]) * factor, r[4]] for r in rows[1:])
+            csv.writer(stream).writerows([rows[0], *scaled])
+        run("complete", ratings, out, *COLUMNS, *FAST)
     np.testing.assert_allclose(
         [float(row[3]) / 1024 for row in table(large)[1:]], [float(row[3]) for row in table(small)[1:]], rtol=1e-6
     )
 
 
-@pytest.mark.parametrize("value", ["0", "0.1", "3"])
-def test_equal_ratings_predict_themselves(tmp_path, value):
+@pytest.mark.parametrize(("value", "options"), [("0", ()), ("0.1", FAST), ("3", ()), ("3", FAST)])
+def test_equal_ratings_predict_themselves(tmp_path, value, options):
     rows = [f"u{i},x{j},{'' if i == j else value}" for i in range(9) for j in range(9)]
     (tmp_path / "in.csv").write_text("\n".join(["user,item,rating", *rows]))
-    run("complete", tmp_path / "in.csv", tmp_path / "out.csv", "--triplets", "user,item,rating")
+    run("complete", tmp_path / "in.csv", tmp_path / "out.csv", "--triplets", "user,item,rating", *options)
     assert {float(row[2]) for row in table(tmp_path / "out.csv")[1:]} == {float(value)}
 
 
@@ -113,7 +125,8 @@ def test_parquet_with_numbers_as_labels(tmp_path):
     run("recommend", tmp_path / "in.parquet", tmp_path / "best.csv", *names, *FAST, "--users", "0,7")
     assert {row[0] for row in table(tmp_path / "best.csv")[1:]} == {"0", "7"}
     (tmp_path / "pairs.csv").write_text("user,item\n3,4\n")
-    result = run("complete", tmp_path / "in.parquet", tmp_path / "p.csv", *names, "--pairs", tmp_path / "pairs.csv")
+    pairs = "--pairs", tmp_path / "pairs.csv"
+    result = run("complete", tmp_path / "in.parquet", tmp_path / "p.csv", *names, *pairs, *FAST)
     assert "without any rating" not in result.stderr
 
 
@@ -177,6 +190,10 @@ def test_a_column_called_rank(tmp_path):
         (["complete", "in.csv", "out.csv", *COLUMNS, "--pairs", "none.csv"], "none.csv does not exist"),
         (["complete", "in.csv", "out.csv", *COLUMNS, "--model", "atnmf"], "--model has no meaning with --triplets"),
         (["complete", "in.csv", "out.csv", *COLUMNS, "--solver", "mu"], "--solver has no meaning"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--lam", 3], "--lam has no meaning with --triplets"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--rank", "2,2"], "--rank is one number with --triplets"),
+        (["complete", "in.csv", "out.csv", *COLUMNS, "--model", "auto", "--rank", 2], "chosen by --model auto"),
+        (["recommend", "in.csv", "out.csv", *COLUMNS, "--rank", "2,2"], "--rank is one number with --triplets"),
         (["complete", "in.csv", "out.csv", *COLUMNS, "--scale-columns"], "--scale-columns has no meaning"),
         (["complete", "in.csv", "out.csv", *COLUMNS, "--no-header"], "--header has no meaning"),
         (["complete", "in.csv", "out.csv", *COLUMNS, "--alpha", "-1"], "alpha=-1.0 must be"),
@@ -195,25 +212,24 @@ def test_wrong_input(ratings, monkeypatch, args, words):
     assert sorted(os.listdir()) == before
 
 
-@pytest.mark.parametrize(("first", "rank"), [("nmf, search 3/6", "rank 15"), ("nmf, rank 2", "rank 2")])
-def test_an_interruption_keeps_what_there_is(ratings, monkeypatch, first, rank):
-    """In the search: the best model so far; in the last fit: that fit."""
-
-    class Callback:
-        label = ""
-
-        def __call__(self, record):
-            if self.label == first and record.n_iter == 2:
-                raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("bar", "options", "words"), [("search_bar", (), "auto: Of 3 candidates"), ("progress_bar", FAST, "rank 2, alpha")]
+)
+def test_an_interruption_keeps_what_there_is(ratings, monkeypatch, bar, options, words):
+    """In the search: the best model so far; in a single fit: that fit."""
 
     @contextlib.contextmanager
     def interrupting_bar(*_):
-        yield Callback()
+        def callback(record):
+            if getattr(record, "n_looks", None) == 3 or getattr(record, "n_iter", None) == 2:
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr("advnmf.cli.fitting_ratings.progress_bar", interrupting_bar)
+        yield callback
+
+    monkeypatch.setattr(f"advnmf.cli.fitting.{bar}", interrupting_bar)
     out = ratings.with_name("out.csv")
-    result = run("complete", ratings, out, *COLUMNS, *(FAST if "search" not in first else ()), code=130)
-    assert f"{rank}, alpha" in result.stderr
+    result = run("complete", ratings, out, *COLUMNS, *options, code=130)
+    assert words in result.stderr
     assert "interrupted; wrote" in result.stderr
     assert all(row[3] for row in table(out))
 
@@ -222,23 +238,18 @@ def test_interrupted_before_the_first_model_nothing_is_written(ratings, monkeypa
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("advnmf.NMF.fit", interrupt)
-    for options in ((), FAST):
+    for model, options in (("NMF", FAST), ("AutoNMF", ())):
+        monkeypatch.setattr(f"advnmf.{model}.fit", interrupt)
         result = run("complete", ratings, ratings.with_name("out.csv"), *COLUMNS, *options, code=130)
         assert result.stderr.splitlines()[-1] == "Interrupted; nothing was written"
-    assert os.listdir(ratings.parent) == ["in.csv"]
-
-
-def test_a_time_limit_ends_the_search_too(ratings):
-    result = run("complete", ratings, ratings.with_name("out.csv"), *COLUMNS, "--time-limit", 1e-6)
-    assert re.search(r"rank 15, alpha 0.08: \d+ iterations .* stopped at --time-limit", result.stderr)
+        assert os.listdir(ratings.parent) == ["in.csv"]
 
 
 # --- real data -----------------------------------------------------------------------------------------------------
 
 
 def test_movielens(data_dir, tmp_path):
-    """RMSE at most .935 with all settings chosen by the command, from the training fold alone."""
+    """RMSE at most .925 with all settings chosen by the command, from the training fold alone."""
     folder = data_dir / "ratings"
     test = np.loadtxt(folder / "u1.test", dtype=np.int64)
     np.savetxt(tmp_path / "pairs.tsv", test[:, :2], fmt="%d", delimiter="\t")
@@ -246,4 +257,4 @@ def test_movielens(data_dir, tmp_path):
     run("complete", folder / "u1.base", out, "--triplets", "1,2,3", "--pairs", tmp_path / "pairs.tsv")
     predicted = np.loadtxt(out, delimiter=",")
     np.testing.assert_array_equal(predicted[:, :2], test[:, :2])
-    assert np.sqrt(np.mean((predicted[:, 2] - test[:, 2]) ** 2)) <= 0.935
+    assert np.sqrt(np.mean((predicted[:, 2] - test[:, 2]) ** 2)) <= 0.925

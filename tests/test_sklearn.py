@@ -32,9 +32,10 @@ from advnmf import (
 from advnmf.model_selection import CompletionSearchCV
 
 # The checks fit tiny random data to full rank: neither convergence nor a unique answer is their question.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"),
+    pytest.mark.usefixtures("few_candidates"),
+]
 
 CHECKED = [
     NMF(2),

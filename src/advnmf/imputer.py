@@ -11,13 +11,14 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .models import NMF
+from .auto import AutoNMF
+from .completion import CompletionModel
 from .validation import check_data, check_mask, check_weights
 
 Array = np.ndarray
 
-_MAX_RANK = 10
-_RIDGE = 1e-3
+# Of the default model: enough to find rank and ridge, not enough to try all extras.
+_MAX_CANDIDATES = 20
 
 
 class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -30,11 +31,12 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : NMF, ATNMF, DeepNMF, ADNMF, EADNMF or None, default=None
-        The model; it is cloned.  None stands for ``NMF(n_components=r, alpha_W=a, random_state=0)`` with the largest
-        rank ``r <= 10`` that leaves at least two observed entries for each number to learn (and
-        ``1 <= r <= min(n_samples, n_features)``), and ``a`` a thousandth of the mean observed value: enough to tame
-        rows with few entries, at any scale.
+    estimator : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, AutoNMF, ... or None, default=None
+        The model; it is cloned.  None stands for ``AutoNMF(max_candidates=20, random_state=0)``: rank and ridge are
+        searched by held-out observed entries, the same way each time, which takes seconds for 500 x 100 entries.
+        Where that is too long, as in a search over other steps of a pipeline, name a model, such as
+        ``NMF(10, alpha_W=0.01, random_state=0)``: a single fit (``alpha_W`` is in the unit of the data).  Where more
+        is wanted, ``AutoNMF(random_state=0)`` also tries every extra and averages models.
     add_indicator : bool, default=False
         Append the columns of `sklearn.impute.MissingIndicator`: which entries were missing, for the features that had
         missing entries in `fit`.
@@ -66,7 +68,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: NMF | None = None,
+        estimator: CompletionModel | None = None,
         *,
         add_indicator: bool = False,
         keep_empty_features: bool = False,
@@ -98,7 +100,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.learnt_features_ = learnt
         self.indicator_ = _fit_indicator(missing) if self.add_indicator else None
         self.clip_range_ = _clip_range(self.clip, values, used)
-        model = _default(values, used) if self.estimator is None else clone(self.estimator)
+        model = _default() if self.estimator is None else clone(self.estimator)
         # Before its fit, because an interrupted fit leaves a usable model behind.
         self.estimator_ = model
         model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
@@ -168,12 +170,9 @@ def _check_estimator(estimator: object) -> None:
         )
 
 
-def _default(values: Array, used: Array) -> NMF:
-    """The model of ``estimator=None``; the rule is in the documentation of `NMFImputer`."""
-    n, m = used.shape[0], int(used.any(axis=0).sum())
-    rank = max(1, min(_MAX_RANK, n, m, int(used.sum()) // (2 * (n + m))))
-    mean = float(values[used].mean(dtype=np.float64))
-    return NMF(n_components=rank, alpha_W=_RIDGE * mean, random_state=0)
+def _default() -> AutoNMF:
+    """The model of ``estimator=None``: without a time limit, so that it is the same each time."""
+    return AutoNMF(max_candidates=_MAX_CANDIDATES, random_state=0)
 
 
 def _with_holes(values: Array, missing: Array) -> Array:

@@ -12,6 +12,8 @@ from ..models import NMF
 
 # Sweeps of a fit that is carried to its end, and the change of the objective that ends it.
 MAX_ITER, TOL = 2000, 1e-5
+#: A small ridge, in units of the root mean square of the observed values: where the search for a better one begins.
+FIRST_RIDGE = 3e-3
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ class Units:
 
 
 def first_choice(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Choice:
-    """Where the search begins: about eight observed entries for each number of the model."""
-    rank = int(np.clip(n_observed // (8 * sum(shape)), 1, min(20, *shape)))
-    return Choice(rank, 3e-3, biases=biases, seed=seed)
+    """Where the search begins: about eight observed entries for each number of the model; with offsets, about one.
+
+    Beside offsets a few components gain little, many of them under a ridge more: from below, the search stops short.
+    """
+    per_number = 1 if biases else 8
+    rank = int(np.clip(n_observed // (per_number * sum(shape)), 1, min(20, *shape)))
+    return Choice(rank, FIRST_RIDGE, biases=biases, seed=seed)
 
 
 def highest_rank(shape: tuple[int, int], n_observed: int) -> int:

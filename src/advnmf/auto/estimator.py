@@ -51,6 +51,10 @@ class AutoNMF(RankingMixin, CompletionModel):
         Most candidates tried (starts of the same model are candidates of their own).
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
+    sparse_missing : {"absent"}, default="absent"
+        What a sparse ``X`` does not store is missing, which differs from the default of `NMF`.  Zeros that are not
+        stored (counts) would have to be held out as well, which is not done: give ``X.toarray()``, or search with
+        ``CompletionSearchCV(NMF(sparse_missing="zero"), ...)``, which holds out stored entries only.
     n_jobs : int or None, default=None
         Folds that are trained at a time; each fit uses threads of its own in any case.
     random_state : int, RandomState instance or None, default=None
@@ -80,7 +84,7 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     Notes
     -----
-    Of sparse ``X``, what is not stored is missing.  Codes are those of all models side by side.  Predictions are
+    Codes are those of all models side by side.  Predictions are
     clipped to the range of the observed values where that helps.
     """
 
@@ -90,6 +94,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         *,
         max_candidates: int | None = None,
         biases: bool | None = None,
+        sparse_missing: str = "absent",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -98,6 +103,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         self.time_limit = time_limit
         self.max_candidates = max_candidates
         self.biases = biases
+        self.sparse_missing = sparse_missing
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -314,12 +320,12 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> Array:
         if sparse.issparse(X):
-            return self._clipped(fill_sparse(X, "absent", *self._linear(codes)))
+            return self._clipped(fill_sparse(X, self.sparse_missing, *self._linear(codes)))
         return super()._fill(X, mask, codes)
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
         if sparse.issparse(X):
-            return check_sparse_data(self, X, mask, weights, reset=reset, missing="absent")
+            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
         return super()._check_data(X, mask, weights, reset=reset)
 
     def _check_parameters(self) -> None:
@@ -328,6 +334,11 @@ class AutoNMF(RankingMixin, CompletionModel):
         if self.max_candidates is not None:
             check_number("max_candidates", self.max_candidates, low=1, integer=True)
         check_choice("biases", self.biases, (None, False, True))
+        if self.sparse_missing != "absent":
+            raise ValueError(
+                f"sparse_missing={self.sparse_missing!r} must be 'absent': AutoNMF takes what a sparse X does not "
+                "store for missing; where it is zero give X.toarray(), or use NMF(sparse_missing='zero')"
+            )
         check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.callback is not None and not callable(self.callback):
             raise ValueError(f"callback={self.callback!r} must be callable or None")

@@ -149,7 +149,7 @@ class Search:
         for factor in (1 / 3, 3):
             if self._in_time("extras"):
                 self._look(self._with_ridge(robust.choice, factor), None, "extras")
-        return self._best()
+        return self._look(self._best().choice, None, "extras")
 
     def _extras(self, best: Evaluation) -> Evaluation:
         """Offsets, an adversary, the elastic loss, depth: kept if they gain more than a standard error."""
@@ -289,8 +289,8 @@ class Search:
         return self.clock.left > self._reserve(stage) and len(self.found) < self.max_candidates
 
     def _best(self) -> Evaluation:
-        """The lowest error of those that were carried to their end; of all, if none was."""
-        return min(self._done() or self.found.values(), key=lambda found: found.error)
+        """The lowest error of all: one that time did not let come to its end still gives what it has."""
+        return min(self.found.values(), key=lambda found: found.error)
 
     def _done(self) -> list[Evaluation]:
         return [found for found in self.found.values() if found.done and not found.failed]

@@ -42,16 +42,18 @@ def interval_scale(residuals: Array, terms: Array) -> Spread:
 
     (r^2 - s^2)^2 / s^4 is summed: the variance of r^2 is as s^4, and the large residuals do not decide alone.
     """
-    squares, tiny = np.square(residuals), np.finfo(float).tiny
-    # In units of their own, so that none of the three is lost to rounding; never quite without the constant.
-    units = np.maximum(terms.mean(axis=1), tiny) / max(float(squares.mean()), tiny)
-    least = np.array([1e-3, 0.0, 0.0])
-    share, scaled = np.array([1.0, 0.0, 0.0]), terms / units[:, None]
+    unit = float(np.sqrt(np.mean(np.square(residuals))))
+    if unit == 0:
+        return Spread(0.0, 0.0, 0.0)
+    # Each in units of its own, so that none is lost to rounding; never quite without the constant.
+    sizes = terms.mean(axis=1)
+    sizes[sizes == 0] = 1.0
+    squares, scaled = np.square(residuals / unit), terms / sizes[:, None]
+    share, least = np.array([1.0, 0.0, 0.0]), np.array([1e-3, 0.0, 0.0])
     for _ in range(_REFITS):
-        variance = np.maximum(share @ scaled, tiny)
+        variance = share @ scaled
         share, _ = nnls((scaled / variance).T, squares / variance)
         share = np.maximum(share, least)
-    variance = np.maximum(share @ scaled, tiny)
     level = min(1.0, _NOMINAL * (1 + 1 / len(residuals)))
-    scale = float(np.quantile(np.abs(residuals) / np.sqrt(variance), level)) / _NORMAL_QUANTILE
-    return Spread(*(share / units * scale**2).tolist())
+    scale = unit * float(np.quantile(np.sqrt(squares / (share @ scaled)), level)) / _NORMAL_QUANTILE
+    return Spread(*(share / sizes * scale**2).tolist())

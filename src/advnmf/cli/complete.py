@@ -94,18 +94,17 @@ def complete(
     a column of labels; it is none if no cell is text. If it has both, say --header or --no-header. The first
     column holds labels if it has text and no number, or if the header leaves it unnamed.
 
-    Ratings (--triplets; csv, tsv, parquet): the model is NMF with offsets of users and items; rank and alpha are those
-    that best predict a tenth of the ratings, held out for it. Predictions lie within the range of the ratings; users
-    and items without any take the average one. A pair rated several times counts with its mean.
+    Rank, ridge and all else are chosen by values that are held out for it, within --time-limit seconds. With --rank or
+    any other option that fixes the model there is nothing to search for: one fit of NMF, or of the --model named.
+
+    Ratings (--triplets; csv, tsv, parquet): the same with offsets of users and items. Predictions lie within the range
+    of the ratings; users and items without any take the average one. A pair rated several times counts with its mean.
 
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
     if triplets is not None:
         flags = {"scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
-        table_options = {"header": header, "index-columns": index_columns, "key": key, **flags}
-        _check_rating_options(
-            settings, {**table_options, "scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
-        )
+        _refuse({"header": header, "index-columns": index_columns, "key": key, **flags})
         format_ = {"na": na, "delimiter": delimiter, "decimal": decimal}
         ratings = open_ratings(source, triplets, quiet, **format_)
         if pairs is None:
@@ -138,11 +137,9 @@ def complete(
     return 130 if result.interrupted else 0
 
 
-def _check_rating_options(settings: Settings, table_options: dict[str, object]) -> None:
+def _refuse(table_options: dict[str, object]) -> None:
     """UsageError for options that have no meaning for ratings."""
     given = [name for name, value in table_options.items() if value is not None]
-    given += [] if settings.model == "nmf" else ["model"]
-    given += [] if settings.solver != "mu" else ["solver"]
     if given:
         raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
 

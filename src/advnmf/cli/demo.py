@@ -73,7 +73,7 @@ def demo(out: str, seed: int, force: bool, quiet: bool) -> int:
 
     The picture is china.jpg of scikit-learn, of which half of the pixels are hidden; the table its breast cancer data
     (569 samples, 30 columns), of which three in ten values are hidden. Nothing is downloaded. All models
-    run as `advnmf complete --scale-columns` and `advnmf inpaint` would by default: nothing is tuned on what
+    run as `advnmf complete --scale-columns` and `advnmf inpaint` would with --model named: nothing is tuned on what
     is hidden.
 
     Prints the errors over the hidden entries; writes pictures, a figure that compares them, and the loss curves.

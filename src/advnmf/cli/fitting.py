@@ -6,13 +6,16 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from .. import AutoNMF
 from ..completion import CompletionModel
 from .options import AUTO_SECONDS, Settings
 from .progress import progress_bar, search_bar, warnings_as_notes
 
-STOPPED = {
+Array = np.ndarray
+
+_STOPPED = {
     "tol": "converged",
     "max_iter": "stopped at --max-iter before it converged",
     "time_limit": "stopped at --time-limit",
@@ -24,59 +27,74 @@ STOPPED = {
 class Fit:
     """The values of a fitted model at all entries, and how the fit went."""
 
-    values: np.ndarray
+    values: Array
     summary: str
     interrupted: bool
     seconds: float
-    loss_curve: np.ndarray
+    loss_curve: Array
 
 
-def fit(X: np.ndarray, settings: Settings, *, scale_columns: bool = False, quiet: bool = False) -> Fit:
+def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: bool = False) -> Fit:
     """Fit the model that `settings` describe to a matrix with NaN at its holes.
 
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
-    scale = _scale(X, scale_columns)
-    if settings.model == "auto":
-        # It is the same on every scale, and tells errors on that of the data.
-        return _fit_auto(X, scale if scale_columns else np.ones((1, 1)), settings, quiet)
-    layers = settings.layers(X.shape, int(np.count_nonzero(~np.isnan(X))))
+    # What chooses by itself is the same on every scale, and tells errors on that of the data.
+    unscaled = settings.model == "auto" and not scale_columns
+    scale = np.ones((1, 1)) if unscaled else _scale(X, scale_columns)
     began = time.monotonic()
-    with warnings_as_notes(quiet), progress_bar(settings.model, quiet) as callback:
-        model = settings.build(layers, callback)
-        interrupted = _interrupted(model, X / scale)
+    with warnings_as_notes(quiet):
+        model, summary = fit_model(X / scale, settings, quiet)
     seconds = time.monotonic() - began
-    reason = "interrupted" if interrupted else model.stop_reason_
-    summary = (
-        f"{settings.model}, rank {','.join(map(str, layers))}: {model.n_iter_} iterations in "
-        f"{seconds:.1f} s, {STOPPED.get(reason, reason)}"
-    )
-    return Fit(model.reconstruct() * scale, summary, interrupted, seconds, model.loss_curve_)
+    curve = getattr(model, "loss_curve_", np.array([]))
+    return Fit(model.reconstruct() * scale, summary, was_interrupted(model), seconds, curve)
 
 
-def _fit_auto(X: np.ndarray, scale: np.ndarray, settings: Settings, quiet: bool) -> Fit:
-    """`fit` of the model that chooses by itself."""
+def fit_model(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+    """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings."""
+    return (_fit_auto if settings.model == "auto" else _fit_fixed)(X, settings, quiet)
+
+
+def was_interrupted(model: CompletionModel) -> bool:
+    """Whether Ctrl-C ended the fit."""
+    return model.stop_reason_ == "interrupted"
+
+
+def _fit_auto(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
     limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
-    began = time.monotonic()
-    with warnings_as_notes(quiet), search_bar(limit, quiet) as callback:
+    with search_bar(limit, quiet) as callback:
         model = AutoNMF(limit, random_state=settings.seed, callback=callback)
-        interrupted = _interrupted(model, X / scale)
+        _fit_until_interrupted(model, X)
     summary = f"auto: {model.explain().rstrip('.')}"
-    return Fit(model.reconstruct() * scale, summary, interrupted, time.monotonic() - began, np.array([]))
+    return model, f"{summary}; interrupted" if was_interrupted(model) else summary
 
 
-def _interrupted(model: CompletionModel, X: np.ndarray) -> bool:
-    """Fit; whether it was ended by Ctrl-C with something to keep."""
+def _fit_fixed(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+    ratings = sparse.issparse(X)
+    layers = settings.layers(X.shape, X.nnz if ratings else int(np.count_nonzero(~np.isnan(X))))
+    began = time.monotonic()
+    with progress_bar(settings.model, quiet) as callback:
+        model = settings.build(layers, callback, ratings=ratings)
+        _fit_until_interrupted(model, X)
+    parts = [
+        f"{settings.model} with offsets" if ratings else settings.model,
+        f"rank {','.join(map(str, layers))}",
+        *([f"alpha {model.alpha_W:g}"] if ratings else []),
+    ]
+    reason = _STOPPED.get(model.stop_reason_, model.stop_reason_)
+    return model, f"{', '.join(parts)}: {model.n_iter_} iterations in {time.monotonic() - began:.1f} s, {reason}"
+
+
+def _fit_until_interrupted(model: CompletionModel, X: Array | sparse.csr_array) -> None:
+    """Fit; ended by Ctrl-C it goes on with what it has, if that is something."""
     try:
         model.fit(X)
     except KeyboardInterrupt:
-        if not hasattr(model, "stop_reason_"):
+        if getattr(model, "stop_reason_", None) != "interrupted":
             raise
-        return True
-    return False
 
 
-def _scale(X: np.ndarray, by_columns: bool) -> np.ndarray:
+def _scale(X: Array, by_columns: bool) -> Array:
     """What X is divided by to have a mean square of 1 over its observed entries; in each column if wanted."""
     axis = 0 if by_columns else None
     there = ~np.isnan(X)

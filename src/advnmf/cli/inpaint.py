@@ -72,6 +72,8 @@ def inpaint(
 
     The model sees the channels side by side as one matrix of height x (channels * width), values from 0 to 1.
     A row or column of pixels that is missing as a whole cannot be told from its neighbours by such a model.
+    Rank, ridge and all else are chosen by values that are held out for it, within --time-limit seconds; --rank, any
+    other option that fixes the model, or --model nmf ask for a single quick fit.
 
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """

@@ -11,6 +11,7 @@ import numpy as np
 import rich_click as click
 
 from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
+from ..auto.choices import FIRST_RIDGE
 from ..completion import CompletionModel
 
 MODELS: dict[str, type[CompletionModel]] = {
@@ -29,10 +30,10 @@ ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
 FACTORISATIONS = ("nmf", "atnmf", *DEEP)
 SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf")}
 
-#: Default ridge. It is multiplied by the size of the data, which is scaled to a mean square of 1, so it has no unit.
-ALPHA = 0.003
+#: Default ridge of ratings, which are scaled to a standard deviation of 1.
+RATINGS_RIDGE = 0.08
 _MOST_COMPONENTS = 50
-#: Seconds that --model auto may take unless told otherwise.
+#: Seconds that the model auto may take unless told otherwise.
 AUTO_SECONDS = 100.0
 # The names of the parameters of the estimators, in the words of the command line.
 _OPTION_NAMES = {
@@ -65,9 +66,9 @@ class RankType(click.ParamType):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asks of a model."""
+    """What the user asks of a model; what is left open keeps the default of the model."""
 
-    model: str = "nmf"
+    model: str = "auto"
     rank: tuple[int, ...] | None = None
     lam: float | None = None
     delta: float | None = None
@@ -78,12 +79,21 @@ class Settings:
     beta: float | None = None
     max_iter: int | None = None
     tol: float | None = None
-    n_init: int = 1
+    n_init: int | None = None
     seed: int = 0
     time_limit: float | None = None
 
-    def check(self) -> None:
+    @classmethod
+    def from_options(cls, *, model: str | None = None, **given: Any) -> Settings:
+        """Without a model it is nmf if anything is given that auto would choose, and auto otherwise."""
+        if model is None:
+            model = "auto" if all(given.get(name) is None for name in _CHOSEN_BY_AUTO) else "nmf"
+        return cls(model=model, **given)
+
+    def check(self, *, ratings: bool) -> None:
         """UsageError where options do not go together."""
+        if ratings:
+            self._check_ratings()
         if self.lam is not None and self.model not in ADVERSARIAL:
             raise click.UsageError(f"--lam is the price of an attack; choose --model {', '.join(ADVERSARIAL)}")
         if self.delta is not None and self.model != "eadnmf":
@@ -91,7 +101,7 @@ class Settings:
         for name, models in _FOR_SOME.items():
             if getattr(self, name) is not None and self.model not in models:
                 raise click.UsageError(f"--{name} is not an option of {self.model}; choose --model {', '.join(models)}")
-        given = [name for name in ("rank", "max_iter", "tol") if getattr(self, name) is not None]
+        given = [name for name in _CHOSEN_BY_AUTO if getattr(self, name) is not None]
         if self.model == "auto" and given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} is chosen by --model auto: leave it out")
         if self.solver is not None and self.solver not in SOLVERS[self.model]:
@@ -99,24 +109,42 @@ class Settings:
         if self.rank is not None and len(self.rank) > 1 and self.model not in DEEP:
             raise click.UsageError(f"several ranks are for the deep models: choose --model {', '.join(DEEP)}")
 
+    def _check_ratings(self) -> None:
+        if self.model not in ("auto", "nmf"):
+            raise click.UsageError("--model has no meaning with --triplets, unless it is auto or nmf")
+        given = [name for name in _NOT_FOR_RATINGS if getattr(self, name) is not None]
+        if given:
+            raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
+        if self.rank is not None and len(self.rank) > 1:
+            raise click.UsageError("--rank is one number with --triplets: the model of ratings has one layer")
+
     def layers(self, shape: tuple[int, int], n_observed: int) -> tuple[int, ...]:
         """The layer sizes for data of this shape."""
         rank = self.rank or (default_rank(shape, n_observed),)
         return rank * 2 if self.model in DEEP and len(rank) == 1 else rank
 
-    def build(self, layers: tuple[int, ...], callback: Callable[[Any], object] | None) -> CompletionModel:
-        """The estimator, not fitted; what the user leaves open keeps the estimator's default."""
+    def build(
+        self, layers: tuple[int, ...], callback: Callable[[Any], object] | None, *, ratings: bool = False
+    ) -> CompletionModel:
+        """The estimator of a fixed model, not fitted."""
         given = {name: value for name in _OWN_NAMES if (value := getattr(self, name)) is not None}
         if self.model in FACTORISATIONS:
-            given["alpha_W"] = ALPHA if self.alpha is None else self.alpha
+            given["alpha_W"] = self.ridge(ratings=ratings)
+        if ratings:
+            given |= {"biases": True, "alpha_scale": "observed", "sparse_missing": "absent"}
         return MODELS[self.model](
             layers[0] if len(layers) == 1 else layers,
-            n_init=self.n_init,
             time_limit=self.time_limit,
             random_state=self.seed,
             callback=callback,
             **given,
         )
+
+    def ridge(self, *, ratings: bool) -> float:
+        """It is multiplied by the size of the data, which are scaled to 1, so it has no unit."""
+        if self.alpha is not None:
+            return self.alpha
+        return RATINGS_RIDGE if ratings else FIRST_RIDGE
 
 
 # Options that some models have, and those that parameters are called after.
@@ -127,7 +155,9 @@ _FOR_SOME = {
     "hidden": ("dmf",),
     "beta": ("anmf",),
 }
-_OWN_NAMES = ("lam", "delta", "solver", "eta", "hidden", "beta", "max_iter", "tol")
+_OWN_NAMES = ("lam", "delta", "solver", "eta", "hidden", "beta", "max_iter", "tol", "n_init")
+_NOT_FOR_RATINGS = ("lam", "delta", "solver", "eta", "hidden", "beta")
+_CHOSEN_BY_AUTO = ("rank", "alpha", *_OWN_NAMES)
 
 
 def default_rank(shape: tuple[int, int], n_observed: int) -> int:
@@ -145,19 +175,17 @@ _MODEL_OPTIONS = (
     click.option(
         "--model",
         type=click.Choice(list(MODELS)),
-        default="nmf",
-        show_default=True,
-        help="Plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF; or a system that "
-        "these are compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf). "
-        "Or all choices made by held-out values (auto), which takes longer.",
+        help="All choices made by held-out values (auto), which takes longer. Or plain, adversarial (atnmf), deep, "
+        "adversarial deep, or elastic adversarial deep NMF; or a system that these are compared with: correntropy "
+        "(hqasd), a network (dmf), adversarial NMF as a game (anmf). [default: auto; nmf if anything is given "
+        "that auto would choose, such as --rank]",
     ),
     click.option(
         "--rank",
         type=RankType(),
         metavar="R1,R2,...",
         help="Number of components R; for a deep model the layer sizes R1,R2,... from the data side to the "
-        "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50; "
-        "with --triplets chosen on held-out ratings]",
+        "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50]",
     ),
     click.option(
         "--lam",
@@ -174,7 +202,7 @@ _MODEL_OPTIONS = (
         metavar="X",
         help="Ridge on the factors (not hqasd, dmf, anmf). The data are scaled to a mean square of 1 for the fit "
         "(ratings to a standard deviation of 1), so it has no unit. "
-        f"[default: {ALPHA}; with --triplets chosen on held-out ratings]",
+        f"[default: {FIRST_RIDGE:g}; with --triplets {RATINGS_RIDGE:g}]",
     ),
     click.option(
         "--solver",
@@ -213,13 +241,16 @@ _MODEL_OPTIONS = (
 )
 _RATING_OPTIONS = (
     click.option(
-        "--rank", type=RankType(), metavar="R", help="Number of components. [default: chosen on held-out ratings]"
+        "--rank",
+        type=RankType(),
+        metavar="R",
+        help="Number of components. [default: ratings / (3 (users + items)), from 1 to 50]",
     ),
     click.option(
         "--alpha",
         type=float,
         metavar="X",
-        help="Ridge, for ratings of standard deviation 1. [default: chosen on held-out ratings]",
+        help=f"Ridge, for ratings of standard deviation 1. [default: {RATINGS_RIDGE:g}]",
     ),
     click.option("--max-iter", type=int, metavar="N", help="Most iterations. [default: 200]"),
     click.option(
@@ -227,9 +258,7 @@ _RATING_OPTIONS = (
     ),
 )
 _START_OPTIONS = (
-    click.option(
-        "--n-init", type=int, metavar="N", default=1, show_default=True, help="Random starts; the best one is kept."
-    ),
+    click.option("--n-init", type=int, metavar="N", help="Random starts; the best one is kept. [default: 1]"),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
@@ -265,8 +294,8 @@ def rating_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _with_settings(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
     def with_settings(**values: Any) -> Any:
         given = {name: values.pop(name) for name in Settings.__dataclass_fields__ if name in values}
-        settings = Settings(**given)
-        settings.check()
+        settings = Settings.from_options(**given)
+        settings.check(ratings="triplets" in values and values["triplets"] is not None)
         return command(settings=settings, **values)
 
     with_settings.__name__, with_settings.__doc__ = command.__name__, command.__doc__

@@ -57,8 +57,8 @@ def recommend(
     IN: a table of ratings with a column each of users, items and ratings: csv, tsv, parquet. OUT: csv, tsv or parquet
     with the columns USER, rank, ITEM, RATING, best first; the rating is predicted, within the range of those in IN.
 
-    The model is NMF with offsets of users and items, as of advnmf complete --triplets. A user who has rated all items
-    gets none.
+    The model is chosen by held-out ratings, as by advnmf complete --triplets; with --rank or another option that fixes
+    the model it is NMF with offsets of users and items. A user who has rated all items gets none.
 
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """

@@ -1,0 +1,5 @@
+"""``python -m advnmf`` is the program `advnmf`."""
+
+from .cli import main
+
+main()
