@@ -36,3 +36,24 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
     holed = np.where(rng.random(truth.shape) < 0.3, np.nan, noisy)
     truth.flags.writeable = holed.flags.writeable = False
     return truth, holed
+
+
+@pytest.fixture(scope="module", params=["torch", "array_api_strict"])
+def library(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def array_api_strict():
+    return pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
+
+
+@pytest.fixture(scope="module")
+def torch():
+    torch = pytest.importorskip("torch", reason="torch is not installed: see the extra torch")
+    pytest.importorskip("array_api_compat", reason="array-api-compat is not installed: see the extra torch")
+    # Arrays are tiny here; threads would only wait for each other on a busy machine.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(before)

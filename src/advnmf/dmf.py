@@ -238,7 +238,7 @@ class Training:
         self.Z = data.constant((data.shape[0], net.coefs[0].shape[0]), 0.0, data.dtype)
         self.penalties = alpha_weights, alpha_latent
         # Samples without an observed entry have no influence.
-        self.n = max(1, np.count_nonzero(data.counts))
+        self.n = max(1, int(np.count_nonzero(data.counts)))
         self.goal = goal
         self.best: tuple[float, Network, Array] = (np.inf, net, self.Z)
         self._rprop = IRprop([*net.parameters, self.Z])
