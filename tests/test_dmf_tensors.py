@@ -91,6 +91,19 @@ def test_a_tensor_in_is_a_tensor_out(library, model, holes):
     np.testing.assert_array_equal(to_numpy(fitted.complete(T))[seen], holes[seen])
 
 
+def test_nothing_leaves_the_device(array_api_strict):
+    # Arrays of this device refuse others, and NumPy.
+    device = array_api_strict.Device("device1")
+    X = np.random.default_rng(0).standard_normal((12, 6))
+    T = array_api_strict.asarray(X, device=device)
+    plain, fitted = (DMF(2, (4,), max_iter=25, random_state=0).fit(data) for data in (X, T))
+    codes = fitted.transform(T)
+    results = codes, fitted.complete(T), fitted.reconstruct(), fitted.inverse_transform(codes), *fitted.coefs_
+    assert {a.device for a in results} == {device}
+    same(fitted.loss_curve_, plain.loss_curve_)
+    assert fitted.score(T) == pytest.approx(plain.score(X))
+
+
 @models
 def test_rows_and_columns_with_nothing_observed(library, model, holes):
     X = holes.copy()
