@@ -42,3 +42,24 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
 def few_candidates(monkeypatch) -> None:
     """``NMFImputer()`` looks at two candidates only, where it does not matter what it chooses."""
     monkeypatch.setattr("advnmf.imputer._MAX_CANDIDATES", 2)
+
+
+@pytest.fixture(scope="module", params=["torch", "array_api_strict"])
+def library(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def array_api_strict():
+    return pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
+
+
+@pytest.fixture(scope="module")
+def torch():
+    torch = pytest.importorskip("torch", reason="torch is not installed: see the extra torch")
+    pytest.importorskip("array_api_compat", reason="array-api-compat is not installed: see the extra torch")
+    # Arrays are tiny here; threads would only wait for each other on a busy machine.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(before)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from advnmf import ANMF, NMF, datasets
-from advnmf.bilevel import ADMM, Game
+from advnmf.bilevel import ADMM, Game, _balance
 from advnmf.data import DenseData
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -183,6 +183,25 @@ def test_penalties_change_only_if_they_may():
         for _ in range(100):
             process.step()
         assert ((process.rho_W, process.rho_H) != before) == adapt
+
+
+@pytest.mark.parametrize(
+    ("primal", "change", "before", "factor"),
+    [(0.3, 0.1, 0.9, 2), (0.1, 0.3, 0.9, 0.5), (0.3, 0.2, 0.4, 1), (0.3, 0.2, 0.3, 2), (0.1, 0.3, 0.3, 0.5)],
+)
+def test_penalties_balance_residuals_and_grow_where_these_do_not_fall(primal, change, before, factor):
+    dual = np.ones((2, 2))
+    assert _balance(4.0, 4.0, primal, change, before, dual) == 4.0 * factor
+    # What is scaled is the dual times rho, which stays.
+    np.testing.assert_array_equal(dual, 1 / factor)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("data_dir")
+def test_no_cycle_on_faces():
+    data = datasets.fetch_cbcl()
+    model = ANMF(49, missing="complete", random_state=1).fit(data.X, mask=data.masks[0.3])
+    assert model.residuals_[-1].max() < 1e-3
 
 
 def test_a_number_as_target_is_a_shift(holes):

@@ -502,6 +502,7 @@ def test_demo(tmp_path, monkeypatch):
     assert len(os.listdir(folder)) == 10
     assert "Mean fill" in result.stdout
     assert result.stdout.count("EADNMF") == 2
+    assert all(f"table │ {name}" in re.sub(" +", " ", result.stdout) for name in ("NMF", "HQASD", "DMF", "ANMF"))
     for name in ("comparison.png", "loss-curves.png"):
         height, width = read_picture(folder / name).size
         assert (height > 300, width > 800) == (True, True)

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def random_problem(activations, sizes=(2, 4, 3, 7), weighted=True):
     rng = np.random.RandomState(0)
-    net = random_network(sizes, activations, rng, np.dtype(float))
+    net = random_network(sizes, activations, rng)
     X, Z = rng.standard_normal((6, sizes[-1])), rng.standard_normal((6, sizes[0]))
     omega = (rng.uniform(size=X.shape) < 0.7) * (rng.uniform(0.5, 2, X.shape) if weighted else np.uint8(1))
-    return X, omega, net, Z
+    return DenseData(X, omega), net, Z
 
 
 def differences(value, arrays, h=1e-6):
@@ -49,20 +49,20 @@ def differences(value, arrays, h=1e-6):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradients_against_finite_differences(name, weighted):
-    X, omega, net, Z = random_problem((name, "tanh"), weighted=weighted)
-    _, gradients, G = value_and_gradients(X, omega, net, Z, 0.3, 0.2, 5)
-    expected = differences(lambda: value_and_gradients(X, omega, net, Z, 0.3, 0.2, 5)[0], [*net.parameters, Z])
+    data, net, Z = random_problem((name, "tanh"), weighted=weighted)
+    _, gradients, G = value_and_gradients(data, net, Z, 0.3, 0.2, 5)
+    expected = differences(lambda: value_and_gradients(data, net, Z, 0.3, 0.2, 5)[0], [*net.parameters, Z])
     for g, e in zip([*gradients, G], expected, strict=True):
         np.testing.assert_allclose(g, e, atol=1e-7)
 
 
 def test_latent_gradient_against_finite_differences():
-    X, omega, net, Z = random_problem(("tanh", "logistic"))
-    losses, D, A = sample_losses(X, omega, net, Z, 0.2)
-    (expected,) = differences(lambda: sample_losses(X, omega, net, Z, 0.2)[0].sum(), [Z])
+    data, net, Z = random_problem(("tanh", "logistic"))
+    losses, D, A = sample_losses(data, net, Z, 0.2)
+    (expected,) = differences(lambda: sample_losses(data, net, Z, 0.2)[0].sum(), [Z])
     np.testing.assert_allclose(latent_gradient(net, Z, A, D, 0.2), expected, atol=1e-7)
     assert losses[3] == pytest.approx(
-        0.5 * np.sum(omega[3] * (X[3] - predict(net, Z)[3]) ** 2) + 0.1 * np.sum(Z[3] ** 2)
+        0.5 * np.sum(data.omega[3] * (data.values[3] - predict(net, Z)[3]) ** 2) + 0.1 * np.sum(Z[3] ** 2)
     )
 
 
@@ -70,13 +70,13 @@ def test_activations():
     x = np.linspace(-3, 3, 13)
     expected = {"tanh": 1.7159 * np.tanh(2 * x / 3), "logistic": 1 / (1 + np.exp(-x)), "identity": x}
     for name, activation in ACTIVATIONS.items():
-        np.testing.assert_allclose(activation.value(x, np), expected[name])
+        np.testing.assert_allclose(activation.value(x), expected[name])
 
 
 def test_objective_is_as_published():
-    X, omega, net, Z = random_problem(("tanh", "tanh"), weighted=False)
-    f = value_and_gradients(X, omega, net, Z, 0.3, 0.2, 6)[0]
-    E = omega * (X - predict(net, Z))
+    data, net, Z = random_problem(("tanh", "tanh"), weighted=False)
+    f = value_and_gradients(data, net, Z, 0.3, 0.2, 6)[0]
+    E = data.omega * (data.values - predict(net, Z))
     squares = sum(np.sum(W**2) for W in net.coefs)
     assert f == pytest.approx(np.sum(E**2) / 12 + 0.15 * squares + 0.2 / 12 * np.sum(Z**2))
 
@@ -146,12 +146,13 @@ def test_best_iterate_or_last():
     for keep, reached in (("best", curve.min()), ("last", curve[-1])):
         fit = fits[keep]
         net = Network(fit.coefs_, fit.intercepts_, fit.activations_)
-        f = value_and_gradients(np.where(mask, X, 0), mask.astype(np.uint8), net, fit.latent_, 0.01, 0.01, 20)[0]
+        data = DenseData(np.where(mask, X, 0), mask.view(np.uint8))
+        f = value_and_gradients(data, net, fit.latent_, 0.01, 0.01, 20)[0]
         assert f == pytest.approx(reached, rel=1e-12)
 
 
 def test_starts_are_as_published():
-    net = random_network((2, 10, 20), ("tanh",), np.random.RandomState(0), np.dtype(float))
+    net = random_network((2, 10, 20), ("tanh",), np.random.RandomState(0))
     for W, b, bound in zip(net.coefs, net.intercepts, (4 * np.sqrt(6 / 12), 4 * np.sqrt(6 / 30)), strict=True):
         drawn = np.abs(np.append(W.ravel(), b))
         assert 0.8 * bound < drawn.max() < bound

@@ -65,7 +65,7 @@ def test_weighted_residuals_are_the_gradient_of_the_criterion(weighted):
         E = data.values - U @ V
         return np.sum(data.omega * sigma**2 * (1 - np.exp(-(E**2) / (2 * sigma**2))))
 
-    E = residual(data, [U, V])
+    E, _ = residual(data, [U, V])
     gradient = -(weights(data, E, sigma) * E) @ V.T
     for i, k in np.ndindex(U.shape):
         step = np.zeros_like(U)
@@ -77,7 +77,7 @@ def test_weighted_residuals_are_the_gradient_of_the_criterion(weighted):
 def test_both_steps_are_exact_along_their_direction(sigma):
     data, before = random_problem(3, weighted=True)
     after = [F.copy() for F in before]
-    E = residual(data, before)
+    E, _ = residual(data, before)
     G = weights(data, E, sigma)
     steepest_descent(data, after, E.copy(), sigma)
 
@@ -105,7 +105,7 @@ def test_codes_of_rows_solve_their_problem():
     data, (_, V) = random_problem(4)
     sigma = 1.5
     codes = robust_codes(data, V, sigma)
-    E = residual(data, [codes, V])
+    E, _ = residual(data, [codes, V])
     assert np.abs((weights(data, E, sigma) * E) @ V.T).max() < 1e-3
     for i in range(len(codes)):
         np.testing.assert_allclose(robust_codes(data.take(slice(i, i + 1)), V, sigma)[0], codes[i], rtol=1e-8)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from advnmf import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, DeepNMF, FrobeniusPenalty, NMFImputer, load, save
+from advnmf import ADNMF, ANMF, ATNMF, EADNMF, HQASD, NMF, DeepNMF, FrobeniusPenalty, NMFImputer, load, save
 from advnmf.adversaries import NoAdversary
 from advnmf.data import DenseData, ObservedData, TensorData, array_data
 from advnmf.factors import product
@@ -26,27 +26,6 @@ from problems import PAIRS, complete_data, random_chain, random_data
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"
 )
-
-
-@pytest.fixture(scope="module", params=["torch", "array_api_strict"])
-def library(request):
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="module")
-def array_api_strict():
-    return pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torch = pytest.importorskip("torch", reason="torch is not installed: see the extra torch")
-    pytest.importorskip("array_api_compat", reason="array-api-compat is not installed: see the extra torch")
-    # Arrays are tiny here; threads would only wait for each other on a busy machine.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(before)
 
 
 def data_of(kind: str, rng: np.random.Generator, dtype: type = np.float64) -> DenseData:
@@ -402,7 +381,7 @@ def test_bad_company_is_refused(torch):
         model.inverse_transform(torch.full((4, 1), float("nan")))
 
 
-@pytest.mark.parametrize("model", [HQASD(1), DMF(1, (2,)), ANMF(1), NMFImputer()], ids=repr)
+@pytest.mark.parametrize("model", [HQASD(1), ANMF(1), NMFImputer()], ids=repr)
 def test_models_that_know_numpy_alone_say_so(torch, model):
     with pytest.raises(TypeError, match=f"{type(model).__name__} takes no tensors"):
         model.fit(torch.ones((4, 3)))

@@ -81,7 +81,7 @@ class ANMF(RecodingModel):
         First penalty of the splits, relative to the mean diagonal of the squared factors at the start.  Strong attacks
         (a low `attack_weight`) can make the iterations cycle; a larger `rho` then helps, at the cost of speed.
     adapt : bool, default=True
-        Whether the penalties are adapted by balancing the residuals.
+        Whether the penalties are adapted: by balancing the residuals, and upwards where these do not fall.
     max_iter : int, default=1000
         Most iterations.
     tol : float, default=1e-3

@@ -22,7 +22,8 @@ from .data import DenseData
 Array = np.ndarray
 
 # Residual balancing: rho changes by this factor where the residuals are further apart than that, every so often, and
-# stays within this share of where it began.
+# stays within this share of where it began.  Residuals that are near each other but do not fall are those of a cycle,
+# which the problem, not being convex, has for low penalties: rho grows then too.
 _FACTOR, _APART, _EVERY, _FARTHEST = 2.0, 2.0, 10, 2.0**13
 
 
@@ -119,6 +120,8 @@ class ADMM:
         self.rho_H = rho * float(np.square(P).sum(axis=1).mean())
         self.adapt = adapt
         self._first = self.rho_W, self.rho_H
+        # The larger residual of either split when the penalties were last looked at.
+        self._before = np.inf, np.inf
         self.B = P.copy()
         self.residuals: list[tuple[float, float]] = []
 
@@ -155,8 +158,9 @@ class ADMM:
         primal_H, change_H = _split(self.H, self.T, self.dual_H)
         self.residuals.append((max(primal_W, primal_H), max(change_W, change_H)))
         if self.adapt and len(self.residuals) % _EVERY == 0:
-            self.rho_W = _balance(self.rho_W, self._first[0], primal_W, change_W, self.dual_W)
-            self.rho_H = _balance(self.rho_H, self._first[1], primal_H, change_H, self.dual_H)
+            self.rho_W = _balance(self.rho_W, self._first[0], primal_W, change_W, self._before[0], self.dual_W)
+            self.rho_H = _balance(self.rho_H, self._first[1], primal_H, change_H, self._before[1], self.dual_H)
+            self._before = max(primal_W, change_W), max(primal_H, change_H)
 
 
 def _split(F: Array, split: Array, dual: Array) -> tuple[float, float]:
@@ -169,10 +173,15 @@ def _split(F: Array, split: Array, dual: Array) -> tuple[float, float]:
     return (float(np.linalg.norm(F - split)) / scale, float(change) / scale) if scale > 0 else (0.0, 0.0)
 
 
-def _balance(rho: float, first: float, primal: float, change: float, dual: Array) -> float:
+def _balance(rho: float, first: float, primal: float, change: float, before: float, dual: Array) -> float:
     """The penalty to go on with; the scaled dual is adapted to it in place."""
-    new = rho * _FACTOR if primal > _APART * change else rho / _FACTOR if change > _APART * primal else rho
-    if new == rho or not first / _FARTHEST <= new <= first * _FARTHEST:
+    if change > _APART * primal:
+        new = rho / _FACTOR
+    elif primal > _APART * change or max(primal, change) >= before:
+        new = rho * _FACTOR
+    else:
+        return rho
+    if not first / _FARTHEST <= new <= first * _FARTHEST:
         return rho
     dual *= rho / new
     return new

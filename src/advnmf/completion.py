@@ -143,7 +143,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
         codes = self._training_codes()
-        return self._decode(codes if rows is None else codes[rows], columns)
+        return self._decode(codes if rows is None else codes[rows, :], columns)
 
     def score(self, X: object, y: object = None, *, mask: object = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""

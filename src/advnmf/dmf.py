@@ -17,12 +17,12 @@ from sklearn.utils import check_random_state
 
 from .completion import RecodingModel
 from .data import DenseData
+from .factors import fill_empty, mean_of_rows
 from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
+from .namespaces import Array, as_like, concat, namespace
 from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
 from .validation import check_choice, check_layers, check_number, describe_empty
-
-Array = np.ndarray
 
 # The published least gradient.
 _FLAT = 1e-8
@@ -82,9 +82,9 @@ class DMF(RecodingModel):
 
     Attributes
     ----------
-    latent_ : ndarray of shape (n_samples, n_components)
+    latent_ : ndarray or tensor of shape (n_samples, n_components)
         Z: the codes of the training data.
-    coefs_, intercepts_ : list of ndarray
+    coefs_, intercepts_ : list of ndarray or tensor
         W_l of shape (s_{l-1}, s_l) and b_l of shape (s_l,).
     activations_ : tuple of str
         Activation of each hidden layer.
@@ -102,9 +102,12 @@ class DMF(RecodingModel):
     that no row depends on the others.  Training starts at Z = 0, weights and biases uniform on (-b, b),
     b = 4 sqrt(6 / (s_{l-1} + s_l)).  The constants of the objective are in units
     of ``X``: data of another scale want other penalties.
+
+    A PyTorch tensor ``X`` is computed on its device, and gives tensors, as in `NMF`.
     """
 
     _positive_only = False
+    _tensors = "keep"
 
     def __init__(
         self,
@@ -159,7 +162,7 @@ class DMF(RecodingModel):
         sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
 
         def run(limits: Limits) -> NetworkResult:
-            net = random_network(sizes, activations, random_state, data.dtype)
+            net = random_network(sizes, activations, random_state).mapped(data.asarray)
             training = Training(data, net, self.alpha_weights, self.alpha_latent, self.goal)
             outcome = iterate(training, limits)
             if self.keep == "last":
@@ -174,14 +177,13 @@ class DMF(RecodingModel):
 
     def _store(self, data: DenseData, result: NetworkResult) -> None:
         """Set the fitted attributes."""
-        (self.latent_,), net = result.factors, result.net
-        self.mean_code_ = self.latent_[data.counts > 0].mean(axis=0)
-        self.latent_[data.counts == 0] = self.mean_code_
-        empty = data.column_counts == 0
-        if empty.any():
-            net.coefs[-1][:, empty] = net.coefs[-1][:, ~empty].mean(axis=1, keepdims=True)
-            net.intercepts[-1][empty] = net.intercepts[-1][~empty].mean()
-        self.coefs_, self.intercepts_, self.activations_ = net.coefs, net.intercepts, net.activations
+        (Z,), net = result.factors, result.net
+        # A column of the last layer is a feature's, its bias on top.
+        layer = concat([net.intercepts[-1][None, :], net.coefs[-1]])
+        self.latent_, layer = fill_empty([Z, layer], data.counts, data.column_counts)
+        self.mean_code_ = mean_of_rows(Z, data.counts > 0)
+        self.coefs_, self.intercepts_ = [*net.coefs[:-1], layer[1:, :]], [*net.intercepts[:-1], layer[0, :]]
+        self.activations_ = net.activations
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
@@ -193,23 +195,20 @@ class DMF(RecodingModel):
     def _training_codes(self) -> Array:
         return self.latent_
 
-    def _network(self, dtype: np.dtype) -> Network:
-        """The fitted network in some precision."""
-        coefs, intercepts = ([a.astype(dtype, copy=False) for a in part] for part in (self.coefs_, self.intercepts_))
-        return Network(coefs, intercepts, tuple(self.activations_))
+    @property
+    def _net(self) -> Network:
+        return Network(self.coefs_, self.intercepts_, tuple(self.activations_))
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
-        return predict(self._network(codes.dtype), codes, columns)
+        return predict(self._net.mapped(lambda a: as_like(a, codes, codes.dtype)), codes, columns)
 
     def _solve_codes(self, data: DenseData) -> Array:
-        codes = np.empty((data.shape[0], self.latent_.shape[1]), data.dtype)
-        net = self._network(data.dtype)
-        step = max(1, len(self.latent_) // _MOST_CANDIDATES)
-        candidates = self.latent_[::step].astype(data.dtype)
-        for rows, part in data.blocks():
-            start = nearest_codes(part, net, candidates)
-            codes[rows] = latent_codes(part, net, start, self.alpha_latent, self.max_iter, self.tol, self.goal)
-        return codes
+        net = self._net.mapped(data.asarray)
+        candidates = data.asarray(self.latent_[:: max(1, self.latent_.shape[0] // _MOST_CANDIDATES), :])
+        limits = self.alpha_latent, self.max_iter, self.tol, self.goal
+        return concat(
+            [latent_codes(part, net, nearest_codes(part, net, candidates), *limits) for _, part in data.blocks()]
+        )
 
     def _check_parameters(self) -> tuple[str, ...]:
         """Refuse parameters that mean nothing; the activation of each hidden layer."""
@@ -234,14 +233,12 @@ class Training:
     """The process of `DMF` (see `iterate` in `loop`): iRprop+ over network and codes, and the best iterate so far."""
 
     def __init__(self, data: DenseData, net: Network, alpha_weights: float, alpha_latent: float, goal: float) -> None:
-        self.X = data.values
-        # In the precision of the data, as it is multiplied with these in each step.
-        self.omega = None if data.omega is None else data.omega.astype(data.dtype)
+        self.data = data
         self.net = net
-        self.Z = np.zeros((data.shape[0], net.coefs[0].shape[0]), data.dtype)
+        self.Z = data.constant((data.shape[0], net.coefs[0].shape[0]), 0.0, data.dtype)
         self.penalties = alpha_weights, alpha_latent
         # Samples without an observed entry have no influence.
-        self.n = max(1, np.count_nonzero(data.counts))
+        self.n = max(1, int(np.count_nonzero(data.counts)))
         self.goal = goal
         self.best: tuple[float, Network, Array] = (np.inf, net, self.Z)
         self._rprop = IRprop([*net.parameters, self.Z])
@@ -250,7 +247,8 @@ class Training:
     def step(self) -> float:
         """One move; f on entry."""
         f, gradients = self._look()
-        self._largest = max(float(np.abs(g).max()) for g in gradients)
+        xp = namespace(self.Z)
+        self._largest = float(xp.max(xp.stack([xp.max(xp.abs(g)) for g in gradients])))
         self._rprop.move([*self.net.parameters, self.Z], gradients, f)
         return f
 
@@ -265,39 +263,46 @@ class Training:
 
     def _look(self) -> tuple[float, list[Array]]:
         """F with its gradients, remembered if it is the lowest so far."""
-        f, gradients, G = value_and_gradients(self.X, self.omega, self.net, self.Z, *self.penalties, self.n)
+        f, gradients, G = value_and_gradients(self.data, self.net, self.Z, *self.penalties, self.n)
         if f < self.best[0]:
-            self.best = f, self.net.copy(), self.Z.copy()
+            self.best = f, self.net.copy(), self.Z + 0
         return f, [*gradients, G]
 
 
 def nearest_codes(data: DenseData, net: Network, candidates: Array) -> Array:
     """For each row the candidate whose output is nearest to it: argmin over k of sum_j omega_ij (x_ij - p_kj)^2."""
-    P = predict(net, candidates)
-    omega = np.ones_like(data.values) if data.omega is None else data.omega.astype(data.dtype)
-    distances = omega @ np.square(P).T - 2 * (omega * data.values) @ P.T
-    return candidates[distances.argmin(axis=1)]
+    xp, P = namespace(candidates), predict(net, candidates)
+    distances = data.weighted(xp.ones_like(data.values)) @ (P * P).T - 2 * data.weighted(data.values) @ P.T
+    return xp.take(candidates, xp.argmin(distances, axis=1), axis=0)
 
 
 def latent_codes(
     data: DenseData, net: Network, start: Array, alpha_latent: float, max_iter: int, tol: float, goal: float
 ) -> Array:
-    """argmin over z_i of 1/2 sum_j omega (x_ij - net(z_i)_j)^2 + alpha_latent/2 ||z_i||^2, each row by itself."""
-    Z = start.copy()
-    best, lowest = Z.copy(), np.full(len(Z), np.inf)
-    rprop, active, before = IRprop([Z]), np.arange(len(Z)), np.inf
+    """argmin over z_i of 1/2 sum_j omega (x_ij - net(z_i)_j)^2 + alpha_latent/2 ||z_i||^2, each row by itself.
+
+    Rows that are done leave the batch, and are put in order at the end.
+    """
+    xp, Z = namespace(start), start + 0
+    best, lowest, before = Z, data.full(np.inf), data.full(np.inf)
+    rows, done, rprop = as_like(np.arange(Z.shape[0]), Z), [], IRprop([Z])
     for _ in range(max_iter + 1):
-        f, D, A = sample_losses(data.values, data.omega, net, Z, alpha_latent)
+        f, D, A = sample_losses(data, net, Z, alpha_latent)
         G = latent_gradient(net, Z, A, D, alpha_latent)
-        better = f < lowest[active]
-        best[active[better]], lowest[active[better]] = Z[better], f[better]
+        better = f < lowest
+        best, lowest = xp.where(better[:, None], Z, best), xp.where(better, f, lowest)
         gain = before - f
-        going = ~((f < goal) | ((gain > 0) & (gain < tol)) | (np.abs(G).max(axis=1) < _FLAT))
-        if not going.any():
+        going = ~((f < goal) | ((gain > 0) & (gain < tol)) | (xp.max(xp.abs(G), axis=1) < _FLAT))
+        if not xp.any(going):
             break
-        if not going.all():
-            active, Z, G, f, data = active[going], Z[going], G[going], f[going], data.take(going)
+        if not xp.all(going):
+            ended, going = xp.nonzero(~going)[0], xp.nonzero(going)[0]
+            done.append((xp.take(rows, ended), xp.take(best, ended, axis=0)))
+            rows, f, lowest = (xp.take(a, going) for a in (rows, f, lowest))
+            Z, G, best = (xp.take(a, going, axis=0) for a in (Z, G, best))
+            data = data.take(going)
             rprop.keep(going)
         rprop.move([Z], [G], f[:, None])
         before = f
-    return best
+    rows, codes = (concat(pieces) for pieces in zip(*done, (rows, best), strict=True))
+    return xp.take(codes, xp.argsort(rows), axis=0)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.linalg import eigh
 
+from . import kernels
 from .data import DenseData
 from .factors import Factors
 from .losses import interquartile_range
@@ -26,10 +27,10 @@ _SETTLED = 10
 _MAX_REWEIGHTINGS, _TOL_REWEIGHTINGS = 100, 1e-5
 
 
-def residual(data: DenseData, factors: Factors) -> Array:
-    """E = X - U V; its values off the mask are to be multiplied by G = 0."""
-    E = factors[0] @ factors[1]
-    return np.subtract(data.values, E, out=E)
+def residual(data: DenseData, factors: Factors) -> tuple[Array, float]:
+    """E = X - U V, whose values off the mask are to be multiplied by G = 0; and J = sqrt( sum of omega E^2 )."""
+    E, squares = data.residuals(factors[0] @ factors[1])
+    return E, float(np.sqrt(squares.sum()))
 
 
 def weights(data: DenseData, E: Array, sigma: float | Array) -> Array:
@@ -68,8 +69,7 @@ class HalfQuadratic:
 
     def step(self) -> float:
         """One iteration; J on entry."""
-        E = residual(self.data, self.factors)
-        J = self._norm(E)
+        E, J = residual(self.data, self.factors)
         if self._last is not None and abs(J - self._last) < self.switch_tol:
             self._robust = True
         self._last = 0.0 if self._last is None else J
@@ -80,7 +80,7 @@ class HalfQuadratic:
 
     def objective(self) -> float:
         """J = sqrt( sum over observed of omega (X - U V)^2 )."""
-        return self._norm(residual(self.data, self.factors))
+        return residual(self.data, self.factors)[1]
 
     def converged(self, history: Sequence[float], tol: float) -> bool:
         """Whether J has settled."""
@@ -88,13 +88,10 @@ class HalfQuadratic:
 
     def spread(self) -> float:
         """Interquartile range of the observed residuals."""
-        return self._spread(residual(self.data, self.factors))
+        return self._spread(residual(self.data, self.factors)[0])
 
     def _spread(self, E: Array) -> float:
         return interquartile_range(E.ravel()[self._observed])
-
-    def _norm(self, E: Array) -> float:
-        return float(np.sqrt(np.vdot(E, self.data.weighted(E))))
 
 
 # --- scaled alternating steepest descent -------------------------------------------------------------------------
@@ -112,9 +109,8 @@ def steepest_descent(data: DenseData, factors: Factors, E: Array, sigma: float) 
     move = D @ V
     t = _line_search(N, D, G, move)
     U += t * D
-    move *= t
-    E -= move
-    N = U.T @ np.multiply(E, G, out=E)
+    kernels.over_rows(kernels.moved_residuals, len(E), E.size, G, E, t, move)
+    N = U.T @ E
     D = _pseudo_inverse(U.T @ U) @ N
     V += _line_search(N, D, G, np.matmul(U, D, out=move)) * D
 
@@ -129,7 +125,9 @@ def _pseudo_inverse(gram: Array) -> Array:
 
 def _line_search(N: Array, D: Array, G: Array, move: Array) -> Array:
     """t = <N, D> / sum G move^2; 0 where there is nowhere to go."""
-    bottom = np.einsum("ij,ij,ij->", move, G, move)
+    sums = np.empty(len(move))
+    kernels.over_rows(kernels.curvatures, len(move), move.size, G, move, sums)
+    bottom = move.dtype.type(sums.sum())
     return np.vdot(N, D) / bottom if bottom > 0 else bottom
 
 
@@ -176,7 +174,7 @@ def _robust_block(data: DenseData, B: Array, outer: Array, sigma: float) -> Arra
     active, part, current = np.arange(len(codes)), data, codes.copy()
     for count in range(_MAX_REWEIGHTINGS):
         width = np.maximum(sigma, scale[active] * 0.5**count)
-        G = weights(part, residual(part, [current, B]), width[:, None].astype(current.dtype))
+        G = weights(part, residual(part, [current, B])[0], width[:, None].astype(current.dtype))
         renewed = np.where(G.any(axis=1, keepdims=True), _solve(part, B, outer, G), current)
         change = np.linalg.norm(renewed - current, axis=1)
         going = (change > _TOL_REWEIGHTINGS * np.linalg.norm(current, axis=1)) | (width > sigma)

@@ -80,7 +80,7 @@ class HQASD(RecodingModel):
     switch_tol : float, default=1e-3
         Change of J that begins phase 2, in units of ``X``.  The small default lets least squares converge first,
         which completes clean data best; with many gross errors ``switch_tol=inf``, robust from the second
-        iteration on, is far better.
+        iteration on, is far better (the authors' code does so on images, by 1e6 and ``tol=1e-7``).
     n_init : int, default=1
         Random starts, of which the one with the smallest interquartile range of the residuals is kept.
     time_limit : float or None, default=None

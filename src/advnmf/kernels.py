@@ -175,6 +175,49 @@ def weighted(start, stop, E, omega, out):
 
 
 @compiled
+def errors(start, stop, X, P, b, omega, out):
+    """P <- omega (P + b - X)  and  out_i = sum_j omega_ij (P_ij + b_j - X_ij)^2; a single row of omega serves all."""
+    shared = len(omega) == 1
+    for i in range(start, stop):
+        w, total = omega[0 if shared else i], 0.0
+        for j in range(P.shape[1]):
+            e = P[i, j] + b[j] - X[i, j]
+            P[i, j] = P.dtype.type(w[j]) * e
+            total += np.float64(P[i, j] * e)
+        out[i] = total
+
+
+@compiled
+def residuals(start, stop, X, P, omega, out):
+    """P <- X - P  and  out_i = sum_j omega_ij (X_ij - P_ij)^2; a single row of omega serves all."""
+    shared = len(omega) == 1
+    for i in range(start, stop):
+        w, total = omega[0 if shared else i], 0.0
+        for j in range(P.shape[1]):
+            P[i, j] = X[i, j] - P[i, j]
+            total += np.float64(w[j] * P[i, j] * P[i, j])
+        out[i] = total
+
+
+@compiled
+def curvatures(start, stop, G, D, out):
+    """out_i = sum_j G_ij D_ij^2."""
+    for i in range(start, stop):
+        total = 0.0
+        for j in range(D.shape[1]):
+            total += np.float64(G[i, j] * D[i, j] * D[i, j])
+        out[i] = total
+
+
+@compiled
+def moved_residuals(start, stop, G, E, t, D):
+    """E <- G (E - t D)."""
+    for i in range(start, stop):
+        for j in range(E.shape[1]):
+            E[i, j] = G[i, j] * (E[i, j] - t * D[i, j])
+
+
+@compiled
 def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, kinds, scale, n_passes):
     """`_descend_row` on each row of ``A``, with weights omega_ij c'_j and P = A B on entry."""
     K, m = B.shape

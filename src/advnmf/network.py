@@ -4,8 +4,7 @@
 
     f = 1/(2 n) sum over observed of omega (X - X_hat)^2  +  w/2 sum_l ||W_l||^2  +  z/(2 n) ||Z||^2
 
-n is the number of samples, rows of ``Z`` and ``X``.  Functions take the array namespace ``xp`` and use only what the
-array API standard has.
+n is the number of samples, rows of ``Z`` and ``X``.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
 
 import numpy as np
 
-Array = np.ndarray
+from .data import DenseData
+from .namespaces import Array, namespace, wide
 
 
 @dataclass(frozen=True)
 class Activation:
     """g and g' as a function of the value a = g(x)."""
 
-    value: Callable[[Array, ModuleType], Array]
+    value: Callable[[Array], Array]
     slope: Callable[[Array], Array]
 
 
@@ -33,12 +32,12 @@ _HEIGHT, _RATE = 1.7159, 2 / 3
 
 ACTIVATIONS = {
     "tanh": Activation(
-        lambda x, xp: _HEIGHT * xp.tanh(_RATE * x),
+        lambda x: _HEIGHT * namespace(x).tanh(_RATE * x),
         lambda a: (_HEIGHT * _RATE) * (1 - (a / _HEIGHT) ** 2),
     ),
     # (1 + tanh(x / 2)) / 2 is the logistic function and never overflows.
-    "logistic": Activation(lambda x, xp: 0.5 + 0.5 * xp.tanh(0.5 * x), lambda a: a * (1 - a)),
-    "identity": Activation(lambda x, xp: x, lambda a: a * 0 + 1),
+    "logistic": Activation(lambda x: 0.5 + 0.5 * namespace(x).tanh(0.5 * x), lambda a: a * (1 - a)),
+    "identity": Activation(lambda x: x, lambda a: a * 0 + 1),
 }
 
 
@@ -55,64 +54,63 @@ class Network:
         """All arrays, to be changed in place."""
         return [*self.coefs, *self.intercepts]
 
+    def mapped(self, function: Callable[[Array], Array]) -> Network:
+        """The network whose arrays are a function of these."""
+        return Network([function(W) for W in self.coefs], [function(b) for b in self.intercepts], self.activations)
+
     def copy(self) -> Network:
         """The same numbers in new arrays."""
-        return Network([W + 0 for W in self.coefs], [b + 0 for b in self.intercepts], self.activations)
+        return self.mapped(lambda a: a + 0)
 
 
-def random_network(
-    sizes: Sequence[int], activations: tuple[str, ...], random_state: np.random.RandomState, dtype: np.dtype
-) -> Network:
-    """Weights and biases uniform on (-b, b) with b = 4 sqrt(6 / (s_{l-1} + s_l))."""
+def random_network(sizes: Sequence[int], activations: tuple[str, ...], random_state: np.random.RandomState) -> Network:
+    """Weights and biases uniform on (-b, b) with b = 4 sqrt(6 / (s_{l-1} + s_l)), drawn in float64 on the host."""
     coefs, intercepts = [], []
     for before, after in pairwise(sizes):
         b = 4 * np.sqrt(6 / (before + after))
-        drawn = random_state.uniform(-b, b, (before + 1, after)).astype(dtype)
+        drawn = random_state.uniform(-b, b, (before + 1, after))
         coefs.append(drawn[1:])
         intercepts.append(drawn[0])
     return Network(coefs, intercepts, activations)
 
 
-def activate(net: Network, Z: Array, xp: ModuleType = np) -> list[Array]:
+def activate(net: Network, Z: Array) -> list[Array]:
     """A_0, ..., A_{L-1}: the latent inputs and the hidden layers."""
     values = [Z]
     for W, b, name in zip(net.coefs, net.intercepts, net.activations, strict=False):
-        values.append(ACTIVATIONS[name].value(values[-1] @ W + b, xp))
+        values.append(ACTIVATIONS[name].value(values[-1] @ W + b))
     return values
 
 
-def predict(net: Network, Z: Array, columns: object = None, xp: ModuleType = np) -> Array:
+def predict(net: Network, Z: Array, columns: object = None) -> Array:
     """X_hat, at some columns."""
     W, b = net.coefs[-1], net.intercepts[-1]
     if columns is not None:
         W, b = W[:, columns], b[columns]
-    return activate(net, Z, xp)[-1] @ W + b
+    return activate(net, Z)[-1] @ W + b
 
 
-def sample_losses(X: Array, omega: Array | None, net: Network, Z: Array, z: float, xp: ModuleType = np) -> tuple:
+def sample_losses(data: DenseData, net: Network, Z: Array, z: float) -> tuple[Array, Array, list[Array]]:
     """(f_i, Delta, A): loss 1/2 (sum_j omega (x - x_hat)^2 + z ||z_i||^2) of each row, omega (X_hat - X), and A."""
-    A = activate(net, Z, xp)
-    E = A[-1] @ net.coefs[-1]
-    E += net.intercepts[-1]
-    E -= X
-    D = E if omega is None else E * omega
-    losses = xp.sum(D * E, axis=1, dtype=xp.float64) + z * xp.sum(Z * Z, axis=1, dtype=xp.float64)
-    return losses / 2, D, A
+    A = activate(net, Z)
+    D, squares = data.errors(A[-1] @ net.coefs[-1], net.intercepts[-1])
+    return (squares + z * namespace(Z).sum(Z * Z, axis=1, dtype=wide(Z))) / 2, D, A
 
 
 def value_and_gradients(
-    X: Array, omega: Array | None, net: Network, Z: Array, w: float, z: float, n: int, xp: ModuleType = np
+    data: DenseData, net: Network, Z: Array, w: float, z: float, n: int
 ) -> tuple[float, list[Array], Array]:
     """f, its gradients with respect to `net.parameters`, and that with respect to ``Z``."""
-    losses, D, A = sample_losses(X, omega, net, Z, z, xp)
-    f = float(xp.sum(losses)) / n + w / 2 * sum(float(xp.sum(W * W, dtype=xp.float64)) for W in net.coefs)
+    xp = namespace(Z)
+    losses, D, A = sample_losses(data, net, Z, z)
+    f = xp.sum(losses) / n + w / 2 * sum(xp.sum(W * W, dtype=wide(W)) for W in net.coefs)
     # 1/n goes to the gradients, not to the much larger residuals.
     coefs, intercepts = [], []
     for level in range(len(net.coefs) - 1, -1, -1):
         coefs.insert(0, (A[level].T @ D) / n + w * net.coefs[level])
         intercepts.insert(0, xp.sum(D, axis=0) / n)
         D = _back(net, A, level, D)
-    return f, [*coefs, *intercepts], (D + z * Z) / n
+    return float(f), [*coefs, *intercepts], (D + z * Z) / n
 
 
 def latent_gradient(net: Network, Z: Array, A: list[Array], D: Array, z: float) -> Array:

@@ -187,6 +187,18 @@ class DenseData(ObservedData):
         kernels.over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
         return out
 
+    def errors(self, P: Array, b: Array) -> tuple[Array, Array]:
+        """omega (P + b - X), and sum_j omega_ij (P_ij + b_j - X_ij)^2 of each row; P is used up."""
+        squares = np.empty(len(P))
+        kernels.over_rows(kernels.errors, len(P), P.size, self.values, P, b, self._omega_array, squares)
+        return P, squares
+
+    def residuals(self, P: Array) -> tuple[Array, Array]:
+        """X - P, and sum_j omega_ij (X_ij - P_ij)^2 of each row; P is used up."""
+        squares = np.empty(len(P))
+        kernels.over_rows(kernels.residuals, len(P), P.size, self.values, P, self._omega_array, squares)
+        return P, squares
+
     @property
     def complete(self) -> bool:
         """Nothing is missing, and nothing weighted."""

@@ -100,6 +100,12 @@ class TensorData(DenseData):
         """sum_j omega_ij (X_ij - P_ij)^2 of each row."""
         return self.sum_rows(self.xp.square(self.values - self.entries(P)))
 
+    def errors(self, P: Array, b: Array) -> tuple[Array, Array]:
+        """omega (P + b - X), and sum_j omega_ij (P_ij + b_j - X_ij)^2 of each row."""
+        E = P + b - self.values
+        D = self.weighted(E)
+        return D, self.xp.sum(D * E, axis=1, dtype=self.wide)
+
     def energies(self, P: Array | Product) -> Array:
         """sum_j omega_ij P_ij^2 of each row."""
         return self.sum_rows(self.xp.square(self.entries(P)))
