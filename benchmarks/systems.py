@@ -166,7 +166,7 @@ def medians(pair: Pair, rounds: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="beginnings of names, with commas between")
+    parser.add_argument("--only", default="", help="beginnings of names, such as anmf,dmf")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     parser.add_argument("--quick", action="store_true", help="300 faces, 3 rounds")
