@@ -18,8 +18,8 @@ from quick_cmfrec import cmfrec
 # Ridges are for each entry, of data whose root mean square is 1.
 RIDGES, SWEEPS, MOST_COMPONENTS = (1e-6, 0.3), (10, 300), 100
 MOST_SWEEPS = 500
-# A fit has to make do with so many operations, or 5 sweeps: 10 to 15 seconds of one core.
-OPERATIONS = 3e10
+# A fit has to make do with so many operations, or 5 sweeps: 5 to 8 seconds of one core.
+OPERATIONS = 1.5e10
 
 
 def log_uniform(low: float, high: float) -> float:
