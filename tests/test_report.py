@@ -201,7 +201,7 @@ def test_settings_and_what_was_found(tmp_path):
     page = page_of(keep(tmp_path, tasks[1:], found={"lam": 3.0, "layers": [5, 2]}))
     method, protocol, settings, found = (text for text, _ in page.tables["settings of table2"][1])
     assert (method, protocol) == ("AT-NMF", "tuned")
-    assert settings.startswith("ATNMF(max_iter=300, tol=1e-05); ")
+    assert settings.startswith("ATNMF(max_iter=200, tol=1e-05); ")
     assert "candidates 16" in settings
     assert found == "lam 1.5 … 3; layers [5, 2]"
 
