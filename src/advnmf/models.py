@@ -264,16 +264,17 @@ class NMF(RankingMixin, CompletionModel):
             return random_factors(problem.data, layers, random_state), ""
         return pretrained_factors(problem, layers, solver, limits, random_state)
 
-    def _sweeps(self, data: ObservedData, factors: Factors | None = None) -> Sweeps:
+    def _sweeps(self, data: ObservedData, factors: Factors | None = None, pretraining: int | None = None) -> Sweeps:
         """What `fit` does after its first start, for a caller who steps, looks and stops by himself.
 
-        `factors` to begin with, which are updated in place; drawn as in `fit` unless given.
+        `factors` to begin with, which are updated in place; drawn as in `fit` unless given, each layer of a deep chain
+        by as many sweeps, or by `pretraining`.
         """
         self._check_parameters()
         layers, solver = check_layers(self.n_components), get_solver(self.solver)
         problem = self._problem(data, layers)
         if factors is None:
-            limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
+            limits, random_state = Limits(pretraining or self.max_iter, self.tol), check_random_state(self.random_state)
             factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
         return Sweeps(problem, factors, solver, self._attack_interval(problem))
 

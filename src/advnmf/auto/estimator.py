@@ -30,6 +30,8 @@ Array = np.ndarray
 
 # Below these numbers of observed entries there are 5, 3 folds; else one tenth is held out, but no more than so many.
 _SMALL, _MEDIUM, _MOST_HELD_OUT = 5_000, 50_000, 500_000
+# Sweeps over the codes of new rows, at most.
+_CODE_SWEEPS = 300
 # Below so many observed entries none are held out, and this ridge is taken.
 _FEWEST, _UNSEEN_RIDGE = 20, 0.03
 
@@ -178,6 +180,7 @@ class AutoNMF(RankingMixin, CompletionModel):
             model = choice.model(units)
             model.n_features_in_ = self.n_features_in_
             model._fit_data(data, factors, Limits(max_iter=n_more, tol=TOL, deadline=clock.end))
+            model.max_iter = _CODE_SWEEPS
             self.models_.append(model)
         self.n_components_ = self.models_[0].n_components_
 

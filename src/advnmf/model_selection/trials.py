@@ -160,12 +160,15 @@ class SweepTrial(Trial):
         Set before the first advance: the trial whose factors this one begins with.
     start : list of ndarray or None
         These factors.
+    pretraining : int or None
+        Sweeps over each layer of a deep chain before the first that counts; None: as many as `fit` makes.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.after: SweepTrial | None = None
         self.start: Factors | None = None
+        self.pretraining: int | None = None
         self._history: list[float] = []
 
     @staticmethod
@@ -182,7 +185,8 @@ class SweepTrial(Trial):
         if self.process is None:
             if self.after is not None and self.after.process is not None:
                 self.start = [F.copy() for F in self.after.process.factors]
-            self.process = model._sweeps(self.fold.data(model), self.start and [F.copy() for F in self.start])
+            start = self.start and [F.copy() for F in self.start]
+            self.process = model._sweeps(self.fold.data(model), start, self.pretraining)
         process, history = self.process, self._history
         end = model.max_iter if n_iter is None else min(n_iter, model.max_iter)
         converged = False
