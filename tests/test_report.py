@@ -206,6 +206,33 @@ def test_settings_and_what_was_found(tmp_path):
     assert found == "lam 1.5 … 3; layers [5, 2]"
 
 
+# --- effects ---------------------------------------------------------------------------------------------------------
+
+
+def test_effects_of_the_parts(tmp_path):
+    """Depth halves every error; an adversary raises those of the second run by a tenth; corruption comes last."""
+    deep, attacked = ("eep", "ADNMF"), ("AT-NMF", "ADNMF")
+
+    def error(task):
+        halved = any(word in task.method for word in deep)
+        return 0.5**halved * 1.1 ** (task.run * any(word in task.method for word in attacked))
+
+    tasks = plan("ablation-synthetic", ["tuned"], missing=[0.3, 0.5], runs=2)
+    lines = page_of(keep(tmp_path, tasks, error)).tables["ablation-synthetic effects"]
+    assert [cell[0] for cell in lines[0]] == ["missing", "adversary", "elastic loss", "second layer"]
+    assert [line[0][0] for line in lines[1:]] == [
+        "0.3",
+        "all without corruption",
+        "0.5, outliers",
+        "0.5, rows",
+        "0.5, attacked",
+    ]
+    adversary, elastic, depth = (cell[0] for cell in lines[1][1:])
+    assert adversary.startswith("+4.9 %; -42.8 … +92.2, 2 draws")
+    assert elastic.startswith("+0.0 %")
+    assert depth == "**-50.0 %**; -50.0 … -50.0, 2 draws"
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 

@@ -67,13 +67,20 @@ def paired_effects(rows: Iterable[Row]) -> list[Effect]:
             place = draws.setdefault((row.dataset, fraction, corruption), {})
             place.setdefault((row.fraction, row.run), {})[row.method] = row.rmse
     effects = []
-    for place, found in draws.items():
+    for place in sorted(draws, key=_order):
+        found = draws[place]
         for part, pairs in PAIRS.items():
             whole = [errors for errors in found.values() if {name for pair in pairs for name in pair} <= set(errors)]
             if whole:
                 changes = [np.mean([np.log(errors[b] / errors[a]) for a, b in pairs]) for errors in whole]
                 effects.append(Effect(*place, part, *_interval(np.array(changes)), len(changes)))
     return effects
+
+
+def _order(place: tuple[str, float | None, str]) -> tuple[str, bool, float]:
+    """Right data first, all of them together last among these."""
+    dataset, fraction, corruption = place
+    return dataset, bool(corruption), np.inf if fraction is None else fraction
 
 
 def _interval(changes: np.ndarray) -> tuple[float, float, float]:
