@@ -181,7 +181,7 @@ def better(held_out: HeldOut, new: Array, old: Array) -> bool:
 
 
 def best_average(held_out: HeldOut, candidates: Sequence[Evaluation], cap: float) -> int:
-    """How many of the candidates, sorted by their error, to average for the lowest held-out error."""
+    """How many of the candidates, taken in this order, to average for the lowest held-out error."""
     total, lowest, best = np.zeros(len(held_out.truth)), np.inf, 1
     for n, candidate in enumerate(candidates, 1):
         total += candidate.prediction
