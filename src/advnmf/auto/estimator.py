@@ -86,8 +86,8 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     Notes
     -----
-    Codes are those of all models side by side.  Predictions are
-    clipped to the range of the observed values where that helps.
+    Codes are those of all models side by side.  Predictions are clipped to the range of the observed values where that
+    helps.  ``fit_complete(X)`` uses the codes of the fit; ``fit(X).complete(X)`` solves them again, which takes longer.
     """
 
     def __init__(
