@@ -16,7 +16,8 @@ from PIL import Image
 
 from advnmf.cli.app import program
 from advnmf.files import FileError
-from advnmf.studies import Row, Store, plan, write_report
+from advnmf.studies import Row, Store, nearness, plan, printed_values, read_rows, write_report
+from advnmf.studies.collecting import collect
 
 
 class Page(HTMLParser):
@@ -267,9 +268,7 @@ def test_figures(tmp_path, target, whole):
 
 
 def test_heat_map_leaves_unbounded_cells_blank(tmp_path):
-    from advnmf.studies.collecting import collect
     from advnmf.studies.figures import heat_map
-    from advnmf.studies.rows import read_rows
 
     tasks = plan("fig8", runs=1)
     keep(tmp_path, tasks[:-2], lambda task: task.point["lam"])
@@ -290,6 +289,35 @@ def test_studies_without_printed_figures_have_their_numbers_folded_away(tmp_path
     assert Page(text).line("layers-synthetic synthetic published", "ADNMF (layers=5, ridge=1)")[0][1][0] == (
         "**0.5000**; 1 run"
     )
+
+
+def test_variants_are_held_against_the_print(tmp_path):
+    factors = {"ADNMF (layers=5, ridge=1)": 1.1, "ADNMF (layers=10-5, ridge=1)": 0.5, "ADNMF (layers=5, ridge=0)": 2.5}
+    printed = printed_values("table2")
+    once = "ADNMF (layers=20-10, ridge=1)"
+    tasks = [
+        task
+        for task in plan("layers-synthetic", runs=1)
+        if task.method in factors or (task.method == once and task.fraction == 0.5)
+    ]
+
+    def error(task):
+        return factors.get(task.method, 1) * printed["synthetic", "ADNMF", task.fraction].mean
+
+    keep(tmp_path, tasks, error)
+    (study,) = collect(read_rows(tmp_path))
+    found = nearness(study)
+    # A half is as far as the double; what was run on fewer cases is not compared.
+    assert [near.variant for near in found] == list(factors)
+    assert [near.distance for near in found] == pytest.approx([10, 100, 150])
+    assert found[1].ratios == pytest.approx(dict.fromkeys([(a, "released") for a in (0.3, 0.5, 0.9)], 0.5))
+    line, _ = page_of(tmp_path).line("synthetic published nearest", "ADNMF (layers=5, ridge=1)")
+    assert [text for text, _ in line] == ["1.1", "1.1", "1.1", "10.0 %"]
+
+
+def test_tables_are_not_held_against_others(table2):
+    (study,) = collect(read_rows(table2))
+    assert nearness(study) == []
 
 
 def test_points_are_columns(tmp_path):

@@ -13,6 +13,7 @@ seeds beside the `Printed` figure.  Protocols are told in `recipes`, targets in 
 
 from .effects import Effect, paired_effects
 from .instances import instance
+from .nearness import Nearness, nearness
 from .printed import Printed, printed_values
 from .recipes import METHODS, PROTOCOLS, SETTINGS, Setting
 from .report import write_report
@@ -30,6 +31,7 @@ __all__ = [
     "Cell",
     "Effect",
     "Failure",
+    "Nearness",
     "Printed",
     "Recipe",
     "Row",
@@ -39,6 +41,7 @@ __all__ = [
     "Task",
     "instance",
     "load_arrays",
+    "nearness",
     "paired_effects",
     "plan",
     "printed_values",

@@ -14,6 +14,7 @@ from typing import Any
 
 from .collecting import PRINT, Case, Study, smallest
 from .effects import Effect, paired_effects
+from .nearness import Nearness, nearness
 from .printed import Printed
 from .recipes import PROTOCOLS
 from .summaries import DEVIATIONS, SHARE, Cell
@@ -41,6 +42,7 @@ deviation over the runs; “not run” marks what has no results.</p>
 _QUICK = '<p class="note">Quick runs with few iterations: a look at the machinery, not at results.</p>'
 # Pictures of more pixels than that scroll in a narrow window, as tables do.
 _WIDE = 800
+_N_NEAREST = 5
 _NOT_RUN = '<td class="missing">not run</td>'
 
 
@@ -260,9 +262,39 @@ def _figures(study: Study, pictures: Sequence[Picture]) -> Iterator[str]:
 
 
 def _contents_of(study: Study, pictures: Sequence[Picture]) -> Iterator[str]:
-    """Effects of the parts, if it has all that is compared; figures else."""
+    """What is nearest to the print; effects of the parts, if it has all that is compared; figures else."""
     effects = paired_effects(study.rows)
-    return _effects(study, effects) if effects else _figures(study, pictures)
+    yield from _nearest(nearness(study))
+    yield from _effects(study, effects) if effects else _figures(study, pictures)
+
+
+# --- nearness --------------------------------------------------------------------------------------------------------
+
+
+def _nearest(found: Sequence[Nearness]) -> Iterator[str]:
+    """The variants of each method that come nearest to the print."""
+    for dataset, protocol in dict.fromkeys((near.dataset, near.protocol) for near in found):
+        by_method: dict[str, list[Nearness]] = {}
+        for near in found:
+            if (near.dataset, near.protocol) == (dataset, protocol):
+                by_method.setdefault(near.method, []).append(near)
+        shown = [near for variants in by_method.values() for near in variants[:_N_NEAREST]]
+        cases = list(dict.fromkeys(case for near in shown for case in near.ratios))
+        bodies = [
+            f"<tr>{_row_head(near.variant)}{''.join(_ratio(near.ratios.get(case)) for case in cases)}"
+            f"<td>{near.distance:.1f} %</td></tr>"
+            for near in shown
+        ]
+        yield (
+            f"<h3>{escape(dataset)}, {protocol}: nearest to the print</h3><p>Error here as a multiple of what was "
+            f"printed, the {_N_NEAREST} nearest of each method; off: mean factor from 1, either way.</p>"
+        )
+        heads = ["missing", *map(_case, cases), "off"]
+        yield _box(heads, [f"<tbody>{''.join(bodies)}</tbody>"], f"{dataset} {protocol} nearest")
+
+
+def _ratio(value: float | None) -> str:
+    return _NOT_RUN if value is None else f"<td>{value:.3g}</td>"
 
 
 def _effects(study: Study, effects: Sequence[Effect]) -> Iterator[str]:
