@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from advnmf.studies import printed_values
 
-HEADS = "data, missing, AutoNMF, best printed, cmfrec tuned, ours / cmfrec, coverage of 90 %, s ours, s cmfrec"
+HEADS = "data, missing, draws, AutoNMF, best printed, cmfrec tuned, ours / cmfrec, coverage of 90 %, s ours, s cmfrec"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A cell of a table of the studies, means over draws.  With both sides there, only over the draws of both."""
+    """A cell of a table of the studies: means over draws, each side over its own; the ratio over those of both.
+
+    ``ours`` and ``cmfrec`` hold a row for each draw.
+    """
 
     data: str
     fraction: float
-    ours: list[dict]
-    cmfrec: list[dict]
+    ours: dict[int, dict]
+    cmfrec: dict[int, dict]
     printed: float
 
     @property
     def rmse(self) -> float:
-        return _mean(self.ours, "rmse")
+        return _mean(self.ours.values(), "rmse")
 
     @property
     def ratio(self) -> float | None:
         """Of the errors, ours over cmfrec's."""
-        return self.rmse / _mean(self.cmfrec, "rmse") if self.cmfrec else None
+        if not (both := self.ours.keys() & self.cmfrec.keys()):
+            return None
+        ours, theirs = ([rows[draw] for draw in both] for rows in (self.ours, self.cmfrec))
+        return _mean(ours, "rmse") / _mean(theirs, "rmse")
 
     def cells(self) -> list[str]:
-        found = [self.data, f"{self.fraction:.0%}", f"{self.rmse:.4g}", f"{self.printed:g}"]
-        seconds = f"{_mean(self.ours, 'seconds'):.0f}"
-        coverage = f"{_mean(self.ours, 'coverage'):.1%}"
-        if not self.cmfrec:
-            return [*found, "", "", coverage, seconds, ""]
-        peer = [f"{_mean(self.cmfrec, 'rmse'):.4g}", f"{self.ratio:.2f}"]
-        return [*found, *peer, coverage, seconds, f"{_mean(self.cmfrec, 'seconds'):.0f}"]
+        draws = str(len(self.ours))
+        if self.cmfrec and len(self.cmfrec) != len(self.ours):
+            draws += f", cmfrec {len(self.cmfrec)}"
+        found = [self.data, f"{self.fraction:.0%}", draws, f"{self.rmse:.4g}", f"{self.printed:g}"]
+        coverage, seconds = (_mean(self.ours.values(), key) for key in ("coverage", "seconds"))
+        peer = ["", "", ""]
+        if self.ratio is not None:
+            rmse, theirs = (_mean(self.cmfrec.values(), key) for key in ("rmse", "seconds"))
+            peer = [f"{rmse:.4g}", f"{self.ratio:.2f}", f"{theirs:.0f}"]
+        return [*found, *peer[:2], f"{coverage:.1%}", f"{seconds:.0f}", peer[2]]
 
 
 def table(rows: Sequence[dict], targets: Mapping[str, str]) -> str:
@@ -50,7 +59,7 @@ def table(rows: Sequence[dict], targets: Mapping[str, str]) -> str:
     text = "\n".join(f"| {' | '.join(line)} |" for line in cells)
     beaten = sum(line.rmse < line.printed for line in lines)
     said = [f"{beaten} of {len(lines)} cells are below the best that was printed"]
-    if compared := [line for line in lines if line.cmfrec]:
+    if compared := [line for line in lines if line.ratio is not None]:
         worst = max(compared, key=lambda line: line.ratio)
         lower = sum(line.ratio < 1 for line in compared)
         said.append(f"{lower} of {len(compared)} below cmfrec")
@@ -68,11 +77,9 @@ def _lines(rows: Sequence[dict], targets: Mapping[str, str]) -> list[Line]:
             }
             ours, theirs = sides.values()
             if ours:
-                both = sorted(ours.keys() & theirs.keys())
-                pairs = [ours[draw] for draw in both] or list(ours.values()), [theirs[draw] for draw in both]
                 values = printed_values(target).values()
                 best = min(value.mean for value in values if (value.dataset, value.fraction) == (data, fraction))
-                found.append(Line(data, fraction, *pairs, best))
+                found.append(Line(data, fraction, ours, theirs, best))
     return found
 
 
@@ -80,5 +87,5 @@ def _key(row: dict) -> tuple[str, str, float]:
     return row["side"], row["data"], row["fraction"]
 
 
-def _mean(rows: Sequence[dict], key: str) -> float:
+def _mean(rows: Iterable[dict], key: str) -> float:
     return statistics.mean(row[key] for row in rows)
