@@ -92,7 +92,7 @@ _RIDGES = [1.0, 0.0]
 
 
 def _search_over_layers(dataset: str) -> Target:
-    """Layers x ridge x delta, and lambda x ridge with the second of the layers."""
+    """Layers x ridge x delta, and lambda x ridge x two delta with the second of the layers."""
     table, mask, layers = _LAYERS[dataset]
     over_lambda = {"layers": layers[1:2], "lam": [1.75, 3.0, 5.0], "ridge": _RIDGES}
     return Target(
@@ -103,7 +103,7 @@ def _search_over_layers(dataset: str) -> Target:
             *_over("ADNMF", layers=layers, ridge=_RIDGES),
             *_over("ADNMF", **over_lambda),
             *_over("EADNMF", layers=layers, delta=[1.5, 2.0, 10.0], ridge=_RIDGES),
-            *_over("EADNMF", delta=[2.0], **over_lambda),
+            *_over("EADNMF", delta=[2.0, 10.0], **over_lambda),
         ),
         _UNTUNED,
         printed_in=table,
