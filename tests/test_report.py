@@ -281,6 +281,15 @@ def test_heat_map_leaves_unbounded_cells_blank(tmp_path):
     assert sum(text.get_text() == "?" for text in ax.texts) == 2
 
 
+def test_lines_have_the_order_of_the_target(tmp_path):
+    from advnmf.studies.figures import over_fraction
+
+    keep(tmp_path, plan("fig7", runs=1)[::-1])
+    (study,) = collect(read_rows(tmp_path))
+    legend = over_fraction(study, "published", str(tmp_path)).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["δ = 0", "δ = 2", "δ = ∞"]
+
+
 def test_studies_without_printed_figures_have_their_numbers_folded_away(tmp_path):
     keep(tmp_path, plan("layers-synthetic", missing=[0.5], runs=1), 0.5)
     text = write_report(tmp_path)[0].read_text(encoding="utf-8")

@@ -124,7 +124,10 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _of(study: Study, protocol: str) -> list[Cell]:
-    return [cell for cell in study.cells if cell.protocol == protocol]
+    """The cells of a protocol in the order of the methods; rows come in that of the runs."""
+    return sorted(
+        (cell for cell in study.cells if cell.protocol == protocol), key=lambda cell: study.methods.index(cell.method)
+    )
 
 
 def _first_rows(study: Study, protocol: str) -> list[Row]:
