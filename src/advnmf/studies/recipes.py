@@ -59,7 +59,8 @@ class Setting:
 
 
 _CUBE = Setting((2500, 165), rank=3, layers=(10, 5), nmf_iter=1500, outer=15, inner=150, dtype="float32")
-_DIGITS = replace(_CUBE, shape=(1000, 784), rank=20, layers=(100, 50), nmf_iter=1000)
+# Of the layers in the targets layers-cbcl and layers-mnist these come nearest to the print.
+_DIGITS = replace(_CUBE, shape=(1000, 784), rank=20, layers=(200, 100), nmf_iter=1000)
 # The figures printed for NMF on pictures are a tenth of what zeros for missing pixels would give.
 _PICTURE = replace(_DIGITS, shape=(300, 900), layers=(40, 20), zero_fill=False)
 #: By the name of the data set.
