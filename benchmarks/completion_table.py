@@ -42,11 +42,12 @@ class Line:
             draws += f", cmfrec {len(self.cmfrec)}"
         found = [self.data, f"{self.fraction:.0%}", draws, f"{self.rmse:.4g}", f"{self.printed:g}"]
         coverage, seconds = (_mean(self.ours.values(), key) for key in ("coverage", "seconds"))
-        peer = ["", "", ""]
+        error_there = ratio = seconds_there = ""
         if self.ratio is not None:
-            rmse, theirs = (_mean(self.cmfrec.values(), key) for key in ("rmse", "seconds"))
-            peer = [f"{rmse:.4g}", f"{self.ratio:.2f}", f"{theirs:.0f}"]
-        return [*found, *peer[:2], f"{coverage:.1%}", f"{seconds:.0f}", peer[2]]
+            ratio = f"{self.ratio:.2f}"
+            error_there = f"{_mean(self.cmfrec.values(), 'rmse'):.4g}"
+            seconds_there = f"{_mean(self.cmfrec.values(), 'seconds'):.0f}"
+        return [*found, error_there, ratio, f"{coverage:.1%}", f"{seconds:.0f}", seconds_there]
 
 
 def table(rows: Sequence[dict], targets: Mapping[str, str]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from itertools import product
+from itertools import groupby, islice, product
+from operator import attrgetter
 from string import Template
 from typing import Any
 
@@ -273,12 +274,8 @@ def _contents_of(study: Study, pictures: Sequence[Picture]) -> Iterator[str]:
 
 def _nearest(found: Sequence[Nearness]) -> Iterator[str]:
     """The variants of each method that come nearest to the print."""
-    for dataset, protocol in dict.fromkeys((near.dataset, near.protocol) for near in found):
-        by_method: dict[str, list[Nearness]] = {}
-        for near in found:
-            if (near.dataset, near.protocol) == (dataset, protocol):
-                by_method.setdefault(near.method, []).append(near)
-        shown = [near for variants in by_method.values() for near in variants[:_N_NEAREST]]
+    for (dataset, protocol), variants in groupby(found, attrgetter("dataset", "protocol")):
+        shown = [near for _, same in groupby(variants, attrgetter("method")) for near in islice(same, _N_NEAREST)]
         cases = list(dict.fromkeys(case for near in shown for case in near.ratios))
         bodies = [
             f"<tr>{_row_head(near.variant)}{''.join(_ratio(near.ratios.get(case)) for case in cases)}"

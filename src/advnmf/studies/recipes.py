@@ -59,7 +59,7 @@ class Setting:
 
 
 _CUBE = Setting((2500, 165), rank=3, layers=(10, 5), nmf_iter=1500, outer=15, inner=150, dtype="float32")
-# Of the layers in the targets layers-cbcl and layers-mnist these come nearest to the print.
+# These layers come near to the print for both deep methods, see the targets layers-cbcl and layers-mnist.
 _DIGITS = replace(_CUBE, shape=(1000, 784), rank=20, layers=(200, 100), nmf_iter=1000)
 # The figures printed for NMF on pictures are a tenth of what zeros for missing pixels would give.
 _PICTURE = replace(_DIGITS, shape=(300, 900), layers=(40, 20), zero_fill=False)
