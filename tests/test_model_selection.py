@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import warnings
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 
@@ -367,9 +368,15 @@ def test_stepping_in_pieces_is_fitting(model, fold):
         trial.advance(n_iter)
     fitted = clone(model).fit(fold.training())
     assert trial.done
-    assert trial.n_iter == fitted.n_iter_
-    assert trial.converged == (fitted.stop_reason_ == "tol")
-    np.testing.assert_allclose(trial.prediction, fitted.predict_pairs(*fold.pairs), rtol=1e-12)
+    assert trial.made == fitted.n_iter_
+    np.testing.assert_allclose(reduce(np.matmul, trial.process.factors), fitted.reconstruct(), rtol=1e-12)
+    assert trial.score == -metrics.rmse(fold.held_out.values, trial.prediction)
+    if trial.n_iter == trial.made:
+        assert trial.converged == (fitted.stop_reason_ == "tol")
+        np.testing.assert_allclose(trial.prediction, fitted.predict_pairs(*fold.pairs), rtol=1e-12)
+    else:
+        assert not trial.converged
+        assert trial.score > -metrics.rmse(fold.held_out.values, fitted.predict_pairs(*fold.pairs))
     trial.release()
     assert trial.process is None
 
@@ -379,10 +386,11 @@ def test_early_stopping_keeps_the_best_look(noisy):
     (fold,) = make_folds(read_entries(noisy), HOLES, None)
     model = NMF(10, max_iter=300, tol=0, random_state=0)
     curve = []
-    whole = make_trial(model, fold, RMSE)
+    whole = make_trial(model, fold, lambda *held_out: curve.append(RMSE(*held_out)) or curve[-1])
     for n_iter in range(1, 301):
         whole.advance(n_iter)
-        curve.append(whole.score)
+    assert whole.score == max(curve)
+    assert whole.n_iter == np.argmax(curve) + 1
     assert np.argmax(curve) < 250
     best = next(n for n in range(300) if n + 8 >= 300 or max(curve[n + 1 : n + 9]) <= curve[n])
     for cls in (SweepTrial, RefitTrial):
@@ -489,7 +497,10 @@ def test_halving_drops_the_worst_and_goes_on_from_where_it_was(planted):
     assert results["mean_n_iter"][results["round"] == 1].max() <= 30
     last = found.best_index_
     assert results["round"][last] == 2
-    assert results["mean_test_score"][last] == pytest.approx(whole.cv_results_["mean_test_score"][last], rel=1e-12)
+    models = [NMF(max_iter=n, tol=1e-4, random_state=0, **found.best_params_) for n in (10, 30, 90)]
+    looks = [cross_val_score_entries(model, X, cv=EntryKFold(2, random_state=0)) for model in models]
+    for k, expected in enumerate(np.max(looks, axis=0)):
+        assert results[f"split{k}_test_score"][last] == pytest.approx(expected, rel=1e-12)
     assert results["mean_n_iter"].sum() < 0.5 * whole.cv_results_["mean_n_iter"].sum()
 
 
@@ -529,6 +540,46 @@ def test_early_stopping_ends_the_refit_too(noisy):
     model = NMF(10, max_iter=400, random_state=0)
     found = CompletionSearchCV(model, {"alpha_W": [0.0]}, cv=HOLES, patience=8).fit(noisy)
     assert found.best_estimator_.n_iter_ == found.best_n_iter_ < 100
+
+
+def test_what_overfits_in_the_last_round_is_taken_as_it_was(noisy):
+    model = NMF(max_iter=640, tol=0, random_state=0)
+    grid = {"n_components": [9, 10, 11, 12]}
+    found = CompletionSearchCV(model, grid, cv=HOLES, halving=True, factor=4).fit(noisy)
+    assert found.cv_results_["round"].tolist().count(1) == 1
+    assert found.best_estimator_.n_iter_ == found.best_n_iter_ == 160
+    assert found.best_estimator_.max_iter == 160
+    whole = cross_val_score_entries(model.set_params(**found.best_params_), noisy, cv=HOLES)
+    assert found.best_score_ > whole[0]
+
+
+class FailsLate(BaseEstimator):
+    """Fills in `value`; cannot make more than `most` iterations."""
+
+    def __init__(self, value=0.0, most=100, max_iter=100):
+        self.value, self.most, self.max_iter = value, most, max_iter
+
+    def fit_transform(self, X):
+        if self.max_iter > self.most:
+            raise ArithmeticError("too many")
+        return np.where(np.isnan(X), self.value, X)
+
+
+def test_what_fails_in_the_last_round_is_not_taken(noisy):
+    best = float(np.nanmean(noisy))
+    grid = [{"value": [best], "most": [50]}, {"value": [best + 2]}, {"value": [best + 3]}]
+    races = CompletionSearchCV(FailsLate(), grid, cv=HOLES, halving=True, refit=False)
+    with pytest.warns(FitFailedWarning, match="too many"):
+        races.fit(noisy)
+    assert races.best_params_ == {"value": best + 2}
+
+
+def test_predictions_of_the_best_are_told(planted):
+    _, X = planted
+    found = search(X, halving=True, min_iter=5)
+    for k, (_, test) in enumerate(EntryKFold(2, random_state=0).split(X)):
+        score = found.cv_results_[f"split{k}_test_score"][found.best_index_]
+        assert score == pytest.approx(-metrics.rmse(X[test], found.best_predictions_[k]), rel=1e-12)
 
 
 def test_the_best_estimator_is_fitted_to_everything(planted):

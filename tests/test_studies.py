@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from advnmf import NMF, studies
+from advnmf import HQASD, NMF, metrics, studies
 from advnmf.cli.app import program
 from advnmf.files import FileError
-from advnmf.model_selection import cross_val_score_entries
+from advnmf.model_selection import EntryShuffleSplit, cross_val_score_entries
 from advnmf.studies import (
     METHODS,
     Recipe,
@@ -40,7 +40,7 @@ from advnmf.studies.effects import PAIRS, paired_effects
 from advnmf.studies.fitting import fit, model_of, start_of
 from advnmf.studies.recipes import PROTOCOLS, SEARCHED, make_recipe, quickened
 from advnmf.studies.running import execute
-from advnmf.studies.search import SPACES, search
+from advnmf.studies.search import SPACES, Found, as_parameters, search
 from advnmf.studies.targets import Target, Variant
 
 TINY = Setting((14, 10), 2, (3, 2), nmf_iter=6, outer=2, inner=3, masked_iter=5, tuned_iter=5, candidates=2)
@@ -150,6 +150,14 @@ def test_key_covers_what_decides_the_result(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(tasks, "__version__", "another")
     assert plain.key not in keys
+
+
+def test_another_search_leaves_rows_alone_that_were_not_searched(monkeypatch):
+    plain, searched = task(), task(recipe=TUNED[0])
+    before = plain.key, searched.key
+    monkeypatch.setattr(tasks, "SEARCH_VERSION", tasks.SEARCH_VERSION + 1)
+    assert plain.key == before[0]
+    assert searched.key != before[1]
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -323,10 +331,35 @@ def test_search_takes_the_best_on_held_out_observed_entries():
     found = [search("plain", 16, model, X, seed) for seed in range(2)]
     assert found[0] == search("plain", 16, model, X, 0)
     assert found[0] != found[1]
-    for params in found:
+    for params in (each.params for each in found):
         worse = NMF(9, alpha_W=1e-6, max_iter=64, random_state=0)
         errors = [cross_val_score_entries(m, X, cv=3).mean() for m in (model.set_params(**params), worse)]
         assert errors[0] > errors[1]
+
+
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.filterwarnings("ignore::advnmf.completion.DataWarning")
+def test_predictions_are_clipped_where_the_search_says_so(clip, holed, monkeypatch):
+    X, mask = holed
+    found = Found({"n_components": 9, "max_iter": 50}, clip=clip)
+    monkeypatch.setattr("advnmf.studies.fitting.search", lambda *_: found)
+    fitted = fit(make_recipe("NMF", "tuned", TINY), X, mask, 0)
+    assert fitted.found == {**found.params, "clip": clip}
+    low, high = X[mask].min(), X[mask].max()
+    assert (low * (1 - 1e-12) <= fitted.prediction.min() and fitted.prediction.max() <= high * (1 + 1e-12)) == clip
+
+
+@pytest.mark.parametrize("value", [0.0, 10.0])
+def test_search_clips_where_that_lowers_the_error(value):
+    """Of data cut off at 0 and 1, predictions beyond help nobody; not so where held-out values go beyond the others."""
+    rng = np.random.default_rng(0)
+    X = np.clip(2 * rng.normal(size=(40, 2)) @ rng.normal(size=(2, 30)), 0, 1) + value * rng.random((40, 30)) ** 50
+    model = HQASD(max_iter=20, tol=0, random_state=0)
+    train, test = next(EntryShuffleSplit(test_size=0.1, random_state=0).split(X))
+    found = search("robust", 4, model, X, 0)
+    prediction = model.set_params(**as_parameters(found.params)).fit(np.where(train, X, np.nan)).reconstruct()
+    errors = [metrics.rmse(X, P, mask=test) for P in (prediction, np.clip(prediction, X[train].min(), X[train].max()))]
+    assert found.clip == (errors[1] < errors[0]) == (value == 0)
 
 
 def test_released_atnmf_is_the_printed_recipe_on_zeros(holed):

@@ -27,7 +27,7 @@ def tabulate(
             table |= {f"split{k}_{name}": column for k, column in enumerate(values.T)}
         table |= {f"mean_{name}": values.mean(axis=1), f"std_{name}": values.std(axis=1)}
     table["round"] = rounds
-    keys = np.array([-rounds, _losses(table)]).T
+    keys = np.array([_losses(table), -rounds]).T
     table["rank_test_score"] = rankdata(np.unique(keys, axis=0, return_inverse=True)[1].ravel(), method="min")
     names = sorted({name for params in candidates for name in params})
     for name in names:
@@ -41,19 +41,18 @@ def tabulate(
 
 
 def pick(table: dict[str, object], simplicity: Sequence | None = None, n_splits: int = 1) -> int:
-    """The best candidate of the last round; given keys of `simplicity`, the simplest within one standard error of it.
+    """The best candidate; given keys of `simplicity`, the simplest within one standard error of it.
 
     Standard error of the best: sample deviation of its scores over the splits, over the root of their number.
     """
-    last = np.flatnonzero(table["round"] == np.max(table["round"]))
-    losses = _losses(table)
-    best = last[np.argmin(losses[last])]
+    best = int(np.argmin(table["rank_test_score"]))
     if simplicity is None:
-        return int(best)
+        return best
+    losses = _losses(table)
     # std_test_score divides by the number of splits, not by one less.
     bound = losses[best] + table["std_test_score"][best] / np.sqrt(n_splits - 1)
-    good = [c for c in last if losses[c] <= bound]
-    return int(min(good, key=lambda c: (simplicity[c], losses[c])))
+    good = [c for c, loss in enumerate(losses) if loss <= bound]
+    return min(good, key=lambda c: (simplicity[c], losses[c]), default=best)
 
 
 def default_simplicity(params: Params) -> tuple[float, float]:

@@ -69,7 +69,9 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         as well.  Models that cannot be stepped are fitted for `patience`, 2, 4, ... times `patience` iterations.
     halving : bool, default=False
         Successive halving: all candidates begin with few iterations, the best 1 / `factor` go on from where they are
-        (or afresh, if they cannot be stepped) to `factor` times as many, and so on up to `max_iter`.
+        (or afresh, if they cannot be stepped) to `factor` times as many, and so on up to `max_iter`.  A candidate's
+        score is its best at the end of a round, and `best_estimator_` makes `best_n_iter_` iterations, as with
+        `patience`: what overfits in the last round is taken as it was before.
     factor : int, default=3
         See `halving`.
     min_iter : int, default=10
@@ -96,10 +98,12 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         As in scikit-learn.
     best_n_iter_ : int
         Iterations made by the best candidate, at the look that counts; the median of the splits.
+    best_predictions_ : list of ndarray
+        What the best candidate predicted at this look for the held-out entries of each split, row by row: for
+        residuals, intervals, or to see whether predictions should be clipped.
     cv_results_ : dict of arrays
         As in scikit-learn, with ``split0_n_iter``, ..., ``mean_n_iter`` (iterations made) and ``round`` (rounds of
-        halving survived, the first being 0).  Candidates dropped earlier rank behind.  ``mean_fit_time`` includes
-        the looks.
+        halving survived, the first being 0).  ``mean_fit_time`` includes the looks.
     scorer_ : callable
         What was called with (truth, prediction, weights).
     n_features_in_, feature_names_in_
@@ -188,6 +192,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
         best = trials[self.best_index_]
         self.best_n_iter_ = int(np.median([trial.n_iter for trial in best]))
+        self.best_predictions_ = [trial.prediction for trial in best]
         if self.refit:
             if not _takes_mask(self.estimator, X) and (mask is not None or isinstance(X, np.ma.MaskedArray)):
                 X, mask = entries.training(entries.observed), None
@@ -281,11 +286,11 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         return pick(self.cv_results_, keys, self.n_splits_)
 
     def _refit(self, estimator: BaseEstimator, trials: list[Trial], X: object, mask: object, weights: object) -> None:
-        """Fit to everything; for the number of iterations found, where that ended the trials."""
+        """Fit to everything, for as many iterations as the score vouches for."""
         best = clone(estimator)
-        stopped = self.patience is not None and not all(trial.converged for trial in trials)
         limit = iterations_of(best)
-        if stopped and limit is not None:
+        stopped = limit is not None and self._stopped(trials, best.get_params()[limit])
+        if stopped:
             best.set_params(**{limit: self.best_n_iter_})
         fit_params = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
         start = getattr(trials[0], "start", None)
@@ -300,6 +305,10 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         if start is not None:
             best.set_params(init="random")  # what the candidate says, so that a clone can be fitted
         self.refit_time_ = time.perf_counter() - began
+
+    def _stopped(self, trials: list[Trial], max_iter: int) -> bool:
+        """Whether the look that counts came before the trials would have ended by themselves."""
+        return not all(trial.converged for trial in trials) and 0 < self.best_n_iter_ < max_iter
 
     def _check_parameters(self) -> None:
         check_number("n_iter", self.n_iter, low=1, integer=True)

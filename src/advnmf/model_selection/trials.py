@@ -80,13 +80,14 @@ class Trial(ABC):
     scoring : callable
         Score of (truth, prediction, weights).
     patience : int or None
-        None takes the score where the trial stands.  A number looks for the best score on the way, and ends the trial
-        once there was none for so many iterations.
+        None looks at the end of each advance alone.  A number looks on the way as well, and ends the trial once there
+        was no better score for so many iterations.
 
     Attributes
     ----------
     score, n_iter, prediction
-        Of the look that counts: score, iterations made, predictions at the held-out entries of the fold.
+        Of the look that counts, which is the best: score, iterations made, predictions at the held-out entries of the
+        fold.
     done : bool
         Whether nothing is left to do.
     converged : bool
@@ -138,16 +139,16 @@ class Trial(ABC):
             self.process = None
 
     def drop(self) -> None:
-        """End it, and let go of everything but the score."""
-        self.done, self.prediction = True, None
+        """End it here, and let go of its factors."""
+        self.done = True
         self.release()
 
     def _look(self, n_iter: int, prediction: Array, converged: bool) -> None:
         """Take the score of a prediction, and see whether patience is at its end."""
         score = self.scoring(self.fold.held_out.values, prediction, self.fold.held_out.omega)
-        if self.patience is None or np.isnan(self.score) or score > self.score:
+        if np.isnan(self.score) or score > self.score:
             self.score, self.n_iter, self.prediction, self.converged = score, n_iter, prediction, converged
-        elif n_iter - self.n_iter >= self.patience:
+        elif self.patience is not None and n_iter - self.n_iter >= self.patience:
             self.done = True
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 import advnmf
 
@@ -56,16 +58,26 @@ class Biharmonic:
 def fit(recipe: Recipe, X: np.ndarray, mask: np.ndarray, seed: int) -> Fitted:
     """Complete the observed entries of ``X`` as the recipe says; what ``mask`` hides is never seen by a model."""
     data, scale = prepared(recipe, X, mask)
-    found: dict[str, Any] = {}
     if recipe.space is not None:
-        found = search(recipe.space, recipe.candidates, model_of(recipe.model, recipe.params, seed), data, seed)
-    params = {**recipe.params, **found}
+        return _searched(recipe, data, scale, seed)
     if recipe.start is None:
-        model = model_of(recipe.model, params, seed).fit(data)
+        model = model_of(recipe.model, recipe.params, seed).fit(data)
     else:
         factors = start_of(recipe, data, seed)
-        model = model_of(recipe.model, params, seed, init="custom").fit(data, factors=factors)
-    return Fitted(model, model.reconstruct() * scale, found)
+        model = model_of(recipe.model, recipe.params, seed, init="custom").fit(data, factors=factors)
+    return Fitted(model, model.reconstruct() * scale, {})
+
+
+def _searched(recipe: Recipe, data: np.ndarray, scale: float, seed: int) -> Fitted:
+    """Search, then fit to all that is observed with what was found."""
+    found = search(recipe.space, recipe.candidates, model_of(recipe.model, recipe.params, seed), data, seed)
+    model = model_of(recipe.model, {**recipe.params, **found.params}, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the search ended the fit, on purpose
+        prediction = model.fit(data).reconstruct()
+    if found.clip:
+        prediction = np.clip(prediction, np.nanmin(data), np.nanmax(data))
+    return Fitted(model, prediction * scale, {**found.params, "clip": found.clip})
 
 
 def prepared(recipe: Recipe, X: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float]:

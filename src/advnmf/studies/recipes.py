@@ -3,8 +3,8 @@
 - ``published``: as its authors released it.  NMF, ANMF and AT-NMF take missing entries for observed zeros; the deep
   methods see true masks, have a ridge of one and attack once every 50 iterations; all have fixed numbers of iterations.
 - ``masked``: the same hyper-parameters with true masks for all, coordinate descent and the exact attack.
-- ``tuned``: hyper-parameters from a search on held-out observed entries, with as many candidates for each method; each
-  run draws its own.
+- ``tuned``: hyper-parameters, the number of iterations and whether to clip to the range of the data from a search on
+  held-out observed entries, with as many candidates for each method; each run draws its own.
 
 What no text or code tells was chosen here: the layers for all sets but MS-COCO, the ranks for the sets that the AT-NMF
 study does not have, the sizes of DMF's network, and most of ANMF (see its docstring).

@@ -19,6 +19,7 @@ that they differ in nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -26,9 +27,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..losses import Elastic
+from ..metrics import rmse
 from ..model_selection import CompletionSearchCV, EntryShuffleSplit
 
-__all__ = ["SPACES", "as_parameters", "search"]
+__all__ = ["SPACES", "Found", "as_parameters", "search"]
 
 Rng = np.random.RandomState
 Params = dict[str, Any]
@@ -36,11 +38,23 @@ Drawer = Callable[[Rng, int], Params]
 _HELD_OUT = 0.1
 # Of the candidates one in so many goes on to so many times as many iterations.
 _FACTOR = 4
-_MOST_COMPONENTS = 50
+# A candidate ends once the held-out error has not fallen for this share of the most iterations.
+_PATIENCE = 0.25
+_MOST_COMPONENTS = 100
 
 
-def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, seed: int) -> Params:
+@dataclass(frozen=True)
+class Found:
+    """The parameters of the best candidate, and whether its predictions are better within the range of the data."""
+
+    params: Params
+    clip: bool
+
+
+def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, seed: int) -> Found:
     """The parameters from `space` that complete best a tenth of the observed entries, held out once and for all.
+
+    They include ``max_iter``: the number of iterations, at most the model's own, after which they did.
 
     Parameters
     ----------
@@ -57,13 +71,19 @@ def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, s
     most = most_components(~np.isnan(X))
     drawn = [SPACES[space](np.random.RandomState([seed, number]), most) for number in range(n_candidates)]
     grid = [{name: [value] for name, value in as_parameters(params).items()} for params in drawn]
-    cv = EntryShuffleSplit(test_size=_HELD_OUT, random_state=seed)
-    races = CompletionSearchCV(model, grid, cv=cv, halving=True, factor=_FACTOR, refit=False)
-    return drawn[races.fit(X).best_index_]
+    train, test = next(EntryShuffleSplit(test_size=_HELD_OUT, random_state=seed).split(X))
+    patience = max(1, round(_PATIENCE * model.max_iter))
+    races = CompletionSearchCV(
+        model, grid, cv=[(train, test)], halving=True, factor=_FACTOR, patience=patience, refit=False
+    ).fit(X)
+    truth, prediction = X[test], races.best_predictions_[0]
+    clipped = np.clip(prediction, X[train].min(), X[train].max())
+    params = {**drawn[races.best_index_], "max_iter": races.best_n_iter_}
+    return Found(params, clip=bool(rmse(truth, clipped) < rmse(truth, prediction)))
 
 
 def most_components(mask: np.ndarray) -> int:
-    """Twice the rank at which a model has as many numbers as there are observed entries, from 8 to 50."""
+    """Twice the rank at which a model has as many numbers as there are observed entries, from 8 to 100."""
     n, m = mask.shape
     return int(np.clip(2 * mask.sum() / (n + m), 8, min(_MOST_COMPONENTS, max(8, min(n, m) // 2))))
 

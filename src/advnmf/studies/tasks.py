@@ -14,6 +14,8 @@ __all__ = ["Recipe", "Task"]
 
 #: To be raised when the code of this subpackage gives another result for the same recipe: old rows are then left alone.
 RECIPES_VERSION = 1
+#: To be raised when only `search` finds something else: rows of what is not searched stay.
+SEARCH_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Task:
             options=dict(self.options),
             version=__version__,
             recipes_version=RECIPES_VERSION,
+            **({} if self.recipe.space is None else {"search_version": SEARCH_VERSION}),
         )
 
     @property
