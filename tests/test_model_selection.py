@@ -33,6 +33,7 @@ from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
 from advnmf.model_selection.scoring import get_scoring
 from advnmf.model_selection.trials import RefitTrial, SweepTrial, advance_all, make_trial
+from advnmf.starts import narrowed
 
 SPLITTERS = [
     EntryKFold(3, random_state=0),
@@ -456,7 +457,15 @@ def search(X, grid=GRID, *, fit_params=None, max_iter=90, **parameters):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"patience": 10}, {"halving": True, "min_iter": 5}, {"path": "alpha_W"}, {"path": "alpha_W", "halving": True}],
+    [
+        {},
+        {"patience": 10},
+        {"halving": True, "min_iter": 5},
+        {"path": "alpha_W"},
+        {"path": "alpha_W", "halving": True},
+        {"path": "n_components"},
+        {"path": "n_components", "patience": 10},
+    ],
     ids=repr,
 )
 def test_search_finds_the_planted_rank(parameters, planted):
@@ -514,6 +523,36 @@ def test_a_path_saves_sweeps(planted):
     np.testing.assert_array_equal(
         warm.cv_results_["mean_test_score"][first], cold.cv_results_["mean_test_score"][first]
     )
+
+
+def test_a_path_of_ranks_begins_with_the_strongest_components(fold):
+    many, few = (make_trial(NMF(rank, max_iter=30, random_state=0), fold, RMSE) for rank in (5, 2))
+    few.after = many
+    many.advance()
+    few.advance()
+    for F, expected in zip(few.start, narrowed(many.process.factors, 5, 2), strict=True):
+        np.testing.assert_array_equal(F, expected)
+    with pytest.warns(ConvergenceWarning):
+        model = NMF(2, max_iter=30, init="custom").fit(fold.training(), factors=few.start)
+    np.testing.assert_allclose(few.process.factors[1], model.components_, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("path", "values"), [("alpha_W", [1e-5, 1e-1]), ("n_components", [4, 2])])
+def test_a_path_with_offsets(path, values, planted):
+    truth, X = planted
+    model = NMF(2, alpha_W=1e-5, biases=True, max_iter=1000, random_state=0)
+    found = CompletionSearchCV(model, {path: values}, path=path, cv=2, random_state=0).fit(X)
+    assert metrics.relative_error(truth, found.reconstruct(), mask=np.isnan(X)) < 0.05
+    assert found.best_estimator_.components_.shape == (found.best_estimator_.n_components, 12)
+
+
+def test_the_weakest_components_are_left_out():
+    """Also where their codes are large; offsets stay as they are."""
+    codes = np.array([[1.0, 2.0, 9.0, 5.0, 1.0], [1.0, 2.0, 9.0, 5.0, 1.0]])
+    components = np.array([[3.0, 3.0], [1.0, 1.0], [0.1, 0.1], [1.0, 1.0], [7.0, 7.0]])
+    narrow = narrowed([codes, components], 3, 2)
+    np.testing.assert_array_equal(narrow[0], codes[:, [0, 1, 3, 4]])
+    np.testing.assert_array_equal(narrow[1], components[[0, 1, 3, 4]])
 
 
 def test_one_standard_error_takes_the_simplest_within_it(planted):
@@ -678,8 +717,8 @@ def test_failed_candidates_come_last(planted):
         ({"one_standard_error": True, "cv": HOLES}, "two splits or more"),
         ({"one_standard_error": True, "refit": max}, "give one"),
         ({"estimator": KNNImputer(), "param_grid": {"n_neighbors": [1]}, "halving": True}, "needs an estimator with"),
-        ({"path": "n_components"}, "leaves the shapes"),
-        ({"path": "alpha_H"}, "a searched number"),
+        ({"path": "n_components", "param_grid": {"n_components": [(2, 2), 3]}}, "'n_components'.* with numbers"),
+        ({"path": "alpha_H"}, "'alpha_H' must be a searched parameter"),
         ({"path": "alpha_W", "estimator": NMF(n_init=2)}, "single random start"),
         ({"error_score": "warn"}, "error_score='warn'"),
         ({"refit": lambda results: 99}, "refit returned 99"),

@@ -76,6 +76,19 @@ def pretrained_factors(
     return [take_rows(concat([H, mean]), place), *chain], cut
 
 
+def narrowed(factors: Factors, n_before: int, n_components: int) -> Factors:
+    """Of the first `n_before` codes and components those that count most; offsets stay behind them.
+
+    Component k is judged by the norm of what it adds, |a_k| |b_k|.
+    """
+    codes, components = factors
+    xp = namespace(codes)
+    energies = xp.sum(codes**2, axis=0) * xp.sum(components**2, axis=1)
+    order = np.argsort(-to_numpy(energies)[:n_before], kind="stable")
+    kept = np.append(np.sort(order[:n_components]), np.arange(n_before, components.shape[0]))
+    return [take_rows(codes.T, kept).T, take_rows(components, kept)]
+
+
 def flat_codes(data: ObservedData, B: Array) -> Array:
     """Codes of new samples to start from: the multiple of (1, ..., 1) that fits each sample best.
 

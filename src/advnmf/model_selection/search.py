@@ -77,9 +77,10 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
     min_iter : int, default=10
         Least number of iterations before a candidate is dropped.
     path : str or None, default=None
-        A parameter such as ``"alpha_W"``: candidates that differ in it alone are fitted from the greatest value to the
-        least, each from the factors that the last one ended with, which saves sweeps.  `best_estimator_` then begins
-        where the best candidate did in the first split.  For `NMF` and its presets.
+        A parameter such as ``"alpha_W"`` or ``"n_components"``: candidates that differ in it alone are fitted from the
+        greatest value to the least, each from the factors that the last one ended with (without their weakest
+        components, if it has fewer), which saves sweeps; over ranks where fits are slow, as of spectra.
+        `best_estimator_` then begins where the best candidate did in the first split.  For `NMF` and its presets.
     one_standard_error : bool, default=False
         Take the simplest candidate whose mean score is within one standard error (over the splits) of the best.
     simplicity : callable or None, default=None
@@ -210,9 +211,9 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         """Candidates that are fitted one after another, in this order; each by itself unless there is a `path`."""
         if self.path is None:
             return [[c] for c in range(len(candidates))]
-        numbers = all(isinstance(params.get(self.path), Real) for params in candidates)
-        if not numbers or self.path == "n_components":
-            raise ValueError(f"path={self.path!r} must be a searched number that leaves the shapes of factors alone")
+        kind = Integral if self.path == "n_components" else Real
+        if not all(isinstance(params.get(self.path), kind) for params in candidates):
+            raise ValueError(f"path={self.path!r} must be a searched parameter with numbers as values")
         if not all(isinstance(candidate[0], SweepTrial) for candidate in trials):
             raise ValueError(
                 f"path={self.path!r} is for NMF and its presets, with a single random start and neither callback nor "
@@ -293,7 +294,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         if stopped:
             best.set_params(**{limit: self.best_n_iter_})
         fit_params = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
-        start = getattr(trials[0], "start", None)
+        start = trials[0].start_of_fit() if isinstance(trials[0], SweepTrial) else None
         if start is not None:
             best.set_params(init="custom")
             fit_params["factors"] = start

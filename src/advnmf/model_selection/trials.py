@@ -26,6 +26,7 @@ from ..completion import DataWarning
 from ..data import ObservedData
 from ..factors import Factors, right
 from ..loop import Sweeps
+from ..starts import narrowed
 from .entries import Entries
 from .scoring import Scoring
 
@@ -185,7 +186,7 @@ class SweepTrial(Trial):
         model = self.estimator
         if self.process is None:
             if self.after is not None and self.after.process is not None:
-                self.start = [F.copy() for F in self.after.process.factors]
+                self.start = self._carried_on(self.after)
             start = self.start and [F.copy() for F in self.start]
             self.process = model._sweeps(self.fold.data(model), start, self.pretraining)
         process, history = self.process, self._history
@@ -201,6 +202,19 @@ class SweepTrial(Trial):
                     self._look_here(converged)
         if self.patience is None:
             self._look_here(converged)
+
+    def _carried_on(self, before: SweepTrial) -> Factors:
+        """A copy of the factors of another trial, without the weakest components if this one has fewer."""
+        factors, ranks = before.process.factors, (before.estimator.n_components, self.estimator.n_components)
+        factors = factors if ranks[0] == ranks[1] else narrowed(factors, *ranks)
+        return [np.array(F, order="C") for F in factors]
+
+    def start_of_fit(self) -> Factors | None:
+        """`start` as `fit` takes it: it begins anew with the offsets, which are the last coordinates."""
+        if self.start is None or not self.estimator.biases:
+            return self.start
+        codes, components = self.start
+        return [codes[:, : self.estimator.n_components], components[: self.estimator.n_components]]
 
     def _look_here(self, converged: bool) -> None:
         self._look(self.made, self._predict(), converged)
