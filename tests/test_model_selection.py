@@ -32,7 +32,7 @@ from advnmf.model_selection import (
 from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
 from advnmf.model_selection.scoring import get_scoring
-from advnmf.model_selection.trials import RefitTrial, SweepTrial, advance_all, make_trial
+from advnmf.model_selection.trials import RefitTrial, SweepTrial, advance_all, limited, make_trial
 from advnmf.starts import narrowed
 
 SPLITTERS = [
@@ -349,6 +349,27 @@ def noisy():
 def fold(planted):
     (fold,) = make_folds(read_entries(planted[1]), HOLES, None)
     return fold
+
+
+def test_fewer_iterations_after_as_much_pretraining():
+    model = NMFImputer(DeepNMF((3, 2), max_iter=70))
+    changed = limited(model, 20).get_params()
+    assert changed["estimator__max_iter"] == 20
+    assert changed["estimator__pretrain_iter"] == 70
+    assert model.estimator.max_iter == 70
+    assert limited(DeepNMF(pretrain_iter=5), 20).pretrain_iter == 5
+    assert limited(DMF(), 20).max_iter == 20
+
+
+@pytest.mark.filterwarnings("ignore::advnmf.DataWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_deep_model_is_refitted_as_it_was_tried(fold):
+    """Stopped early, with the pre-training of the trial."""
+    model = DeepNMF((6, 5), max_iter=300, tol=0, random_state=0)
+    trial = make_trial(model, fold, RMSE, patience=5)
+    trial.advance()
+    assert trial.n_iter < 300
+    fitted = limited(model, trial.n_iter).fit(fold.training())
+    np.testing.assert_allclose(fitted.predict_pairs(*fold.pairs), trial.prediction, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -376,6 +376,18 @@ def test_alternating_attack_is_that_of_the_study(holes, every):
     np.testing.assert_allclose(model.reconstruct().T, W1 @ W2 @ H, rtol=1e-10)
 
 
+def test_pretraining_has_its_own_limit(holes):
+    X, mask = holes
+    seen = []
+    model = DeepNMF((4, 3, 2), max_iter=5, pretrain_iter=2, tol=0, random_state=0, callback=seen.append)
+    model.fit(X, mask=mask)
+    phases = [progress.phase for progress in seen]
+    assert phases.count("train") - 1 == model.n_iter_ == 5
+    assert phases.count("pretrain") == 3 * (1 + 2)
+    with pytest.raises(ValueError, match="pretrain_iter=0"):
+        model.set_params(pretrain_iter=0).fit(X, mask=mask)
+
+
 def test_pretraining_begins_with_the_chosen_loss(holes):
     X, mask = holes
     seen = []

@@ -81,7 +81,9 @@ class NMF(RankingMixin, CompletionModel):
         ``X_ij ~ a_i . b_j + row_bias_i + column_bias_j + global_bias``, fitted jointly; alpha_W draws those of samples
         to 0, alpha_H those of features to their mean, by squares.  Codes get one column more: the sample's offset.
     max_iter : int, default=200
-        Most sweeps over all factors (as many again for each pre-trained layer).
+        Most sweeps over all factors.
+    pretrain_iter : int or None, default=None
+        Most sweeps over each layer of a deep chain before that; None stands for `max_iter`.
     tol : float, default=1e-4
         Stop once a sweep changes the objective by less than this share of it.
     n_init : int, default=1
@@ -153,6 +155,7 @@ class NMF(RankingMixin, CompletionModel):
         alpha_scale: str = "shape",
         biases: bool = False,
         max_iter: int = 200,
+        pretrain_iter: int | None = None,
         tol: float = 1e-4,
         n_init: int = 1,
         sparse_missing: str = "zero",
@@ -174,6 +177,7 @@ class NMF(RankingMixin, CompletionModel):
         self.alpha_scale = alpha_scale
         self.biases = biases
         self.max_iter = max_iter
+        self.pretrain_iter = pretrain_iter
         self.tol = tol
         self.n_init = n_init
         self.sparse_missing = sparse_missing
@@ -262,19 +266,19 @@ class NMF(RankingMixin, CompletionModel):
             return offsets.start(chain, problem.data), ""
         if len(layers) == 1:
             return random_factors(problem.data, layers, random_state), ""
+        limits = replace(limits, max_iter=self.pretrain_iter or limits.max_iter)
         return pretrained_factors(problem, layers, solver, limits, random_state)
 
-    def _sweeps(self, data: ObservedData, factors: Factors | None = None, pretraining: int | None = None) -> Sweeps:
+    def _sweeps(self, data: ObservedData, factors: Factors | None = None) -> Sweeps:
         """What `fit` does after its first start, for a caller who steps, looks and stops by himself.
 
-        `factors` to begin with, which are updated in place; drawn as in `fit` unless given, each layer of a deep chain
-        by as many sweeps, or by `pretraining`.
+        `factors` to begin with, which are updated in place; drawn as in `fit` unless given.
         """
         self._check_parameters()
         layers, solver = check_layers(self.n_components), get_solver(self.solver)
         problem = self._problem(data, layers)
         if factors is None:
-            limits, random_state = Limits(pretraining or self.max_iter, self.tol), check_random_state(self.random_state)
+            limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
             factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
         return Sweeps(problem, factors, solver, self._attack_interval(problem))
 
@@ -416,6 +420,8 @@ class NMF(RankingMixin, CompletionModel):
         self._check_common_parameters()
         get_solver(self.solver)
         check_number("attack_every", self.attack_every, low=1, integer=True)
+        if self.pretrain_iter is not None:
+            check_number("pretrain_iter", self.pretrain_iter, low=1, integer=True)
         check_number("alpha_W", self.alpha_W)
         check_number("l1_ratio", self.l1_ratio, high=1.0)
         if self.alpha_H != "same":

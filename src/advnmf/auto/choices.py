@@ -12,6 +12,8 @@ from ..models import NMF
 
 # Sweeps of a fit that is carried to its end, and the change of the objective that ends it.
 MAX_ITER, TOL = 2000, 1e-5
+# Sweeps over each layer of a deep chain, before it is looked at for the first time.
+_PRETRAIN_ITER = 50
 #: A small ridge, in units of the root mean square of the observed values: where the search for a better one begins.
 FIRST_RIDGE = 3e-3
 
@@ -48,6 +50,7 @@ class Choice:
             alpha_scale="observed",
             biases=self.biases,
             max_iter=MAX_ITER,
+            pretrain_iter=_PRETRAIN_ITER,
             tol=TOL,
             sparse_missing="absent",
             random_state=self.seed,

@@ -16,8 +16,6 @@ Array = np.ndarray
 
 # Sweeps without a lower held-out error after which a fit is ended, and sweeps between two looks at the clock.
 _PATIENCE, _CHUNK = 15, 5
-# Sweeps over each layer of a deep chain, before it is looked at for the first time.
-_PRETRAINING = 50
 # Sweeps over all entries, at least.
 _MIN_MORE = 10
 
@@ -165,7 +163,7 @@ def evaluate(choice: Choice, held_out: HeldOut, units: Units, cap: float) -> Eva
     model = choice.model(units)
     trials = [make_trial(model, fold, neg_root_mean_squared_error, _PATIENCE) for fold in held_out.folds]
     for trial in trials:
-        trial.keep, trial.pretraining = True, _PRETRAINING
+        trial.keep = True
     return Evaluation(choice, trials, held_out, cap)
 
 

@@ -23,7 +23,7 @@ from .cross_validation import make_folds
 from .entries import read_entries
 from .results import default_simplicity, pick, tabulate
 from .scoring import get_scoring
-from .trials import SweepTrial, Trial, advance_all, iterations_of, make_trial
+from .trials import SweepTrial, Trial, advance_all, iterations_of, limited, make_trial
 
 Array = np.ndarray
 Params = dict[str, object]
@@ -292,7 +292,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         limit = iterations_of(best)
         stopped = limit is not None and self._stopped(trials, best.get_params()[limit])
         if stopped:
-            best.set_params(**{limit: self.best_n_iter_})
+            best = limited(best, self.best_n_iter_)
         fit_params = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
         start = trials[0].start_of_fit() if isinstance(trials[0], SweepTrial) else None
         if start is not None:

@@ -162,15 +162,12 @@ class SweepTrial(Trial):
         Set before the first advance: the trial whose factors this one begins with.
     start : list of ndarray or None
         These factors.
-    pretraining : int or None
-        Sweeps over each layer of a deep chain before the first that counts; None: as many as `fit` makes.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.after: SweepTrial | None = None
         self.start: Factors | None = None
-        self.pretraining: int | None = None
         self._history: list[float] = []
 
     @staticmethod
@@ -188,7 +185,7 @@ class SweepTrial(Trial):
             if self.after is not None and self.after.process is not None:
                 self.start = self._carried_on(self.after)
             start = self.start and [F.copy() for F in self.start]
-            self.process = model._sweeps(self.fold.data(model), start, self.pretraining)
+            self.process = model._sweeps(self.fold.data(model), start)
         process, history = self.process, self._history
         end = model.max_iter if n_iter is None else min(n_iter, model.max_iter)
         converged = False
@@ -233,9 +230,7 @@ class RefitTrial(Trial):
         name = iterations_of(self.estimator)
         limit = None if name is None else self.estimator.get_params()[name]
         for number in self._numbers(limit, n_iter):
-            model = clone(self.estimator)
-            if name is not None:
-                model.set_params(**{name: number})
+            model = clone(self.estimator) if name is None else limited(self.estimator, number)
             prediction = fit_predict(model, self.fold)
             self.made = int(np.max(getattr(model, "n_iter_", number or 0)))
             converged = number is None or self.made < number
@@ -264,6 +259,16 @@ def iterations_of(estimator: BaseEstimator) -> str | None:
     """The parameter that limits its iterations: "max_iter", its own before that of an estimator within."""
     names = [name for name in estimator.get_params() if name.split("__")[-1] == "max_iter"]
     return min(names, key=lambda name: name.count("__"), default=None)
+
+
+def limited(estimator: BaseEstimator, n_iter: int) -> BaseEstimator:
+    """A copy that makes at most so many iterations, after as much pre-training as it has with its own limit."""
+    name, params = iterations_of(estimator), estimator.get_params()
+    pretraining = name.replace("max_iter", "pretrain_iter")
+    changed = {name: n_iter}
+    if params.get(pretraining, 0) is None:
+        changed[pretraining] = params[name]
+    return clone(estimator).set_params(**changed)
 
 
 def fit_predict(model: BaseEstimator, fold: Fold) -> Array:

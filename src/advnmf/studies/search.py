@@ -4,7 +4,8 @@ The spaces (ranks are drawn so that their logarithm is uniform, between 2 and `m
 mean square of 1 when they are searched):
 
     plain       rank, alpha_W from 1e-6 to 1e-1
-    deep        also a first layer of 1, 1.5 or 2 times the rank
+    deep        also a first layer of 1, 1.5 or 2 times the rank, and from 2 to 100 sweeps over each layer by itself
+                (early stopping begins only after these)
     adversary   also lam from 1.1 to 5 (times its bound 1 + 1 / delta under the elastic loss)
     elastic     also delta from 0.1 to 100
     robust      HQASD: rank, eta from 0.5 to 20, robust at once or after least squares have converged, of either sign
@@ -114,7 +115,10 @@ def _factorisation(*parts: str) -> Drawer:
         rank, alpha = _rank(rng, most), _log_uniform(rng, 1e-6, 1e-1)
         first = round(rank * rng.choice([1, 1.5, 2]))
         lam, delta = _log_uniform(rng, 1.1, 5), _log_uniform(rng, 0.1, 100)
+        pretrain_iter = round(_log_uniform(rng, 2, 100))
         params: Params = {"n_components": [first, rank] if "deep" in parts else rank, "alpha_W": alpha}
+        if "deep" in parts:
+            params["pretrain_iter"] = pretrain_iter
         if "adversary" in parts:
             params["lam"] = lam * (1 + 1 / delta) if "elastic" in parts else lam
         if "elastic" in parts:
