@@ -21,6 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
 from advnmf import ADNMF, ANMF, ATNMF, DMF, HQASD, NMF, DeepNMF, NMFImputer, metrics
+from advnmf.loop import Sweeps
 from advnmf.model_selection import (
     CompletionSearchCV,
     EntryKFold,
@@ -353,12 +354,8 @@ def fold(planted):
 
 def test_fewer_iterations_after_as_much_pretraining():
     model = NMFImputer(DeepNMF((3, 2), max_iter=70))
-    changed = limited(model, 20).get_params()
-    assert changed["estimator__max_iter"] == 20
-    assert changed["estimator__pretrain_iter"] == 70
-    assert model.estimator.max_iter == 70
-    assert limited(DeepNMF(pretrain_iter=5), 20).pretrain_iter == 5
-    assert limited(DMF(), 20).max_iter == 20
+    assert limited(model, 20) == {"estimator__max_iter": 20, "estimator__pretrain_iter": 70}
+    assert limited(DeepNMF(pretrain_iter=5), 20) == limited(DMF(), 20) == {"max_iter": 20}
 
 
 @pytest.mark.filterwarnings("ignore::advnmf.DataWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
@@ -368,7 +365,7 @@ def test_a_deep_model_is_refitted_as_it_was_tried(fold):
     trial = make_trial(model, fold, RMSE, patience=5)
     trial.advance()
     assert trial.n_iter < 300
-    fitted = limited(model, trial.n_iter).fit(fold.training())
+    fitted = clone(model).set_params(**limited(model, trial.n_iter)).fit(fold.training())
     np.testing.assert_allclose(fitted.predict_pairs(*fold.pairs), trial.prediction, rtol=1e-12)
 
 
@@ -469,8 +466,8 @@ def test_failures_are_kept(fold):
 GRID = {"n_components": [1, 2, 4], "alpha_W": [1e-1, 1e-3, 1e-5]}
 
 
-def search(X, grid=GRID, *, fit_params=None, max_iter=90, **parameters):
-    model = NMF(max_iter=max_iter, tol=1e-4, random_state=0)
+def search(X, grid=GRID, *, fit_params=None, max_iter=90, n_components=10, **parameters):
+    model = NMF(n_components, max_iter=max_iter, tol=1e-4, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of the refit
         return CompletionSearchCV(model, grid, cv=2, random_state=0, **parameters).fit(X, **(fit_params or {}))
@@ -518,9 +515,15 @@ def test_results_without_tricks_are_cross_validated_scores(planted):
         assert results["param_alpha_W"][index] == params["alpha_W"]
 
 
-def test_halving_drops_the_worst_and_goes_on_from_where_it_was(planted):
+def test_halving_drops_the_worst_and_goes_on_from_where_it_was(planted, monkeypatch):
     _, X = planted
-    found, whole = search(X, halving=True, min_iter=5), search(X)
+    steps, step = [], Sweeps.step
+    monkeypatch.setattr(Sweeps, "step", lambda process: steps.append(process) or step(process))
+    search(X, refit=False)
+    n_whole = len(steps)
+    steps.clear()
+    found = search(X, halving=True, min_iter=5, refit=False)
+    assert len(steps) < 0.5 * n_whole
     results = found.cv_results_
     assert np.bincount(results["round"]).tolist() == [6, 2, 1]
     assert results["mean_n_iter"][results["round"] == 0].max() == 10
@@ -531,7 +534,6 @@ def test_halving_drops_the_worst_and_goes_on_from_where_it_was(planted):
     looks = [cross_val_score_entries(model, X, cv=EntryKFold(2, random_state=0)) for model in models]
     for k, expected in enumerate(np.max(looks, axis=0)):
         assert results[f"split{k}_test_score"][last] == pytest.approx(expected, rel=1e-12)
-    assert results["mean_n_iter"].sum() < 0.5 * whole.cv_results_["mean_n_iter"].sum()
 
 
 def test_a_path_saves_sweeps(planted):
@@ -558,13 +560,29 @@ def test_a_path_of_ranks_begins_with_the_strongest_components(fold):
     np.testing.assert_allclose(few.process.factors[1], model.components_, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("path", "values"), [("alpha_W", [1e-5, 1e-1]), ("n_components", [4, 2])])
-def test_a_path_with_offsets(path, values, planted):
+@pytest.mark.parametrize(
+    ("path", "values", "rank"),
+    [("alpha_W", [1e-5, 1e-1], 2), ("alpha_W", [1e-5, 1e-1], (2,)), ("n_components", [4, 2], 2)],
+)
+def test_a_path_with_offsets(path, values, rank, planted):
+    """They are carried along, so that few more sweeps are enough."""
     truth, X = planted
-    model = NMF(2, alpha_W=1e-5, biases=True, max_iter=1000, random_state=0)
-    found = CompletionSearchCV(model, {path: values}, path=path, cv=2, random_state=0).fit(X)
-    assert metrics.relative_error(truth, found.reconstruct(), mask=np.isnan(X)) < 0.05
-    assert found.best_estimator_.components_.shape == (found.best_estimator_.n_components, 12)
+    model = NMF(rank, alpha_W=1e-5, biases=True, max_iter=1000, random_state=0)
+    found = CompletionSearchCV(model, {path: values}, path=path, cv=2, patience=10, random_state=0).fit(X)
+    best = found.best_estimator_
+    assert metrics.relative_error(truth, found.reconstruct(), mask=np.isnan(X)) < 0.1
+    assert best.components_.shape == (best.n_components_, 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        cold = clone(best).set_params(max_iter=1).fit(X)
+    assert best.loss_curve_[0] < 0.5 * cold.loss_curve_[0]
+    assert found.complete(X[:5]).shape == (5, 12)
+
+
+def test_a_path_of_layers_given_as_an_array(planted):
+    grid = {"alpha_W": [1e-3, 1e-5]}
+    found = search(planted[1], grid, path="alpha_W", n_components=np.array([3, 2]))
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
 
 
 def test_the_weakest_components_are_left_out():
@@ -602,13 +620,29 @@ def test_early_stopping_ends_the_refit_too(noisy):
     assert found.best_estimator_.n_iter_ == found.best_n_iter_ < 100
 
 
+def test_a_refit_is_not_shortened_if_nothing_was_stopped(planted):
+    """One split ends by its tolerance, the other by max_iter."""
+    _, X = planted
+    model = NMF(2, max_iter=60, tol=1e-4, random_state=0)
+    found = CompletionSearchCV(model, {"alpha_W": [1e-5]}, cv=EntryKFold(5, random_state=0), refit=False).fit(X)
+    made = [found.cv_results_[f"split{k}_n_iter"][0] for k in range(5)]
+    assert min(made) < max(made) == 60
+    max_iter = int(np.median(made)) + 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = found.set_params(estimator=model.set_params(max_iter=max_iter), refit=True).fit(X)
+        whole = NMF(2, alpha_W=1e-5, max_iter=max_iter, tol=1e-4, random_state=0).fit(X)
+    assert found.best_estimator_.n_iter_ == whole.n_iter_
+    assert found.best_estimator_.pretrain_iter is None
+
+
 def test_what_overfits_in_the_last_round_is_taken_as_it_was(noisy):
     model = NMF(max_iter=640, tol=0, random_state=0)
     grid = {"n_components": [9, 10, 11, 12]}
     found = CompletionSearchCV(model, grid, cv=HOLES, halving=True, factor=4).fit(noisy)
     assert found.cv_results_["round"].tolist().count(1) == 1
     assert found.best_estimator_.n_iter_ == found.best_n_iter_ == 160
-    assert found.best_estimator_.max_iter == 160
+    assert found.best_estimator_.max_iter == 640  # for the codes of new samples
     whole = cross_val_score_entries(model.set_params(**found.best_params_), noisy, cv=HOLES)
     assert found.best_score_ > whole[0]
 
@@ -725,6 +759,8 @@ def test_failed_candidates_come_last(planted):
     assert found.cv_results_["rank_test_score"].tolist() == [2, 1]
     with pytest.raises(ValueError, match="alpha_W=-1"):
         CompletionSearchCV(model, grid, cv=2, error_score="raise").fit(X)
+    well = CompletionSearchCV(model, {"alpha_W": [1e-4]}, cv=2, error_score="raise").fit(X)
+    assert np.isfinite(well.best_score_)
     with pytest.raises(ValueError, match="2 of 2 fits failed"):
         CompletionSearchCV(model, {"alpha_W": [-1.0]}, cv=2).fit(X)
 

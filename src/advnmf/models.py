@@ -218,12 +218,28 @@ class NMF(RankingMixin, CompletionModel):
         layers = check_layers(self.n_components)
         problem = self._problem(data, layers)
         given = self._check_start(problem, layers, factors)
-        self._warn(describe_empty(data) if self.biases else describe_gaps(data, layers))
+        self._warn(self._gaps(data, layers))
         result = self._best_start(problem, layers, given)
         self._store(problem, layers, result)
         self._give_back(X)
         self._end_fit(result)
         return self
+
+    def _fit_from(self, start: Factors, X: object, mask: object, weights: object) -> Self:
+        """`fit` from the factors of another fit, its offsets included."""
+        self._check_parameters()
+        data = self._check_data(X, mask, weights, reset=True)
+        layers = check_layers(self.n_components)
+        problem = self._problem(data, layers)
+        self._warn(self._gaps(data, layers))
+        result = self._best_start(problem, layers, [F.copy() for F in start])
+        self._store(problem, layers, result)
+        self._end_fit(result)
+        return self
+
+    def _gaps(self, data: ObservedData, layers: tuple[int, ...]) -> list[str]:
+        """What the data leave open, in words."""
+        return describe_empty(data) if self.biases else describe_gaps(data, layers)
 
     def _check_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Factors | None:
         """The start that the user gives, if `init` says so."""

@@ -77,16 +77,15 @@ def pretrained_factors(
 
 
 def narrowed(factors: Factors, n_before: int, n_components: int) -> Factors:
-    """Of the first `n_before` codes and components those that count most; offsets stay behind them.
+    """Of the first `n_before` codes and components (NumPy) those that count most; offsets stay behind them.
 
     Component k is judged by the norm of what it adds, |a_k| |b_k|.
     """
     codes, components = factors
-    xp = namespace(codes)
-    energies = xp.sum(codes**2, axis=0) * xp.sum(components**2, axis=1)
-    order = np.argsort(-to_numpy(energies)[:n_before], kind="stable")
-    kept = np.append(np.sort(order[:n_components]), np.arange(n_before, components.shape[0]))
-    return [take_rows(codes.T, kept).T, take_rows(components, kept)]
+    norms = np.linalg.norm(codes, axis=0) * np.linalg.norm(components, axis=1)
+    strongest = np.argsort(-norms[:n_before], kind="stable")[:n_components]
+    kept = np.append(np.sort(strongest), np.arange(n_before, len(components)))
+    return [np.ascontiguousarray(codes[:, kept]), components[kept]]
 
 
 def flat_codes(data: ObservedData, B: Array) -> Array:

@@ -22,7 +22,8 @@ def tabulate(
         values = np.array([[getattr(trial, read) for trial in candidate] for candidate in trials], float)
         if name == "test_score":
             failed = np.array([[trial.error is not None for trial in candidate] for candidate in trials])
-            values[failed] = error_score
+            if failed.any():
+                values[failed] = error_score
         if name != "fit_time":
             table |= {f"split{k}_{name}": column for k, column in enumerate(values.T)}
         table |= {f"mean_{name}": values.mean(axis=1), f"std_{name}": values.std(axis=1)}

@@ -66,7 +66,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         Early stopping.  None: a candidate's score is that of the end of its fit.  A number: its best on the way, and
         it ends once there was none for so many iterations; `best_estimator_` then makes as many as were best
         (`best_n_iter_`), unless its tolerance ended the fits.  Held-out entries then choose the number of iterations
-        as well.  Models that cannot be stepped are fitted for `patience`, 2, 4, ... times `patience` iterations.
+        as well; `max_iter` stays as it is, for the codes of new samples.  Models that cannot be stepped are fitted for
+        `patience`, 2, 4, ... times `patience` iterations.
     halving : bool, default=False
         Successive halving: all candidates begin with few iterations, the best 1 / `factor` go on from where they are
         (or afresh, if they cannot be stepped) to `factor` times as many, and so on up to `max_iter`.  A candidate's
@@ -103,8 +104,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         What the best candidate predicted at this look for the held-out entries of each split, row by row: for
         residuals, intervals, or to see whether predictions should be clipped.
     cv_results_ : dict of arrays
-        As in scikit-learn, with ``split0_n_iter``, ..., ``mean_n_iter`` (iterations made) and ``round`` (rounds of
-        halving survived, the first being 0).  ``mean_fit_time`` includes the looks.
+        As in scikit-learn, with ``split0_n_iter``, ..., ``mean_n_iter`` (iterations at the look that counts) and
+        ``round`` (rounds of halving survived, the first being 0).  ``mean_fit_time`` includes the looks.
     scorer_ : callable
         What was called with (truth, prediction, weights).
     n_features_in_, feature_names_in_
@@ -112,8 +113,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Each split keeps its training entries, and their transpose, for all candidates until the search is over: a single
-    split (``EntryShuffleSplit``) takes the least memory.
+    Each split keeps its training entries, and their transpose, for all candidates until the search is over, and each
+    candidate its predictions of the held-out ones: a single split (``EntryShuffleSplit``) takes the least memory.
 
     Examples
     --------
@@ -288,28 +289,28 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     def _refit(self, estimator: BaseEstimator, trials: list[Trial], X: object, mask: object, weights: object) -> None:
         """Fit to everything, for as many iterations as the score vouches for."""
-        best = clone(estimator)
-        limit = iterations_of(best)
-        stopped = limit is not None and self._stopped(trials, best.get_params()[limit])
-        if stopped:
-            best = limited(best, self.best_n_iter_)
-        fit_params = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
-        start = trials[0].start_of_fit() if isinstance(trials[0], SweepTrial) else None
-        if start is not None:
-            best.set_params(init="custom")
-            fit_params["factors"] = start
+        limit, params = iterations_of(estimator), estimator.get_params()
+        stopped = limit is not None and self._stopped(trials, params[limit])
+        fewer = limited(estimator, self.best_n_iter_) if stopped else {}
+        best = clone(estimator).set_params(**fewer)
+        start = getattr(trials[0], "start", None)
         began = time.perf_counter()
         with warnings.catch_warnings():
             if stopped:  # on purpose
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            self.best_estimator_ = best.fit(X, **fit_params)
-        if start is not None:
-            best.set_params(init="random")  # what the candidate says, so that a clone can be fitted
+            if start is None:
+                given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
+                best.fit(X, **given)
+            else:
+                best._fit_from(start, X, mask, weights)
+        self.best_estimator_ = best
+        best.set_params(**{name: params[name] for name in fewer})  # as the candidate says, and for codes of new samples
         self.refit_time_ = time.perf_counter() - began
 
     def _stopped(self, trials: list[Trial], max_iter: int) -> bool:
-        """Whether the look that counts came before the trials would have ended by themselves."""
-        return not all(trial.converged for trial in trials) and 0 < self.best_n_iter_ < max_iter
+        """Whether the look that counts came before a trial would have ended by itself."""
+        early = any(not trial.converged and trial.n_iter < max_iter for trial in trials)
+        return early and 0 < self.best_n_iter_ < max_iter
 
     def _check_parameters(self) -> None:
         check_number("n_iter", self.n_iter, low=1, integer=True)

@@ -27,6 +27,7 @@ from ..data import ObservedData
 from ..factors import Factors, right
 from ..loop import Sweeps
 from ..starts import narrowed
+from ..validation import check_layers
 from .entries import Entries
 from .scoring import Scoring
 
@@ -202,16 +203,11 @@ class SweepTrial(Trial):
 
     def _carried_on(self, before: SweepTrial) -> Factors:
         """A copy of the factors of another trial, without the weakest components if this one has fewer."""
-        factors, ranks = before.process.factors, (before.estimator.n_components, self.estimator.n_components)
-        factors = factors if ranks[0] == ranks[1] else narrowed(factors, *ranks)
-        return [np.array(F, order="C") for F in factors]
-
-    def start_of_fit(self) -> Factors | None:
-        """`start` as `fit` takes it: it begins anew with the offsets, which are the last coordinates."""
-        if self.start is None or not self.estimator.biases:
-            return self.start
-        codes, components = self.start
-        return [codes[:, : self.estimator.n_components], components[: self.estimator.n_components]]
+        factors = before.process.factors
+        layers = [check_layers(trial.estimator.n_components) for trial in (before, self)]
+        if layers[0] == layers[1]:
+            return [F.copy() for F in factors]
+        return narrowed(factors, *layers[0], *layers[1])
 
     def _look_here(self, converged: bool) -> None:
         self._look(self.made, self._predict(), converged)
@@ -230,7 +226,7 @@ class RefitTrial(Trial):
         name = iterations_of(self.estimator)
         limit = None if name is None else self.estimator.get_params()[name]
         for number in self._numbers(limit, n_iter):
-            model = clone(self.estimator) if name is None else limited(self.estimator, number)
+            model = clone(self.estimator).set_params(**({} if name is None else limited(self.estimator, number)))
             prediction = fit_predict(model, self.fold)
             self.made = int(np.max(getattr(model, "n_iter_", number or 0)))
             converged = number is None or self.made < number
@@ -261,14 +257,11 @@ def iterations_of(estimator: BaseEstimator) -> str | None:
     return min(names, key=lambda name: name.count("__"), default=None)
 
 
-def limited(estimator: BaseEstimator, n_iter: int) -> BaseEstimator:
-    """A copy that makes at most so many iterations, after as much pre-training as it has with its own limit."""
+def limited(estimator: BaseEstimator, n_iter: int) -> dict[str, int]:
+    """Parameters with which it makes at most so many iterations, after as much pre-training as ever."""
     name, params = iterations_of(estimator), estimator.get_params()
     pretraining = name.replace("max_iter", "pretrain_iter")
-    changed = {name: n_iter}
-    if params.get(pretraining, 0) is None:
-        changed[pretraining] = params[name]
-    return clone(estimator).set_params(**changed)
+    return {name: n_iter} | ({pretraining: params[name]} if params.get(pretraining, 0) is None else {})
 
 
 def fit_predict(model: BaseEstimator, fold: Fold) -> Array:
