@@ -31,8 +31,8 @@ print. Three protocols tell apart what a method can do and how it was run.</p>
 entries as observed zeros, so these three do so here (not on the pictures of Table 9, where the print does not); the
 other methods see true masks. Such errors say little about how well a method completes.</dd>
 <dt>masked</dt><dd>The same hyper-parameters with true masks: every method is told what is missing.</dd>
-<dt>tuned</dt><dd>Hyper-parameters, iterations and clipping chosen for each method on held-out <em>observed</em> entries,
-with as many candidates for each. The missing entries choose nothing.</dd>
+<dt>tuned</dt><dd>Hyper-parameters, iterations and clipping chosen on held-out <em>observed</em> entries,
+with as many candidates for each method. The missing entries choose nothing.</dd>
 </dl>
 <p>Of the published protocol it is asked whether it gives the printed figure:
 <span class="agrees"><span class="mark">✓</span></span> is within the larger of {DEVIATIONS} printed deviations and
