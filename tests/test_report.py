@@ -18,6 +18,7 @@ from advnmf.cli.app import program
 from advnmf.files import FileError
 from advnmf.studies import Row, Store, nearness, plan, printed_values, read_rows, write_report
 from advnmf.studies.collecting import collect
+from advnmf.studies.recipes import SETTINGS
 
 
 class Page(HTMLParser):
@@ -202,7 +203,7 @@ def test_settings_and_what_was_found(tmp_path):
     page = page_of(keep(tmp_path, tasks[1:], found={"lam": 3.0, "layers": [5, 2]}))
     method, protocol, settings, found = (text for text, _ in page.tables["settings of table2"][1])
     assert (method, protocol) == ("AT-NMF", "tuned")
-    assert settings.startswith("ATNMF(max_iter=200, tol=1e-05); ")
+    assert settings.startswith(f"ATNMF(max_iter={SETTINGS['synthetic'].tuned_iter}, tol=1e-05); ")
     assert "candidates 16" in settings
     assert found == "lam 1.5 … 3; layers [5, 2]"
 
