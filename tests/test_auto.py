@@ -14,6 +14,7 @@ from advnmf.auto.choices import Choice, Units
 from advnmf.auto.evaluation import Clock, HeldOut, better, evaluate
 from advnmf.auto.search import Search
 from advnmf.auto.uncertainty import Spread, interval_scale, spread_terms
+from advnmf.loop import iterate
 from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
 from problems import low_rank
@@ -201,6 +202,23 @@ def test_an_interruption_leaves_a_fitted_model():
             raise KeyboardInterrupt
 
     model = AutoNMF(callback=interrupt, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert model.stop_reason_ == "interrupted"
+    assert np.isfinite(model.complete(X)).all()
+
+
+def test_an_interruption_of_the_last_fits_goes_on(monkeypatch):
+    def cut(process, limits):
+        monkeypatch.setattr(process, "step", interrupt)
+        return iterate(process, limits)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("advnmf.models.iterate", cut)
+    X, _ = planted()
+    model = AutoNMF(max_candidates=3, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     assert model.stop_reason_ == "interrupted"

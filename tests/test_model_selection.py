@@ -647,6 +647,24 @@ def test_what_overfits_in_the_last_round_is_taken_as_it_was(noisy):
     assert found.best_score_ > whole[0]
 
 
+@pytest.mark.parametrize("at", [1, 7, 14], ids=["pre-training", "training", "another candidate"])
+def test_an_interruption_ends_the_search(planted, monkeypatch, at):
+    """Also while layers are pre-trained, which ends in order: 4 sweeps in a trial, then 5 of all factors."""
+    step, steps = Sweeps.step, []
+
+    def interrupted(process):
+        steps.append(process)
+        if len(steps) == at:
+            raise KeyboardInterrupt
+        return step(process)
+
+    monkeypatch.setattr(Sweeps, "step", interrupted)
+    model = DeepNMF((3, 2), max_iter=5, pretrain_iter=2, tol=0, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        CompletionSearchCV(model, {"alpha_W": [1e-2, 1e-3]}, cv=HOLES).fit(planted[1])
+    assert len(steps) == at if at != 1 else len(steps) <= 2  # the other layer gets one, so that the chain is whole
+
+
 class FailsLate(BaseEstimator):
     """Fills in `value`; cannot make more than `most` iterations."""
 

@@ -295,7 +295,9 @@ class NMF(RankingMixin, CompletionModel):
         problem = self._problem(data, layers)
         if factors is None:
             limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
-            factors, _ = self._draw_start(problem, layers, solver, limits, random_state)
+            factors, cut = self._draw_start(problem, layers, solver, limits, random_state)
+            if cut == "interrupted":  # pre-training ends in order, as `fit` does; here nobody is told otherwise
+                raise KeyboardInterrupt
         return Sweeps(problem, factors, solver, self._attack_interval(problem))
 
     def _fit_data(self, data: ObservedData, factors: Factors | None, limits: Limits) -> None:

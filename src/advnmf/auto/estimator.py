@@ -140,7 +140,9 @@ class AutoNMF(RankingMixin, CompletionModel):
         self._fit_models([(f.choice, f.best_factors(), f.n_more) for f in chosen], search.units, data, clock)
         self._calibrate(chosen, held_out, (float(values.min()), float(values.max())))
         self._describe(chosen, search)
-        if search.stop_reason == "interrupted":
+        if any(model.stop_reason_ == "interrupted" for model in self.models_):
+            self.stop_reason_ = "interrupted"
+        if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt
         return self
 
