@@ -213,29 +213,32 @@ class NMF(RankingMixin, CompletionModel):
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
-        self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
-        layers = check_layers(self.n_components)
-        problem = self._problem(data, layers)
+        problem, layers = self._pose(X, mask, weights)
         given = self._check_start(problem, layers, factors)
-        self._warn(self._gaps(data, layers))
-        result = self._best_start(problem, layers, given)
-        self._store(problem, layers, result)
-        self._give_back(X)
-        self._end_fit(result)
+        self._warn(self._gaps(problem.data, layers))
+        self._end_fit(self._learn(X, problem, layers, given))
         return self
 
     def _fit_from(self, start: Factors, X: object, mask: object, weights: object) -> Self:
-        """`fit` from the factors of another fit, its offsets included."""
+        """`fit` from factors of another fit, offsets included, which are updated in place."""
+        problem, layers = self._pose(X, mask, weights)
+        self._warn(self._gaps(problem.data, layers))
+        self._end_fit(self._learn(X, problem, layers, start))
+        return self
+
+    def _pose(self, X: object, mask: object, weights: object) -> tuple[Problem, tuple[int, ...]]:
+        """What is to be solved, once everything is checked, and the sizes of the layers."""
         self._check_parameters()
         data = self._check_data(X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
-        problem = self._problem(data, layers)
-        self._warn(self._gaps(data, layers))
-        result = self._best_start(problem, layers, [F.copy() for F in start])
+        return self._problem(data, layers), layers
+
+    def _learn(self, X: object, problem: Problem, layers: tuple[int, ...], start: Factors | None) -> Result:
+        """Solve it, and set the fitted attributes."""
+        result = self._best_start(problem, layers, start)
         self._store(problem, layers, result)
-        self._end_fit(result)
-        return self
+        self._give_back(X)
+        return result
 
     def _gaps(self, data: ObservedData, layers: tuple[int, ...]) -> list[str]:
         """What the data leave open, in words."""
