@@ -15,6 +15,12 @@ settings.register_profile("explore", deadline=None, max_examples=4000)
 settings.load_profile("default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the soak tests go on, each of them, and where their seeds begin."""
+    parser.addoption("--soak-seconds", type=float, default=20.0, help="seconds for each test marked soak (default: 20)")
+    parser.addoption("--soak-seed", type=int, default=0, help="first seed of the tests marked soak (default: 0)")
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real data sets that the environment variable ADVNMF_DATA names."""
