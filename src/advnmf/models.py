@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import offsets
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
-from .completion import CompletionModel, DataWarning
+from .completion import CompletionModel, DataWarning, at_once
 from .data import ObservedData
 from .factors import Factors, fill_empty, mean_of_rows, product
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
@@ -188,6 +188,7 @@ class NMF(RankingMixin, CompletionModel):
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
+    @at_once
     def fit(
         self,
         X: object,
@@ -208,8 +209,8 @@ class NMF(RankingMixin, CompletionModel):
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the loss; 0 is not learnt from (but is no hole to fill either).  Sparse like X
-            where X is sparse.
+            Weight of each entry in the loss, relative to their mean over the observed entries (so their unit does not
+            matter); 0 is not learnt from (but is no hole to fill either).  Sparse like X where X is sparse.
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
