@@ -219,17 +219,12 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             raise ValueError(f"callback={self.callback!r} must be callable or None")
 
     def _report(self, progress: Progress) -> bool:
-        """Log, and ask the user's callback whether to stop."""
+        """Print, and ask the user's callback whether to stop."""
         if self.verbose and progress.n_iter % int(self.verbose) == 0:
-            logger.info(
-                "start %d/%d %s sweep %d/%d: objective %.8g (%.1f s)",
-                progress.start + 1,
-                progress.n_init,
-                progress.phase,
-                progress.n_iter,
-                progress.max_iter,
-                progress.objective,
-                progress.seconds,
+            print(
+                f"start {progress.start + 1}/{progress.n_init} {progress.phase} sweep {progress.n_iter}/"
+                f"{progress.max_iter}: objective {progress.objective:.8g} ({progress.seconds:.1f} s)",
+                flush=True,
             )
         return bool(self.callback and self.callback(progress))
 

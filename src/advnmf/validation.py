@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 
@@ -247,6 +248,24 @@ def check_number(
         range_ = f"{'above' if strict else 'at least'} {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
         kind_ = "an integer" if integer else "a finite number" if finite else "a number"
         raise ValueError(f"{name}={value!r} must be {kind_} {range_}")
+
+
+def check_strength(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Refuse `value` unless it is one of the words, or a finite number that is not negative."""
+    if isinstance(value, str):
+        if value not in words:
+            raise ValueError(f"{name}={value!r} must be {' or '.join(map(repr, words))}, or a number")
+    else:
+        check_number(name, value)
+
+
+def check_finite(factors: Sequence[Array]) -> None:
+    """Refuse factors that have left the numbers: they would complete with infinities."""
+    if not all(bool(namespace(F).all(namespace(F).isfinite(F))) for F in factors):
+        raise ValueError(
+            "the fit is not finite: the parameters leave the scale of a factor open, or X spans too wide a range for "
+            "its precision; set alpha_W and alpha_H to the same positive number, or give X as float64"
+        )
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
