@@ -23,9 +23,9 @@ from .factors import Factors, fill_empty
 from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
 from .loop import Callback, Limits, Result, iterate, minimise
 from .losses import Correntropy
-from .robust import interquartile_range
 from .penalties import NO_PENALTY
 from .problem import Problem
+from .robust import interquartile_range
 from .solvers import HALS
 from .starts import flat_codes, random_factors, solve_codes
 from .validation import check_choice, check_factors, check_number, describe_empty

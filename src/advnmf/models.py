@@ -230,6 +230,16 @@ class NMF(RankingMixin, CompletionModel):
         self._end_fit(self._learn(X, problem, layers, given))
         return self
 
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+        """Learn the model; the codes of the training data (see `fit` for the arguments).
+
+        Where a code has more numbers than there are features, many codes say the same: then those of `transform`.
+        """
+        self.fit(X, y, **fit_params)
+        if self._n_features_out <= self.n_features_in_:
+            return self._training_codes()
+        return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))
+
     def _fit_from(self, start: Factors, X: object, mask: object, weights: object) -> Self:
         """`fit` from factors of another fit, offsets included, which are updated in place."""
         problem, layers = self._pose(X, mask, weights)
