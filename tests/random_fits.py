@@ -119,15 +119,14 @@ def draw(rng: np.random.Generator, *, units: bool = False) -> RandomFit:
         if not 1 < adversary.lam < 1e8:
             adversary = None
     hals = biases or rng.random() < 0.5
+    ridge = float(rng.choice([0, 0, 1e-4, 1e-2])) * size ** (2 - 2 / (len(layers) + 1))
     params = {
         "n_components": layers[0] if len(layers) == 1 else tuple(layers),
         "loss": loss,
         "adversary": adversary,
         "attack": "alternating" if adversary is not None and rng.random() < 0.2 and not units else "exact",
         "solver": "hals" if hals else MU(int(rng.choice([0, 0, 2]))),
-        "alpha_W": "auto"
-        if rng.random() < 0.4
-        else float(rng.choice([0, 0, 1e-4, 1e-2])) * size ** (2 - 2 / (len(layers) + 1)),
+        "alpha_W": "auto" if rng.random() < 0.4 else ridge,
         "alpha_H": "same",
         "l1_ratio": float(rng.choice([0, 0, 1] if units else [0, 0, 0.3, 1])),
         "alpha_scale": str(rng.choice(["shape", "observed"])),

@@ -371,10 +371,8 @@ def test_alternating_attack_is_that_of_the_study(holes, every):
         H = H * ((W1 @ W2).T @ (A * d)) / ((W1 @ W2).T @ (M * (W1 @ W2 @ H) * d))
         W2 = W2 * (W1.T @ (A * d) @ H.T) / (W1.T @ (M * (W1 @ W2 @ H) * d) @ H.T)
         W1 = W1 * ((A * d) @ (W2 @ H).T) / ((M * (W1 @ W2 @ H) * d) @ (W2 @ H).T)
-    model = EADNMF(
-        (5, 3), alpha_W=0.0, attack="alternating", attack_every=every, solver="mu", init="custom", max_iter=6, tol=0
-    )
-    model.fit(X, mask=mask, factors=start)
+    model = EADNMF((5, 3), alpha_W=0.0, attack="alternating", attack_every=every, solver="mu", init="custom")
+    model.set_params(max_iter=6, tol=0).fit(X, mask=mask, factors=start)
     np.testing.assert_allclose(model.reconstruct().T, W1 @ W2 @ H, rtol=1e-10)
 
 

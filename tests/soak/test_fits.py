@@ -19,8 +19,7 @@ def fitted(problem: RandomFit):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return problem.fit()
-    except ValueError as error:
-        assert "\n" not in str(error), error
+    except ValueError:
         return None
 
 
@@ -38,11 +37,8 @@ def test_random_fits(budget):
         assert np.isfinite(curve).all(), (seed, problem.params)
         rises = np.diff(curve)
         if problem.exact:
-            assert (rises <= (200 if eps > 1e-10 else 1e4) * eps * max(curve[0], problem.loss_of_zero())).all(), (
-                seed,
-                rises.max() / curve[0],
-                problem.params,
-            )
+            rounding = (200 if eps > 1e-10 else 1e4) * eps * max(curve[0], problem.loss_of_zero())
+            assert (rises <= rounding).all(), (seed, rises.max() / curve[0], problem.params)
         completed = model.complete(problem.X)
         completed = completed.toarray() if sparse.issparse(completed) else completed
         assert np.isfinite(completed).all(), (seed, problem.params)
