@@ -5,6 +5,8 @@ A model derives from `CompletionModel`, sets ``components_`` or has its own `_de
     _check_parameters()         refuse parameters that mean nothing
     _solve_codes(data)          codes of the samples of some data, each from its own row alone
     _training_codes()           codes of the data of `fit`
+    _fitted_rules()             what the attributes are that `fit` sets, see `fitted`
+    _check_fitted()             refuse those that do not fit together
 
 and the parameters max_iter, tol, n_init, time_limit, verbose and callback.
 """
@@ -28,7 +30,7 @@ from .factors import fill_rows
 from .loop import Limits, Progress, Result
 from .namespaces import Array, as_like, returned
 from .problem import total
-from .validation import check_codes, check_data, check_number, fill_holes
+from .validation import MOST_STARTS, MOST_SWEEPS, check_codes, check_data, check_number, check_seed, fill_holes
 
 logger = logging.getLogger("advnmf")
 
@@ -182,8 +184,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _check_common_parameters(self) -> None:
         """Refuse values of the parameters that all models have, by name and value."""
-        check_number("max_iter", self.max_iter, low=1, integer=True)
-        check_number("n_init", self.n_init, low=1, integer=True)
+        check_number("max_iter", self.max_iter, low=1, high=MOST_SWEEPS, integer=True)
+        check_number("n_init", self.n_init, low=1, high=MOST_STARTS, integer=True)
+        check_seed(self.random_state)
         check_number("tol", self.tol)
         check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.time_limit is not None:
