@@ -407,12 +407,12 @@ def brief(value: object) -> str:
 
 
 def check_product(codes: object, components: object) -> None:
-    """Refuse a linear decoder whose predictions, or the squares that codes are solved from, overflow."""
-    largest = float(np.finfo(to_numpy(codes).dtype).max)
+    """Refuse a linear decoder whose predictions cannot be squared, or whose components cannot, from which codes come."""
+    largest = float(np.finfo(to_numpy(codes).dtype).max) ** 0.5
     codes, components = (np.abs(to_numpy(F)).astype(np.float64) for F in (codes, components))
-    top = max((codes.max(axis=0) @ components).max(), np.square(components).sum(axis=1).max())
+    top = max((codes.max(axis=0) @ components).max(), np.sqrt(np.square(components).sum(axis=1)).max())
     if not top < largest:
-        raise ValueError(f"factors_ and components_ are too large: their products reach {top:.3g}")
+        raise ValueError(f"factors_ and components_ are too large to be squared: their products reach {top:.3g}")
 
 
 # How a fit by `iterate` went.

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..completion import CompletionModel, logger
+from ..completion import CompletionModel, finite, logger
 from ..data import ObservedData
 from ..factors import Factors
 from ..fitted import Each, Fitted, Flag, LayerSizes, Number, Perhaps, Record, Rule, Whole, Word
@@ -255,7 +255,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
         """
         codes = self._encode(X, mask, weights)
-        filled = self._fill(X, mask, codes)
+        filled = finite(self._fill(X, mask, codes), "the completion")
         return (filled, self._std(X, mask, codes)) if return_std else filled
 
     @property
