@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 
@@ -24,6 +25,7 @@ from advnmf import (
     HQASD,
     L21,
     NMF,
+    AutoNMF,
     DeepNMF,
     Elastic,
     FrobeniusPenalty,
@@ -454,6 +456,177 @@ COMPONENTS = (*MODEL, "fitted", "components_", "array")
 def test_edited_headers_are_refused(path, edit, message):
     path.write_bytes(edited(edit))
     refuse(path, message)
+
+
+# --- nothing is believed: every attribute and every parameter of every model --------------------------------------
+
+
+@functools.cache
+def fitted(index: int) -> bytes:
+    """A file of a small fitted model; together they have every class and every attribute."""
+    X = np.random.default_rng(0).random((6, 4)) + 0.1
+    X[0, 0] = np.nan
+    return written(EVERY[index].fit(sparse.csr_array(np.nan_to_num(X)) if "absent" in repr(EVERY[index]) else X))
+
+
+EVERY = [
+    NMF((3, 2), loss="correntropy", **FEW),
+    NMF(2, biases=True, sparse_missing="absent", **FEW),
+    ATNMF(2, **FEW),
+    DeepNMF((3, 2), **FEW),
+    ADNMF((3, 2), **FEW),
+    EADNMF((3, 2), **FEW),
+    HQASD(2, **FEW),
+    DMF(2, (5, 4), **FEW),
+    ANMF(2, **FEW),
+    AutoNMF(max_candidates=2, random_state=0),
+    NMFImputer(NMF(1, **FEW), add_indicator=True, clip="observed"),
+]
+each_model = pytest.mark.parametrize("index", range(len(EVERY)), ids=lambda index: type(EVERY[index]).__name__)
+
+# What no parameter and no attribute of any model may be.
+ALIENS = [
+    {"tuple": []},
+    {"tuple": [{"float": "nan"}]},
+    {"model": {"class": "HQASD", "params": {}, "fitted": {}}},
+]
+
+
+def test_every_class_is_among_them():
+    assert {type(model) for model in EVERY} == set(persistence.MODELS.values())
+
+
+def changed(index: int, edit) -> bytes:
+    """The file with its model (a tree) and its arrays (by name) edited, whatever else says so made to agree."""
+    content = members(fitted(index))
+    header = json.loads(content["header.json"])
+    edit(header["model"], content)
+    content["header.json"] = json.dumps(header).encode()
+    return packed(content)
+
+
+@each_model
+def test_attributes_are_needed_and_believed_of_no_file(path, index):
+    """Every attribute that is stored is checked: a new one must have its rule."""
+    for name in json.loads(members(fitted(index))["header.json"])["model"]["fitted"]:
+        for alien in ALIENS:
+            path.write_bytes(changed(index, lambda tree, _: tree["fitted"].update({name: alien})))  # noqa: B023
+            refuse(path, f"damaged: .*{name}")
+        path.write_bytes(changed(index, lambda tree, _: tree["fitted"].pop(name)))  # noqa: B023
+        refuse(path, f"damaged: .*{name}")
+
+
+@each_model
+def test_parameters_are_believed_of_no_file(path, index):
+    """Every parameter is checked: a new one must be looked at by `_check_parameters`."""
+    for name, value in EVERY[index].get_params(deep=False).items():
+        counts = [10**15] if isinstance(value, int) and name not in ("verbose", "biases") else []
+        for alien in [*ALIENS[:2], {"float": "nan"}, *counts]:
+            path.write_bytes(changed(index, lambda tree, _: tree["params"].update({name: alien})))  # noqa: B023
+            refuse(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_iter", 10**15),
+        ("n_init", 10**9),
+        ("pretrain_iter", 10**12),
+        ("attack_every", 10**12),
+        ("n_components", 10**9),
+        ("random_state", -1),
+        ("time_limit", {"float": "nan"}),
+        ("alpha_W", {"float": "nan"}),
+        ("solver", {"solver": ["hals", {"n_passes": 10**12}]}),
+        ("solver", {"solver": ["mu", {"n_repeats": 10**12}]}),
+        ("adversary", {"adversary": ["frobenius_penalty", {"lam": 1.0}]}),
+        ("callback", "print"),
+    ],
+)
+def test_absurd_parameters_are_refused_wherever_a_model_stands(path, name, value):
+    """At the top, as the model that an imputer is to fit, and as the one that it has fitted."""
+    for index, keys in [(0, ()), (10, ("params", "estimator", "model")), (10, ("fitted", "estimator_", "model"))]:
+
+        def edit(tree, _, keys=keys):
+            for key in keys:
+                tree = tree[key]
+            tree["params"][name] = value
+
+        path.write_bytes(changed(index, edit))
+        refuse(path, "damaged: ")
+
+
+def test_models_with_absurd_parameters_are_not_saved(path):
+    for model in (NMF(max_iter=10**15), NMF(0), NMFImputer(NMF(alpha_W=-1.0)), NMFImputer(clip=(2, 1))):
+        with pytest.raises(ValueError, match="cannot be saved"):
+            save(model, path)
+    assert not path.exists()
+
+
+def arrays_of(tree: object) -> list[list]:
+    """[member, dtype, shape] of every array, in its place."""
+    if isinstance(tree, dict) and list(tree) == ["array"]:
+        return [tree["array"]]
+    values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [entry for value in values for entry in arrays_of(value)]
+
+
+def harmed(A: np.ndarray) -> list[np.ndarray]:
+    """Arrays in place of `A` that no model can use: of other shapes, and of impossible numbers."""
+    wider = np.concatenate([A, A[..., -1:]], axis=-1)
+    others = [wider, A[None], A[..., :0], A.astype("<f4" if A.dtype != np.float32 else "<f8"), A.astype("|u1")]
+    if A.dtype.kind == "f":
+        for value in (np.nan, np.inf, -np.inf):
+            others.append(A.copy())
+            others[-1].flat[-1] = value
+    return others
+
+
+@each_model
+def test_arrays_are_believed_of_no_file(path, index):
+    content = members(fitted(index))
+    tree = json.loads(content["header.json"])["model"]
+    # The ends of a range may be infinite, and of any precision.
+    ends = arrays_of(tree["fitted"].get("clip_range_"))
+    for number, entry in enumerate(arrays_of(tree)):
+        A = np.lib.format.read_array(io.BytesIO(content[entry[0]]))
+        for B in harmed(A):
+            if entry in ends and B.shape == A.shape and B.dtype.kind == "f" and not np.isnan(B).any():
+                continue
+
+            def edit(tree, content, B=B, number=number):
+                entry = arrays_of(tree)[number]
+                content[entry[0]], entry[1:] = npy(B, version=(1, 0)), [B.dtype.str, list(B.shape)]
+
+            path.write_bytes(changed(index, edit))
+            refuse(path, "damaged: ")
+
+
+@pytest.mark.parametrize("where", [0, 1, 2, -1])
+@pytest.mark.parametrize("value", [-1, 10**9, -(10**9), 2**31 - 1])
+@pytest.mark.parametrize("which", [0, 1])
+def test_indices_outside_are_refused(path, which, where, value):
+    """Row pointers and columns of what was observed, which `recommend` follows into memory."""
+
+    def edit(tree, content):
+        entry = tree["fitted"]["seen_"]["tuple"][which]["array"]
+        indices = np.lib.format.read_array(io.BytesIO(content[entry[0]])).copy()
+        indices[where] = value
+        content[entry[0]] = npy(indices, version=(1, 0))
+
+    path.write_bytes(changed(1, edit))
+    refuse(path, "damaged: seen_ of NMF")
+
+
+def test_row_pointers_that_fall_are_refused(path):
+    def edit(tree, content):
+        entry = tree["fitted"]["seen_"]["tuple"][0]["array"]
+        indptr = np.lib.format.read_array(io.BytesIO(content[entry[0]])).copy()
+        indptr[[2, 3]] = indptr[[3, 2]]
+        content[entry[0]] = npy(indptr, version=(1, 0))
+
+    path.write_bytes(changed(1, edit))
+    refuse(path, "row pointers that do not rise from 0 to")
 
 
 def test_parameters_of_a_later_version_keep_their_default(path):

@@ -173,7 +173,7 @@ class Flag(Rule):
 class Floats(Rule):
     """An array of finite floating point numbers of at least `low`.
 
-    Those that a model computes with have one precision, and none is empty.  Others are `alone`.
+    Those that a model computes with have one precision, and none is empty.  Others are `alone`, and float64.
     """
 
     axes: tuple[Axis, ...]
@@ -188,7 +188,7 @@ class Floats(Rule):
     def check(self, value: object, sizes: Sizes) -> None:
         """NumPy arrays, or tensors."""
         array = check_array(value, "f", self.axes, sizes, empty=self.alone)
-        if not self.alone and not sizes.agree("bytes of a number", array.itemsize):
+        if not sizes.agree(8 if self.alone else "bytes of a number", array.itemsize):
             raise ValueError(f"is of {array.dtype}, unlike the arrays that it is used with")
         good = np.isfinite(array) & (array >= self.low)
         if not good.all():
@@ -407,7 +407,7 @@ def brief(value: object) -> str:
 
 
 def check_product(codes: object, components: object) -> None:
-    """Refuse a linear decoder whose predictions cannot be squared, or whose components cannot, from which codes come."""
+    """Refuse a linear decoder whose predictions, or components (codes come from them), are too large to be squared."""
     largest = float(np.finfo(to_numpy(codes).dtype).max) ** 0.5
     codes, components = (np.abs(to_numpy(F)).astype(np.float64) for F in (codes, components))
     top = max((codes.max(axis=0) @ components).max(), np.sqrt(np.square(components).sum(axis=1)).max())

@@ -390,10 +390,10 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
         raise FileError(f"it holds a {name!r:.60}, which this version of advnmf does not have")
     reader.count(_MODEL_VALUES)
     model = MODELS[name]()
-    # A parameter that an older version did not have keeps its default.
-    for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():
-        setattr(model, key, _decode(value, reader))
     try:
+        # A parameter that an older version did not have keeps its default.
+        for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():
+            setattr(model, key, _decode(value, reader))
         rules = model._fitted_rules().keys() | {NAMES}
         values = {k: _decode(v, reader) for k, v in _known(fitted, rules, f"{name} has no fitted attribute").items()}
         for key, value in values.items():
