@@ -723,9 +723,106 @@ def test_overlapping_members_are_refused(path):
     refuse(path)
 
 
-def test_deep_headers_are_refused(path):
-    path.write_bytes(packed({"header.json": b"[" * 200_000}))
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"[" * 200_000, "nested more than"),
+        (b'{"a": ' * 100 + b"1" + b"}" * 100, "nested more than"),
+        (b'{"format": ' + b"9" * 4_200 + b"}", "an integer of 4200 digits"),
+        (b'{"format": -' + b"9" * 100_000 + b"}", "an integer of 100001 digits"),
+        (b'{"format": 1e999}', "the number 1e999"),
+        (b'{"format": NaN}', "the number NaN"),
+        (b'{"format": 0.' + b"1" * 5_000 + b"}", "the number 0.1111"),
+        (b'{"format": 1, "format": 2}', "one thing twice"),
+        (b'{"format": "\xff"}', "damaged"),
+        (json.dumps({"format": 1}).encode("utf-16"), "damaged"),
+    ],
+)
+def test_headers_that_no_model_has_are_refused(path, header, message):
+    path.write_bytes(packed({"header.json": header}))
+    refuse(path, message)
+
+
+def test_brackets_in_names_are_not_taken_for_nesting(path):
+    frame = pd.DataFrame(np.ones((3, 60)) + np.eye(3, 60), columns=[f'a \\"[{{[ {j}' for j in range(60)])
+    save(NMF(1, **FEW).fit(frame), path)
+    assert list(load(path).feature_names_in_) == list(frame.columns)
+
+
+def test_too_many_values_are_refused(path):
+    def edit(tree, _):
+        tree["params"]["n_components"] = [{"model": {"class": "NMF", "params": {}, "fitted": {}}}] * 2000
+
+    path.write_bytes(changed(0, edit))
+    refuse(path, "more than 200000 values")
+
+
+def test_a_limit_of_size_that_can_be_raised(path):
+    """Of the file, and of its header."""
+    path.write_bytes(saved())
+    size = len(saved())
+    with pytest.raises(ValueError, match=f"it has {size} bytes, more than max_bytes=1000: .*max_bytes={size}"):
+        load(path, max_bytes=1000)
+    with pytest.raises(ValueError, match=r"its header has .* bytes, more than") as raised:
+        load(path, max_bytes=size)
+    enough = int(str(raised.value).rpartition("max_bytes=")[2].partition(")")[0])
+    assert written(load(path, max_bytes=enough)) == saved()
+
+
+def test_a_file_of_holes_is_refused_before_it_is_read(path):
+    """Two gigabytes that take no room on the disk."""
+    with open(path, "wb") as stream:
+        stream.truncate(2**31)
+    refuse(path, "more than max_bytes")
+
+
+def test_archives_of_very_many_files_are_refused(path):
+    path.write_bytes(packed({f"{n}.npy": b"" for n in range(25_000)}))
+    refuse(path, "too many files")
+
+
+def test_the_directory_is_not_read_in_the_size_that_it_claims(path):
+    """The record of large archives may claim any size."""
+    content = saved()
+    end = content.index(b"PK\x05\x06")
+    claimed = (end - 100).to_bytes(8, "little")
+    record = b"PK\x06\x06" + (44).to_bytes(8, "little") + bytes(12) + (9).to_bytes(8, "little") * 2 + claimed + bytes(8)
+    locator = b"PK\x06\x07" + bytes(4) + (end + 2**21).to_bytes(8, "little") + (1).to_bytes(4, "little")
+    path.write_bytes(content[:end] + bytes(2**21) + record + locator + content[end:])
     refuse(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_is_not_waited_for(path):
+    os.mkfifo(path)
+    refuse(path, "not a regular file")
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2J\x07", "a\nb\rc", "\u202egpj.", "x" * 10**6], ids=["escape", "line", "bidi", "long"]
+)
+@pytest.mark.parametrize("where", ["class", "parameter", "attribute", "value", "kind", "part", "member"])
+def test_what_a_file_says_is_not_shown_as_it_is(path, where, text):
+    """Control characters of a file never reach a terminal, and its length is not that of the message."""
+
+    def edit(tree, content):
+        if where == "class":
+            tree["class"] = text
+        elif where == "part":
+            tree["params"]["loss"] = {"loss": [text, {}]}
+        elif where == "member":
+            content[text[:60_000]] = b""
+        elif where == "attribute":
+            tree["fitted"][text] = 1
+        else:
+            key = {"parameter": text}.get(where, "attack")
+            tree["params"][key] = {text: 1} if where == "kind" else text
+
+    path.write_bytes(changed(0, edit))
+    with pytest.raises(ValueError, match=r"damaged|does not have|not known|no parameter|no fitted attribute") as raised:
+        load(path)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 700
 
 
 def test_the_package_version_is_noted():
