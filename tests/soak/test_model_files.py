@@ -230,7 +230,7 @@ def _change(header: dict, rng: np.random.Generator) -> None:
     parent, key = places[rng.integers(len(places))]
     value, how = parent[key], rng.integers(6)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and how < 3:
-        factors = [-1, 0, 2, 10, 0.1, 1e6, 1e15, 1e-15, 1e150, 1e-150]
+        factors = [-1, 0, 1.5, 2, 3, 10, 0.1, 0.5, 1e3, 1e6, 1e15, 1e-15, 1e150, 1e-150]
         parent[key] = type(value)(pick(rng, factors) * value) + pick(rng, [0, 0, 1, -1])
     elif how < 4:
         parent[key] = HOSTILE[rng.integers(len(HOSTILE))]
