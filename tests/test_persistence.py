@@ -736,6 +736,8 @@ def test_overlapping_members_are_refused(path):
         (b'{"format": 1, "format": 2}', "one thing twice"),
         (b'{"format": "\xff"}', "damaged"),
         (json.dumps({"format": 1}).encode("utf-16"), "damaged"),
+        (b'{"format": "' + b'\\"' * 2_000_000, "damaged"),
+        (b'"' + b"\\" * 4_000_001, "damaged"),
     ],
 )
 def test_headers_that_no_model_has_are_refused(path, header, message):

@@ -406,11 +406,17 @@ def brief(value: object) -> str:
     return f"a {type(value).__name__}" + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
-def check_product(codes: object, components: object) -> None:
+def check_product(codes: object, components: object, *offsets: object) -> None:
     """Refuse a linear decoder whose predictions, or components (codes come from them), are too large to be squared."""
-    largest = float(np.finfo(to_numpy(codes).dtype).max) ** 0.5
-    codes, components = (np.abs(to_numpy(F)).astype(np.float64) for F in (codes, components))
-    top = max((codes.max(axis=0) @ components).max(), np.sqrt(np.square(components).sum(axis=1)).max())
+    codes, components = to_numpy(codes), to_numpy(components)
+    largest = float(np.finfo(codes.dtype).max) ** 0.5
+    prediction, norm = np.zeros(components.shape[1]), 0.0
+    # One component at a time: a copy of the factors may be as large as the file.
+    for top, row in zip(np.maximum(codes.max(axis=0), -codes.min(axis=0)), components, strict=True):
+        size = np.abs(row.astype(np.float64))
+        prediction += float(top) * size
+        norm = max(norm, float(np.linalg.norm(size)))
+    top = max(float(prediction.max()) + sum(float(np.max(np.abs(to_numpy(b)))) for b in offsets), norm)
     if not top < largest:
         raise ValueError(f"factors_ and components_ are too large to be squared: their products reach {top:.3g}")
 

@@ -490,7 +490,8 @@ class NMF(RankingMixin, CompletionModel):
         if self.loss_.adaptive:
             raise ValueError("loss_ has no scale")
         self._make_adversary().check(self.loss_)
-        check_product(*self._linear(self._training_codes()))
+        biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
+        check_product(self.factors_[0], self.components_, *biases)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -62,7 +62,7 @@ PARTS: dict[str, dict[str, type]] = {
 
 _DTYPES = ("<f8", "<f4", "<i8", "<i4", "|u1", "|b1")
 # What a file may hold.  A header takes some twenty times its own size once it is parsed.
-MAX_BYTES, _HEADER_SHARE = 2**30, 128
+MAX_BYTES, _HEADER_SHARE = 2**30, 256
 # Bytes that are read at a time; the directory of the archive is read at once, which allows for 20,000 arrays.
 _PIECE = 2**20
 # Values in the header, of which a model counts as many, and how deep they may be nested.
@@ -71,7 +71,8 @@ _MOST_VALUES, _MODEL_VALUES, _DEEPEST = 200_000, 200, 40
 _INTEGER_LENGTH, _FLOAT_LENGTH = 20, 40
 # Version 1.0 of the .npy format as NumPy writes it; nothing else is read.
 _NPY_START, _NPY_LONGEST = struct.Struct("<8sH"), 1024
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string of JSON, or what begins as one: without an end, or each quote in it would be a beginning of its own.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 
 
 def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -124,7 +125,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> BaseEst
     path : path
         The file.
     max_bytes : int, default=2**30
-        Largest file that is read, and 128 times the largest header (names of features); about as much memory is taken.
+        Largest file that is read, and 256 times the largest header (names of features); about as much memory is taken.
         Raise it for larger models of your own.
 
     Raises

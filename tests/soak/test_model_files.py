@@ -22,6 +22,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -451,17 +452,17 @@ def work(folder: Path, first: int) -> None:
 # --- all trials --------------------------------------------------------------------------------------------------
 
 
-def worker(folder: Path, first: int) -> subprocess.Popen:
+def worker(folder: Path, first: int, errors: IO[str]) -> subprocess.Popen:
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-X", "faulthandler", __file__, str(folder), str(first)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env)
 
 
 def trials(folder: Path, first: int, going: Callable[[], bool]) -> Iterator[tuple[int, str, str]]:
     """(number, kind, outcome) of each trial, as long as asked; a worker that dies is replaced."""
     number = first
     while going():
-        with worker(folder, number) as process:
+        with tempfile.TemporaryFile("w+") as errors, worker(folder, number, errors) as process:
             kind = None
             for line in process.stdout:
                 what, _, rest = line.strip().partition(" ")
@@ -473,8 +474,10 @@ def trials(folder: Path, first: int, going: Callable[[], bool]) -> Iterator[tupl
                 if not going():
                     process.kill()
                     return
+            process.wait()
+            errors.seek(0)
+            assert kind is not None, f"a worker ended before its first trial: {errors.read()[-2000:]}"
         died = "HANG" if process.returncode == -signal.SIGVTALRM else f"DEATH by {process.returncode}"
-        assert kind is not None, "a worker ended before its first trial"
         yield number, kind, died
         number += 1
 
