@@ -602,6 +602,65 @@ def test_arrays_are_believed_of_no_file(path, index):
             refuse(path, "damaged: ")
 
 
+def fitted_to(**values: object):
+    def edit(tree, content):
+        for name, value in values.items():
+            if callable(value):
+                value(tree["fitted"][name], content)
+            else:
+                tree["fitted"][name] = value
+
+    return edit
+
+
+def times(factor: float):
+    """Multiply an array, or the last of a list of arrays."""
+
+    def scale(entry, content):
+        entry = (entry[-1] if isinstance(entry, list) else entry)["array"]
+        content[entry[0]] = npy(np.lib.format.read_array(io.BytesIO(content[entry[0]])) * factor, version=(1, 0))
+
+    return scale
+
+
+@pytest.mark.parametrize(
+    ("index", "edit", "message"),
+    [
+        (0, fitted_to(n_components_={"tuple": [2, 3]}), "n_components_"),
+        (0, fitted_to(n_components_=2), "n_components_"),
+        (0, fitted_to(loss_={"loss": ["correntropy", {"sigma": "iqr"}]}), "loss_ has no scale"),
+        (0, fitted_to(components_=times(1e200)), "too large to be squared"),
+        (1, fitted_to(global_bias_=1e200), "too large to be squared"),
+        (2, fitted_to(loss_={"loss": ["elastic", {"delta": 0.5}]}), "lam=2.0 must exceed 3"),
+        (6, fitted_to(sigma_=0.0), "sigma_ is 0"),
+        (6, fitted_to(components_=times(-1e200)), "too large to be squared"),
+        (7, fitted_to(activations_={"tuple": ["tanh"]}), "not of as many layers"),
+        (8, fitted_to(attacked_components_=times(1e200)), "too large to be squared"),
+        (9, fitted_to(n_components_=99), "n_components_ is not"),
+        (9, fitted_to(clip_={"tuple": [2.0, 1.0]}), "clip_ has a lower end above"),
+    ],
+)
+def test_what_must_hold_between_attributes(path, index, edit, message):
+    path.write_bytes(changed(index, edit))
+    refuse(path, f"damaged: .*{message}")
+
+
+def test_models_of_an_average_have_the_same_samples(path):
+    X = np.random.default_rng(0).random((8, 4)) + 0.1
+    auto = AutoNMF(max_candidates=1, random_state=0).fit(X)
+    auto.models_.append(NMF(1, **FEW).fit(X[:5]))
+    with pytest.raises(ValueError, match="models_ are fitted to different numbers of samples"):
+        save(auto, path)
+
+
+def test_the_model_of_an_imputer_knows_what_the_imputer_has_learnt(path):
+    X = np.random.default_rng(0).random((8, 4)) + 0.1
+    imputer = NMFImputer(NMF(1, **FEW)).fit(X)
+    imputer.learnt_features_[0] = False
+    with pytest.raises(ValueError, match="learnt_features_ are 3, but the model inside knows 4"):
+        save(imputer, path)
+
+
 @pytest.mark.parametrize("where", [0, 1, 2, -1])
 @pytest.mark.parametrize("value", [-1, 10**9, -(10**9), 2**31 - 1])
 @pytest.mark.parametrize("which", [0, 1])

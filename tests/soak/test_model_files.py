@@ -9,6 +9,7 @@ in a child process, so that one that dies, hangs or asks for memory is seen and 
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -234,11 +235,11 @@ def _change(header: dict, rng: np.random.Generator) -> None:
         factors = [-1, 0, 1.5, 2, 3, 10, 0.1, 0.5, 1e3, 1e6, 1e15, 1e-15, 1e150, 1e-150]
         parent[key] = type(value)(pick(rng, factors) * value) + pick(rng, [0, 0, 1, -1])
     elif how < 4:
-        parent[key] = HOSTILE[rng.integers(len(HOSTILE))]
+        parent[key] = copy.deepcopy(pick(rng, HOSTILE))
     elif how == 4:
         other, its = places[rng.integers(len(places))]
         with contextlib.suppress(IndexError, KeyError):
-            parent[key] = json.loads(json.dumps(other[its]))
+            parent[key] = copy.deepcopy(other[its])
     else:
         with contextlib.suppress(IndexError, KeyError):
             del parent[key]
