@@ -16,6 +16,7 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning, at_once
 from .data import ObservedData
 from .factors import Factors, fill_empty, mean_of_rows, product
+from .fitted import COURSE, Chain, Floats, Instance, LayerSizes, Number, Pattern, Perhaps, Rule, Whole, check_product
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
 from .namespaces import Array, as_like, finfo, is_tensor, returned
@@ -27,6 +28,7 @@ from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
 from .starts import flat_codes, pretrained_factors, random_factors, solve_codes
 from .validation import (
+    MOST_SWEEPS,
     check_choice,
     check_factors,
     check_finite,
@@ -483,9 +485,11 @@ class NMF(RankingMixin, CompletionModel):
     def _check_parameters(self) -> None:
         self._check_common_parameters()
         get_solver(self.solver)
-        check_number("attack_every", self.attack_every, low=1, integer=True)
+        check_layers(self.n_components)
+        self._make_adversary().check(self._make_loss())
+        check_number("attack_every", self.attack_every, low=1, high=MOST_SWEEPS, integer=True)
         if self.pretrain_iter is not None:
-            check_number("pretrain_iter", self.pretrain_iter, low=1, integer=True)
+            check_number("pretrain_iter", self.pretrain_iter, low=1, high=MOST_SWEEPS, integer=True)
         check_strength("alpha_W", self.alpha_W, ("auto",))
         check_number("l1_ratio", self.l1_ratio, high=1.0)
         check_strength("alpha_H", self.alpha_H, ("same", "auto"))
@@ -502,6 +506,37 @@ class NMF(RankingMixin, CompletionModel):
             raise ValueError(f"biases=True needs a single layer, got n_components={self.n_components!r}")
         if not get_solver(self.solver).signed:
             raise ValueError(f"biases=True needs solver='hals': offsets of any sign are beyond {self.solver!r}")
+
+    def _fitted_rules(self) -> dict[str, Rule]:
+        rules: dict[str, Rule] = {
+            "n_features_in_": Whole("features"),
+            "factors_": Chain("samples", "features", low=0.0),
+            "components_": Floats("size 1", "features", low=0.0),
+            "mean_code_": Floats(("size 1", int(self.biases))),
+            "n_components_": LayerSizes(),
+            "loss_": Instance(Loss),
+            "alpha_W_": Number(low=0.0),
+            "alpha_H_": Number(low=0.0),
+            "offset_spread_": Number(low=np.finfo(float).tiny),
+            "seen_": Perhaps(Pattern("samples", "features")),
+        }
+        if self.biases:
+            rules |= {
+                "row_bias_": Floats("samples"),
+                "column_bias_": Floats("features"),
+                "global_bias_": Number(),
+            }
+        return rules | COURSE
+
+    def _check_fitted(self) -> None:
+        layers = tuple(len(F) for F in reversed(self.factors_[1:]))
+        if self.n_components_ != (layers[0] if len(layers) == 1 else layers):
+            raise ValueError(f"n_components_ is {self.n_components_}, expected {layers}, the sizes of factors_")
+        if self.loss_.adaptive:
+            raise ValueError("loss_ has no scale")
+        self._make_adversary().check(self.loss_)
+        biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
+        check_product(self.factors_[0], self.components_, *biases)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -11,16 +11,18 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..completion import CompletionModel, logger
+from ..completion import CompletionModel, finite, logger
 from ..data import ObservedData
 from ..factors import Factors
+from ..fitted import Each, Fitted, Flag, LayerSizes, Number, Perhaps, Record, Rule, Whole, Word
 from ..loop import Limits
 from ..model_selection.cross_validation import make_folds
 from ..model_selection.entries import read_entries
 from ..model_selection.splits import EntryKFold, EntryShuffleSplit
+from ..models import NMF
 from ..ranking import RankingMixin
 from ..sparse_input import check_sparse_data, fill_sparse
-from ..validation import check_choice, check_number, describe_empty, fill_holes
+from ..validation import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty, fill_holes
 from .choices import MAX_ITER, TOL, Choice, Units, first_choice
 from .evaluation import Clock, Evaluation, HeldOut
 from .search import Look, Search
@@ -253,7 +255,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
         """
         codes = self._encode(X, mask, weights)
-        filled = self._fill(X, mask, codes)
+        filled = finite(self._fill(X, mask, codes), "the completion")
         return (filled, self._std(X, mask, codes)) if return_std else filled
 
     @property
@@ -333,12 +335,36 @@ class AutoNMF(RankingMixin, CompletionModel):
             return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
         return super()._check_data(X, mask, weights, reset=reset)
 
+    def _fitted_rules(self) -> dict[str, Rule]:
+        error, seconds = Number(low=0.0, finite=False, nan=True), Number(low=0.0)
+        return {
+            "n_features_in_": Whole("features"),
+            "models_": Each(Fitted(NMF, "features")),
+            "n_components_": LayerSizes(),
+            "clip_": Perhaps(Record(Number(), Number())),
+            "best_score_": Number(finite=False, nan=True),
+            "spread_": Perhaps(Record(*[Number(low=0.0)] * 3)),
+            "stop_reason_": Word(),
+            "candidates_": Each(Record(Word(), error, Whole(), seconds, Flag())),
+            "explanation_": Word(),
+        }
+
+    def _check_fitted(self) -> None:
+        if len({len(model.factors_[0]) for model in self.models_}) > 1:
+            raise ValueError("models_ are fitted to different numbers of samples")
+        if self.n_components_ != self.models_[0].n_components_:
+            raise ValueError(f"n_components_ is not {self.models_[0].n_components_}, that of the first of models_")
+        if self.clip_ is not None and not self.clip_[0] <= self.clip_[1]:
+            raise ValueError("clip_ has a lower end above the upper one")
+
     def _check_parameters(self) -> None:
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, strict=True, finite=False)
         if self.max_candidates is not None:
-            check_number("max_candidates", self.max_candidates, low=1, integer=True)
+            check_number("max_candidates", self.max_candidates, low=1, high=MOST_STARTS, integer=True)
         check_choice("biases", self.biases, (None, False, True))
+        check_jobs(self.n_jobs)
+        check_seed(self.random_state)
         if self.sparse_missing != "absent":
             raise ValueError(
                 f"sparse_missing={self.sparse_missing!r} must be 'absent': AutoNMF takes what a sparse X does not "
