@@ -12,7 +12,8 @@ from ..files import require
 from ..inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay
 from ..inspection.drawing import label_log_axis, line_styles
 from .collecting import Study
-from .rows import Row, load_arrays
+from .rows import Row
+from .store import load_arrays
 from .summaries import Cell
 from .targets import HEAT_MAP
 

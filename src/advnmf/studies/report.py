@@ -12,7 +12,7 @@ from ..files import FileError, reason, require, write_bytes
 from .collecting import Study, collect
 from .figures import DRAWINGS
 from .page import Picture, make_page
-from .rows import read_rows
+from .store import read_rows
 from .summaries import Cell
 
 __all__ = ["write_report"]
