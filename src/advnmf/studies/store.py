@@ -231,7 +231,7 @@ class _Lines:
         """The first of these lines and what is wrong with it, and the numbers of some others."""
         (number, wrong), *others = self.spoilt[self._n_told :]
         numbers = ", ".join(str(other) for other, _ in others[:_N_TOLD]) + ", …" * (len(others) > _N_TOLD)
-        more = f" (nor are {len(others)} more: {numbers})" if others else ""
+        more = f" (nor {'are' if len(others) > 1 else 'is'} {len(others)} more: {numbers})" if others else ""
         return f"{self._file}, line {number} is no row of results: {wrong}{more}"
 
 
