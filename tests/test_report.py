@@ -199,10 +199,10 @@ def test_targets_and_names_of_others(tmp_path):
 
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'><b>", "{{ 7 * 7 }}", "$\\frac{", "[/red]")
-TAGS = (
-    "html head meta title style body h1 h2 h3 p dl dt dd em b span nav ul li a section div table thead tbody tr th td"
-)
-TAGS += " small figure img figcaption details summary"
+TAGS = "html head meta title style body h1 h2 h3 p dl dt dd em b span nav ul li a section div table thead tbody tr th"
+TAGS += " td small figure img figcaption details summary"
+ATTRIBUTES = "id class href src alt width height title scope rowspan tabindex role lang charset name aria-label content"
+ATTRIBUTES += " http-equiv"
 
 
 class Strict(HTMLParser):
