@@ -229,24 +229,23 @@ def hostile(words):
     return {**same, "settings": settings, "options": named, "point": named, "found": named}
 
 
-@pytest.mark.parametrize("words", HOSTILE)
 @pytest.mark.parametrize("target", ["table2", "ablation-synthetic", "fig7", "parts", "unknown"])
-def test_no_value_of_a_row_is_markup(tmp_path, words, target):
+def test_no_value_of_a_row_is_markup(tmp_path, target):
     known = "table2" if target == "unknown" else target
     tasks = plan(known, ["published", "tuned"], runs=1)[:3]
     keep(tmp_path, tasks)
-    changes = hostile(words) | ({"target": words, "protocol": words} if target != known else {})
-    keep(tmp_path, tasks, curves={words: [1.0]}, **changes)
+    for words in HOSTILE:
+        named = {"target": words, "protocol": words} if target == "unknown" else {}
+        keep(tmp_path, tasks[:1], curves={words: [1.0]}, **hostile(words), **named)
     files = write_report(tmp_path)
-    page = files[0].read_text(encoding="utf-8")
-    found = Strict(page)
+    found = Strict(files[0].read_text(encoding="utf-8"))
     assert found.tags <= set(TAGS.split())
     assert {name for name, _ in found.attributes} <= set(ATTRIBUTES.split())
     assert {value.partition(",")[0] for name, value in found.attributes if name == "src"} <= {"data:image/png;base64"}
-    assert any(words in text for text in found.texts)
-    assert "49" not in [text.strip() for text in found.texts]
+    for words in HOSTILE:  # all of them are there, as text
+        assert any(words in text for text in found.texts)
     if target == known:
-        assert words in [line["method"] for line in lines_of(tmp_path / "report" / f"{target}.csv")]
+        assert set(HOSTILE) <= {line["method"] for line in lines_of(tmp_path / "report" / f"{target}.csv")}
 
 
 def test_nothing_runs_and_nothing_is_fetched(table2):
