@@ -13,6 +13,7 @@ import rich_click as click
 from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..auto.choices import FIRST_RIDGE
 from ..completion import CompletionModel
+from ..limits import DEFAULT_BYTES, ENVIRONMENT, parse_bytes, size_text
 
 MODELS: dict[str, type[CompletionModel]] = {
     "nmf": NMF,
@@ -62,6 +63,29 @@ class RankType(click.ParamType):
         if min(sizes) < 1:
             self.fail(f"rank {value} must be at least 1", param, ctx)
         return sizes
+
+
+class SizeType(click.ParamType):
+    """A number of bytes, such as 500MB or 8GB."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        try:
+            return value if isinstance(value, int) else parse_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+#: Of every command that reads files; the function gets `max_memory`, bytes or None.
+max_memory_option = click.option(
+    "--max-memory",
+    type=SizeType(),
+    metavar="SIZE",
+    help=f"Refuse files that unpack to more than this, such as 8GB. [default: {size_text(DEFAULT_BYTES)}, or what the "
+    f"environment variable {ENVIRONMENT} says]",
+)
 
 
 @dataclass(frozen=True)
