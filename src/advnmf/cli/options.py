@@ -28,6 +28,7 @@ MODELS: dict[str, type[CompletionModel]] = {
 }
 DEEP = ("deep", "adnmf", "eadnmf")
 ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
+SIGNED = ("hqasd", "dmf")
 FACTORISATIONS = ("nmf", "atnmf", *DEEP)
 SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf")}
 
@@ -141,6 +142,11 @@ class Settings:
             raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
         if self.rank is not None and len(self.rank) > 1:
             raise click.UsageError("--rank is one number with --triplets: the model of ratings has one layer")
+
+    @property
+    def signed(self) -> bool:
+        """Whether the model takes data of either sign."""
+        return self.model in SIGNED
 
     def layers(self, shape: tuple[int, int], n_observed: int) -> tuple[int, ...]:
         """The layer sizes for data of this shape."""

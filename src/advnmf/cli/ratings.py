@@ -57,9 +57,9 @@ def open_ratings(path: str, columns: Columns, quiet: bool, **format_: Any) -> So
     return source
 
 
-def read_pairs(path: str, columns: Columns, delimiter: str | None) -> Source:
+def read_pairs(path: str, columns: Columns, delimiter: str | None, max_bytes: int | None = None) -> Source:
     """A file of pairs, with the first two of these columns."""
-    return read_source(path, columns[:2], delimiter=delimiter)
+    return read_source(path, columns[:2], delimiter=delimiter, max_bytes=max_bytes)
 
 
 def fill_ratings(source: Source, target: str, settings: Settings, force: bool, quiet: bool) -> int:

@@ -76,7 +76,7 @@ def numbers(frame: Any, name: object) -> Array:
     return np.array(found, np.float64)
 
 
-def read_parquet(path: str | os.PathLike[str]) -> Any:
+def read_parquet(path: str | os.PathLike[str], max_bytes: int | None = None) -> Any:
     """The table of a parquet file, of pyarrow or else of polars."""
     library, data = _parquet_library(path), read_bytes(path)
     try:
