@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.io import loadmat, savemat
 
 from advnmf.files import FileError
-from advnmf.tables import Container, Table, check_table, check_table_target, read_table, write_table
+from advnmf.tables import Container, Table, check_table, check_table_target, matlab, read_table, write_table
 
 NAN = np.nan
 
@@ -207,7 +207,7 @@ def test_markers_in_a_column_of_numbers(tmp_path, marker):
     [
         (["1,5", "2", "0,25"], [1.5, 2, 0.25]),
         (["41,000", "0,400", "7,400"], [41, 0.4, 7.4]),  # no thousands begin with 0
-        (["41,000", "1234"], [41, 1234]),  # who separates thousands separates all
+        (["41,003", "1234"], [41.003, 1234]),  # who separates thousands separates all
         (["1,234,567", "41,000"], [1234567, 41000]),
         (["1,234.5", "41,000"], [1234.5, 41000]),
         (["1.234,5", "41.000", "2"], [1234.5, 41000, 2]),
@@ -478,11 +478,28 @@ def test_npy_keeps_dtype_and_observed_bits(tmp_path, dtype):
     np.testing.assert_array_equal(out, np.where(np.isnan(X), np.array(1 / 7, dtype), X))
 
 
-def test_integers_with_a_marker_become_floats(tmp_path):
-    np.save(tmp_path / "a.npy", np.array([[1, -1], [3, 4]], np.int16))
-    plain, marked = read_table(tmp_path / "a.npy"), read_table(tmp_path / "a.npy", na=["-1"])
-    assert plain.values.dtype == np.int16
-    np.testing.assert_array_equal(marked.values, [[1, NAN], [3, 4]])
+@pytest.mark.parametrize("name", ["b.npy", "b.npz", "b.mat"])
+@pytest.mark.parametrize("dtype", ["i2", "u1", ">i4", "u8"])
+def test_integers_stay_integers(tmp_path, name, dtype):
+    """Rounded, within the type, and none of them the marker."""
+    X = np.array([[1, 9], [9, 4], [9, 9]], dtype)
+    np.save(tmp_path / "a.npy", X)
+    table = read_table(tmp_path / "a.npy", na=["9"])
+    np.testing.assert_array_equal(table.values, [[1, NAN], [NAN, 4], [NAN, NAN]])
+    write_table(tmp_path / name, table, np.array([[0, 2.6], [8.9, 0], [9.3, 1e30]]))
+    out = read_table(tmp_path / name).values
+    assert out.dtype == np.dtype(dtype).newbyteorder("=" if name == "b.mat" else dtype[0] if dtype[0] == ">" else "=")
+    np.testing.assert_array_equal(out[:2], [[1, 3], [8, 4]])
+    assert out[2, 0] == 10
+    assert out[2, 1] >= np.iinfo(dtype).max - 2**12
+    write_table(tmp_path / "c.npy", table)
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), X)
+
+
+def test_filled_floats_are_no_marker(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[0, 1], [2, 3.0]]))
+    write_table(tmp_path / "b.npy", read_table(tmp_path / "a.npy", na=["0"]), np.zeros((2, 2)))
+    assert 0 < np.load(tmp_path / "b.npy")[0, 0] < 1e-300
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -516,7 +533,7 @@ def test_mat_keeps_the_other_arrays(tmp_path):
     np.testing.assert_array_equal(out["M"], [[1, 2]])
     assert list(out["names"]) == ["p", "q"]
     assert out["s"]["f"][0, 0] == 3
-    with pytest.raises(FileError, match=r"array 's' of .* cannot be kept in an npz"):
+    with pytest.raises(FileError, match=r"array 's' of .* cannot be kept in a npz file: a struct"):
         check_table_target(tmp_path / "b.npz", table)
 
 
@@ -565,7 +582,7 @@ MAT = bytes_of(savemat, {"X": np.ones((30, 40))})
         ("a.mat", b"MATLAB 7.3 MAT-file" + b" " * 200, "MATLAB 7.3"),
         ("a.mat", b"\x89HDF\r\n\x1a\n" + b" " * 200, "MATLAB 7.3"),
         ("a.mat", bytes_of(savemat, {"X": sparse.eye_array(3)}), "sparse"),
-        ("a.mat", bytes_of(savemat, {"X": np.array([[1, "a"]], object)}), "objects"),
+        ("a.mat", bytes_of(savemat, {"X": np.array([[1, "a"]], object)}), "a cell array"),
     ],
 )
 def test_wrong_arrays(tmp_path, name, content, words):
@@ -587,6 +604,133 @@ def test_any_damage_is_one_line(tmp_path):
                 assert "\n" not in str(error)  # noqa: PT017
             else:
                 assert table.values.ndim == 2
+
+
+NUMERIC = ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "?"]
+
+
+@pytest.mark.parametrize("dtype", NUMERIC)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_mat_is_read_and_written_as_scipy_does(tmp_path, dtype, compressed):
+    X = (np.arange(15).reshape(5, 3) % 2).astype(dtype)
+    savemat(tmp_path / "a.mat", {"X": X, "y": [1.5], "t": "text", "c": {"f": 1}}, do_compression=compressed)
+    table = read_table(tmp_path / "a.mat", key="X")
+    assert table.values.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(table.values, X)
+    write_table(tmp_path / "b.mat", table)
+    out = loadmat(tmp_path / "b.mat", mat_dtype=True)
+    np.testing.assert_array_equal(out["X"], X)
+    assert out["X"].dtype == np.dtype(dtype)
+    assert (out["y"][0, 0], out["t"][0], out["c"]["f"][0, 0]) == (1.5, "text", 1)
+    again = read_table(tmp_path / "b.mat", key="X")
+    np.testing.assert_array_equal(again.values, X)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_mat_of_either_byte_order(order):
+    X = np.array([[1.5, -2], [3, 4]])
+    content = matlab.write({"X": X}, matlab.MatFile(order, {}))
+    np.testing.assert_array_equal(matlab.read(content).array("X", 1000), X)
+    np.testing.assert_array_equal(loadmat(io.BytesIO(content))["X"], X)
+
+
+def test_doubles_stored_as_bytes_are_doubles():
+    """MATLAB stores them so where nothing is lost."""
+    content = bytes_of(savemat, {"X": np.ones((2, 2), "u1")})
+    at = content.index(b"\x06\0\0\0\x08\0\0\0") + 8
+    content = content[:at] + b"\x06" + content[at + 1 :]  # the class of the array
+    assert matlab.read(content).array("X", 1000).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "i2", "u2", "u1"])
+def test_mat_of_version_4(tmp_path, dtype):
+    X = np.arange(6).reshape(2, 3).astype(dtype)
+    savemat(tmp_path / "a.mat", {"X": X, "t": "text"}, format="4")
+    table = read_table(tmp_path / "a.mat", key="X")
+    np.testing.assert_array_equal(table.values, X)
+    write_table(tmp_path / "b.mat", table)
+    out = loadmat(tmp_path / "b.mat")
+    np.testing.assert_array_equal(out["X"], X)
+    assert out["t"] == "text"
+    write_table(tmp_path / "b.npz", table)
+    with np.load(tmp_path / "b.npz") as out:
+        assert out["t"].tolist() == ["text"]
+
+
+def bomb(kind, n_bytes):
+    """A small file with an array of zeros of that size."""
+    X = np.zeros((n_bytes // 8 // 100, 100))
+    if kind == "npz":
+        return bytes_of(np.savez_compressed, X=X, y=np.zeros(3))
+    return bytes_of(savemat, {"X": X, "y": [0]}, do_compression=True)
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat"])
+def test_no_more_is_unpacked_than_allowed(tmp_path, kind, monkeypatch):
+    path = save(tmp_path / f"a.{kind}", bomb(kind, 8_000_000))
+    assert path.stat().st_size < 30_000
+    with pytest.raises(FileError, match=r"would take 8 MB of memory unpacked, more than 5 MB: --max-memory"):
+        read_table(path, key="X", max_bytes=5_000_000)
+    monkeypatch.setenv("ADVNMF_MAX_MEMORY", "1MB")
+    with pytest.raises(FileError, match="more than 1 MB"):
+        read_table(path, key="X")
+    assert read_table(path, key="X", max_bytes=9_000_000).values.shape == (10_000, 100)
+    # The array that was named is all that is unpacked.
+    table = read_table(path, key="y") if kind == "mat" else None
+    if table is not None:
+        write_table(tmp_path / "b.mat", table)
+        assert loadmat(tmp_path / "b.mat")["X"].shape == (10_000, 100)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ("(10000000, 10000000)", "bytes are stored for an array of float64 of shape"),
+        ("(-1, 4)", "stored for an array"),
+        (f"({'9' * 4200}, 4)", "not a readable npy"),
+        ("(True, 4)", "not a readable npy"),
+    ],
+)
+def test_a_shape_that_the_file_does_not_hold(tmp_path, shape, words):
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    content = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(32)
+    path = save(tmp_path / "a.npy", content)
+    with pytest.raises(FileError, match=words):
+        read_table(path)
+
+
+@pytest.mark.parametrize("descr", ["'|V0'", "'<U0'", "[('a', '<f8')]", "'|O'", "('<f8', (2,))", "'<c16'", "'<m8[s]'"])
+def test_types_that_are_no_numbers(tmp_path, descr):
+    head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (2, 2), }}".encode()
+    content = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(64)
+    with pytest.raises(FileError):
+        read_table(save(tmp_path / "a.npy", content))
+
+
+def test_a_head_is_not_unpacked_before_it_is_judged(tmp_path):
+    """In version 2 a head of gigabytes can be announced."""
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("X.npy", b"\x93NUMPY\x02\x00" + (10**7).to_bytes(4, "little") + b" " * 10**7)
+    with pytest.raises(FileError, match="its head has 10000000 bytes"):
+        read_table(tmp_path / "a.npz")
+
+
+def test_archives_that_numpy_never_writes(tmp_path):
+    for compression in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w", compression) as archive:
+            archive.writestr("X.npy", NPY)
+        with pytest.raises(FileError, match=r"'X.npy' is packed in a way that NumPy never uses"):
+            read_table(tmp_path / "a.npz")
+
+
+def test_the_files_that_ended_scipy(data_dir):
+    folder = data_dir.parent / "cases" / "safety"
+    paths = sorted(folder.glob("*.mat"))
+    if not paths:
+        pytest.skip(f"there is no mat file in {folder}")
+    for path in paths:
+        with pytest.raises(FileError, match=r"\.mat"):
+            read_table(path)
 
 
 def test_names_a_mat_file_cannot_hold(tmp_path):

@@ -51,6 +51,8 @@ class Table:
     path: str = "table"
     text: TextLayout | None = None
     container: Container | None = None
+    stored: np.ndarray | None = None  # as an array file has it: integers cannot say "missing"
+    markers: tuple[float, ...] = ()  # what says it instead
     cube: Cube | None = None
 
     @property
@@ -134,10 +136,11 @@ def read_table(
         raise FileError(f"{path}: {option.replace('_', '-')} is for csv and tsv files, not for {kind}")
     if kind == _CUBE:
         _refuse_key(path, kind, key)
-        values, cube = cubes.read(path, na)
+        values, cube = cubes.read(path, options.na)
         return Table(values, str(path), cube=cube)
-    values, container = arrays.read(path, key, na)
-    return Table(values, str(path), container=container)
+    values, stored, container = arrays.read(path, key, options.na, max_bytes)
+    markers = tuple(arrays.parse_markers(path, options.na))
+    return Table(values, str(path), container=container, stored=stored, markers=markers)
 
 
 def write_table(
@@ -271,14 +274,16 @@ def _format(path: str | os.PathLike[str]) -> str:
 
 def _fill(table: Table, values: np.ndarray | None) -> np.ndarray:
     missing = table.missing
+    stored = table.values if table.stored is None else table.stored
     if values is None or not missing.any():
-        return table.values
+        return stored
     values = np.asarray(values)
     if values.shape != table.values.shape:
         raise ValueError(f"values have shape {values.shape}, the table has {table.values.shape}")
     # Into a copy, so that type, byte order and memory layout stay as they were.
-    filled = table.values.copy(order="K")
-    filled[missing] = values[missing]
+    filled = stored.copy(order="K")
+    there = missing & ~np.isnan(values)
+    filled[there] = arrays.in_type(values[there], filled.dtype, table.markers)
     return filled
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..files import FileError, check_target, read_bytes, reason, replacing, require
-from .arrays import parse_markers
+from .arrays import in_type, parse_markers
 
 # The axes lines, samples, bands (0, 1, 2) in the order of the file.
 _ORDER = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
@@ -28,6 +28,7 @@ class Cube:
     good: np.ndarray  # of each band, False where the header calls it bad
     metadata: Mapping[str, Any]
     data_suffix: str  # what the data file has for the ".hdr" of the header: ".img", ".dat", nothing, ...
+    markers: tuple[float, ...] = ()  # what says that a sample is missing
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -41,13 +42,8 @@ class Cube:
 
     def filled(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
         """The cube as stored, but for the `missing` entries of the matrix, which get `values` in the cube's type."""
-        dtype = self.samples.dtype
-        fill = values[missing]
-        if dtype.kind != "f":
-            limits = np.iinfo(dtype)
-            fill = np.clip(np.rint(fill), limits.min, limits.max)
         matrix = _matrix(self.samples, self.good)  # a copy
-        matrix[missing] = fill.astype(dtype)
+        matrix[missing] = in_type(values[missing], matrix.dtype, self.markers)
         cube = np.array(self.samples)
         cube[:, :, self.good] = matrix.reshape(*self.shape[:2], -1)
         return cube
@@ -71,7 +67,8 @@ def read(path: str | os.PathLike[str], na: Iterable[str]) -> tuple[np.ndarray, C
     # Integers cannot say "missing"; of those of 16 bits float32 loses nothing.
     values = matrix.astype(np.result_type(matrix.dtype, np.float32), copy=False)
     values[np.isin(values, np.array(markers, values.dtype))] = np.nan
-    return values, Cube(samples, good, metadata, data_file.removeprefix(_stem(os.path.abspath(path))))
+    ending = data_file.removeprefix(_stem(os.path.abspath(path)))
+    return values, Cube(samples, good, metadata, ending, tuple(markers))
 
 
 def check(path: str | os.PathLike[str], cube: Cube | None, *, overwrite: bool = False) -> None:
