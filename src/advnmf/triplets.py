@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from .files import FileError, suffix
+from .files import FileError, reason, suffix
 from .tables import frames
 from .tables.cells import Cells, read_cells, renumber
 from .tables.numbers import Parser, number_text
@@ -257,8 +257,8 @@ def _read_parquet(path: str | os.PathLike[str], columns: Columns, max_bytes: int
     names = tuple(there[k] for k in at)
     try:
         triplets = Triplets.from_frame(table, names)
-    except (TypeError, ValueError) as error:
-        raise FileError(f"{path}: {error}") from error
+    except Exception as error:  # each library has exceptions of its own for types that make no labels
+        raise FileError(f"{path}: {reason(error)}") from error
     return Source(str(path), triplets, names, True, table)
 
 
