@@ -506,6 +506,47 @@ def test_as_a_program(table):
     assert again.stderr == "Error: out.csv exists already (--force, or overwrite=True, replaces it)\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell and devices of POSIX")
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_stderr_that_is_closed_or_full_does_not_cost_the_result(tmp_path, stderr):
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n3,4\n")  # without a hole, for the sake of speed
+    command = f"'{sys.executable}' -m advnmf complete in.csv out.csv {stderr}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "out.csv").read_text() == "a,b\n1,2\n3,4\n"
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "x"])
+def test_numba_threads_that_are_none(monkeypatch, capsys, threads):
+    from advnmf.cli import main
+
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err == (
+        f"Error: the environment variable NUMBA_NUM_THREADS={threads!r} must be a number of threads, at least 1, or "
+        "not set\n"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+@pytest.mark.parametrize("name", ["in.csv", "in.npy", "in.mat", "in.parquet", "in.hdr"])
+def test_a_pipe_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    options = ["--triplets", "1,2,3"] if name == "in.parquet" else []
+    assert "is a pipe or a device" in refused("complete", tmp_path / name, tmp_path / "out.csv", *options)
+
+
+def test_nothing_of_a_file_controls_the_terminal(tmp_path):
+    evil = "\x1b]0;gone\x07\x1b[2J\u202e\x9b"
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    for text in (f"a{evil},b,{evil}\nx,2,\ny,,\nz,3,\n", f"a,b\n1,{evil}\n2,3\n4,5\n", f"u,{evil}\n1,{evil}\n"):
+        path.write_text(text, encoding="utf-8")
+        for options in ([], ["--columns", evil], ["--triplets", f"a,b,{evil}"], ["--key", evil], ["--na", evil]):
+            result = CliRunner().invoke(program, ["complete", str(path), str(out), "--rank", "1", "--force", *options])
+            assert all(c.isprintable() or c == "\n" for c in result.output), result.output
+
+
 def without_extras(code):
     """What Python prints in a process where no optional package can be imported."""
     extras = ["rich", "rich_click", "click", "pandas", "matplotlib", "imageio", "PIL", "tifffile"]
