@@ -253,7 +253,7 @@ def test_a_filled_decimal_comma_is_quoted_where_it_separates(tmp_path):
 def judged(X, **options):
     """What is said of a matrix that is refused; None if it is not."""
     try:
-        check_table(Table(np.array(X, float)), **options)
+        check_table(Table(np.asarray(X)), **options)
     except FileError as error:
         return str(error)
 
@@ -286,6 +286,8 @@ def test_a_code_is_named_with_the_option_that_says_so(code, values):
     assert "--clip-negative" not in said
     assert "row 4, column 2 (2 in all)" in said
     assert judged(X, allow_negative=True) == said
+    if abs(code) < 2**31 and code == int(code):
+        assert f"--na {code}," in judged(np.rint(X).astype(np.int64))
     assert "looks like" not in str(judged(X, allow_codes=True))
 
 
@@ -521,6 +523,15 @@ def test_npz_keeps_the_other_arrays(tmp_path, compressed):
         assert out["X"].dtype == np.float32
         assert out["n"].dtype == np.int8
         np.testing.assert_array_equal(out["file"], ["a", "b"])
+
+
+def test_another_array_that_is_damaged_is_found_before_the_fit(tmp_path):
+    """It is not unpacked for reading, but could not be written again."""
+    content = bytearray(bytes_of(np.savez, X=np.ones((2, 2)), y=np.full(9, 7.0)))
+    content[content.index(np.full(9, 7.0).tobytes())] ^= 1
+    table = read_table(save(tmp_path / "a.npz", bytes(content)), key="X")
+    with pytest.raises(FileError, match=r"array .y. of .* cannot be kept in a npz file: Bad CRC-32"):
+        check_table_target(tmp_path / "b.npz", table)
 
 
 def test_mat_keeps_the_other_arrays(tmp_path):

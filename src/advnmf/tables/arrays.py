@@ -56,6 +56,14 @@ class NpzFile:
                 target.write(piece)
 
 
+class _Nowhere(io.RawIOBase):
+    """What is written here is gone: whether it can be read is all that is asked."""
+
+    def write(self, content: Any) -> int:
+        """Take it."""
+        return len(content)
+
+
 @dataclass(frozen=True)
 class Container:
     """What is around a matrix in its npz or mat file."""
@@ -106,7 +114,7 @@ def check(path: str | os.PathLike[str], source: str, container: Container | None
         for name in (container.name, *container.others):
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,62}", name):
                 raise FileError(f"{path}: a mat file cannot hold an array named {name!r}")
-    if kind not in ("npz", "mat") or isinstance(container.source, NpzFile if kind == "npz" else MatFile):
+    if kind not in ("npz", "mat") or (kind == "mat" and isinstance(container.source, MatFile)):
         return
     for name in container.others:
         why = _why_not(kind, name, container)
@@ -115,10 +123,13 @@ def check(path: str | os.PathLike[str], source: str, container: Container | None
 
 
 def _why_not(kind: str, name: str, container: Container) -> str:
-    """What keeps an array of another kind of file from being written; nothing where it can be."""
+    """What keeps another array of the file from being written; nothing where it can be."""
     try:
+        if kind == "npz" and isinstance(container.source, NpzFile):
+            container.source.copy(name, _Nowhere())
+            return ""
         dtype = container.array(name).dtype
-    except (ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged bytes can raise anything
         return reason(error)
     return "it holds objects" if dtype.hasobject or (kind == "mat" and dtype.kind == "V") else ""
 

@@ -40,7 +40,7 @@ def is_noise(values: np.ndarray) -> bool:
 
 def _negative_codes(values: np.ndarray) -> list[Code]:
     """Negative numbers that look like marks, and are nearly all that is negative or far off the rest of it."""
-    negative = values[values < 0]
+    negative = values[values < 0].astype(np.float64)
     if not negative.size:
         return []
     numbers, counts = np.unique(negative, return_counts=True)
@@ -70,10 +70,9 @@ def _high_codes(values: np.ndarray) -> list[Code]:
             continue
         column = values[:, j]
         others = column[column < top]
-        second = float(others.max(initial=-np.inf))
-        enough = 2 if top < 100 else 1
-        if len(others) and top >= 4 * abs(second) and np.count_nonzero(column == top) >= enough:
-            found[top] = _code(values, top, second)
+        count = np.count_nonzero(column == top)
+        if len(others) and count >= (2 if top < 100 else 1) and top >= 4 * abs(float(others.max())):
+            found[top] = _code(values, top, float(others.max()))
     return list(found.values())
 
 
