@@ -136,6 +136,15 @@ def test_a_pair_rated_twice_is_told(tmp_path):
     assert "Warning: 1 ratings are of pairs that were rated before: each pair gets the mean" in result.stderr
 
 
+def test_labels_that_parquet_cannot_hold_are_found_before_the_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr("advnmf.cli.ratings.fit_ratings", lambda *_: pytest.fail("the fit began"))
+    (tmp_path / "in.csv").write_bytes("user,item,rating\nM\xfcller,x,1\nb,x,2\nb,y,\n".encode("latin-1"))
+    (tmp_path / "pairs.csv").write_bytes("user,item\nM\xfcller,x\n".encode("latin-1"))
+    args = (tmp_path / "in.csv", tmp_path / "out.parquet", "--triplets", "user,item,rating")
+    for command in (("complete", *args, "--pairs", tmp_path / "pairs.csv"), ("recommend", *args)):
+        assert r"label 'M\udcfcller' is in an older encoding than UTF-8" in refused(*command)
+
+
 # --- recommend -----------------------------------------------------------------------------------------------------
 
 

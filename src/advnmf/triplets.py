@@ -17,10 +17,11 @@ import numpy as np
 from scipy import sparse
 
 from .caching import cached_property
-from .files import FileError, suffix
+from .files import FileError, reason, suffix
 from .tables import frames
 from .tables.cells import Cells, read_cells, renumber
-from .tables.text import Parser, check_delimiter, number_text
+from .tables.numbers import Parser, number_text
+from .tables.text import check_delimiter
 
 __all__ = ["Source", "Triplets", "read_triplets"]
 
@@ -154,6 +155,7 @@ def read_triplets(
     delimiter: str | None = None,
     decimal: str = ".",
     na: Iterable[str] = (),
+    max_bytes: int | None = None,
 ) -> Triplets:
     """The triplets in a csv, tsv or parquet file; a name with any other ending is taken for text.
 
@@ -170,6 +172,8 @@ def read_triplets(
         "." or ",", of a text file.
     na : iterable of str
         Further markers of missing ratings in a text file, beside empty, NA, NaN, N/A, #N/A and null.
+    max_bytes : int, optional
+        Refuse a parquet file that unpacks to more; see `advnmf.limits`.
 
     Raises
     ------
@@ -181,7 +185,7 @@ def read_triplets(
     -----
     Labels of a text file are text, as it stands there: 007 is not 7. Parquet needs pyarrow or polars.
     """
-    return read_source(path, columns, delimiter=delimiter, decimal=decimal, na=na).triplets
+    return read_source(path, columns, delimiter=delimiter, decimal=decimal, na=na, max_bytes=max_bytes).triplets
 
 
 @dataclass(frozen=True)
@@ -217,11 +221,12 @@ def read_source(
     delimiter: str | None = None,
     decimal: str = ".",
     na: Iterable[str] = (),
+    max_bytes: int | None = None,
 ) -> Source:
     """What `read_triplets` reads, with the file around it."""
     _check_columns(columns)
     if suffix(path) == "parquet":
-        return _read_parquet(path, columns)
+        return _read_parquet(path, columns, max_bytes)
     cells = read_cells(path, delimiter)
     check_delimiter(path, cells.delimiter, decimal)
     at, names, header = _places(path, columns, cells.row(0))
@@ -245,15 +250,15 @@ def read_source(
     return Source(str(path), triplets, names, header, cells, at[-1], decimal)
 
 
-def _read_parquet(path: str | os.PathLike[str], columns: Columns) -> Source:
-    table = frames.read_parquet(path)
+def _read_parquet(path: str | os.PathLike[str], columns: Columns, max_bytes: int | None) -> Source:
+    table = frames.read_parquet(path, max_bytes)
     there = frames.column_names(table)
     at, names, _ = _places(path, columns, there)
     names = tuple(there[k] for k in at)
     try:
         triplets = Triplets.from_frame(table, names)
-    except (TypeError, ValueError) as error:
-        raise FileError(f"{path}: {error}") from error
+    except Exception as error:  # each library has exceptions of its own for types that make no labels
+        raise FileError(f"{path}: {reason(error)}") from error
     return Source(str(path), triplets, names, True, table)
 
 

@@ -63,7 +63,7 @@ def recommend(
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
     ratings = open_ratings(source, triplets, quiet, na=na, delimiter=delimiter, decimal=decimal)
-    check_records_target(target, overwrite=force)
+    check_records_target(target, ratings.triplets.users, ratings.triplets.items, overwrite=force)
     table = ratings.triplets
     rows = np.arange(len(table.users)) if users is None else _rows(table, users, source)
     fit = fit_ratings(table, settings, quiet)
