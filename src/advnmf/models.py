@@ -22,6 +22,7 @@ from .namespaces import Array, as_like, is_tensor, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
+from .reliability import reliability
 from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
 from .starts import flat_codes, pretrained_factors, random_factors, solve_codes
@@ -110,6 +111,10 @@ class NMF(RankingMixin, CompletionModel):
         The loss, with the scale that it ended with where that follows the residuals.
     seen_ : tuple of ndarray or None
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
+    column_counts_ : ndarray of int
+        How many entries of each column were observed.
+    reliability_ : tuple of float
+        What `recommend` weighs predictions by, see `advnmf.reliability.Reliability`.
     row_bias_, column_bias_, global_bias_ : ndarray, ndarray, float
         The offsets, with ``biases=True``.
     n_components_ : int or tuple of int
@@ -325,6 +330,8 @@ class NMF(RankingMixin, CompletionModel):
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
         self.seen_ = data.pattern
+        self.column_counts_ = np.array(data.column_counts)
+        self.reliability_ = tuple(reliability(problem, result.factors))
         codes = self._training_codes()
         self.mean_code_ = mean_of_rows(codes, data.counts > 0)
         self.reconstruction_err_ = self._residual_norm(data, codes)
