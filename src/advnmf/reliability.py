@@ -7,7 +7,8 @@ predictions, each column counted n times).  The fit gives the column d numbers, 
 d sigma^2 / n; predictions spread around the level of their row by tau^2.  Under normal laws the truth then has mean m
 and standard deviation s.  All of it is measured in `fit`, on the observed entries (weighted by their weights):
 
-    sigma^2    mean squared residual, over the share of the entries that the fit's numbers leave free; at most the variance
+    sigma^2    squared residuals, summed, over the number of entries less that of the fit's numbers (d for each row and
+               column); at most the variance of the values
     tau^2      variance of the fitted values around the means of their rows
     d          trace of (G + L)^-1 G: G the mean of c c' over the entries, c what the column's numbers multiply, L their
                ridge for one entry; at least 1
@@ -67,12 +68,11 @@ def reliability(problem: Problem, factors: Factors) -> Reliability:
     numbers = _numbers_of_a_column(problem, factors, weight / n_entries)
     free = n_entries - numbers * (np.count_nonzero(data.counts) + np.count_nonzero(data.column_counts))
     variance = _variance(data) / weight
-    noise = min(squares / weight * n_entries / free, variance) if free > 0 else variance
-    noise = float(np.sqrt(noise))
-    spread = max(float(np.sqrt(max(fitted, 0.0) / weight)), _LEAST_SPREAD * noise)
-    prior_count = numbers * (noise / spread) ** 2 if noise > 0 else 0.0
+    noise = np.sqrt(min(squares / weight * n_entries / free, variance) if free > 0 else variance)
+    spread = float(max(np.sqrt(max(fitted, 0.0) / weight), _LEAST_SPREAD * noise))
+    prior_count = float(numbers * (noise / spread) ** 2) if noise > 0 else 0.0
     low, high = data.value_range()
-    return Reliability(prior_count, spread, noise, low, min(max(data.mean, low), high), high)
+    return Reliability(prior_count, spread, float(noise), low, min(max(data.mean, low), high), high)
 
 
 def _sums(data: ObservedData, P: object) -> tuple[Array, Array, Array]:
