@@ -15,6 +15,8 @@ from .validation import check_choice, check_indices, check_number, check_seen
 
 # As many predictions as this are held at a time.
 _BLOCK_ENTRIES = 2**20
+# A standard deviation is at least this share of the values, so that no logarithm of a probability is infinite.
+_LEAST_DEVIATION = 1e-9
 
 Score = Callable[[Array], Array]
 
@@ -176,10 +178,9 @@ def _lower_bound(P: Array, counts: Array, trust: Reliability, z: float) -> Array
 def _log_expected_hits(P: Array, counts: Array, trust: Reliability, liked: float) -> Array:
     """log(n Phi((m - liked) / sqrt(sigma^2 + s^2))), where n differs from the share of the rows by a constant."""
     m, s = trust.shrunken(P, counts)
-    deviation = np.hypot(trust.noise, s)
     # Of an exact fit, it is the sign of m - liked that decides.
-    deviation = np.where(deviation > 0, deviation, np.finfo(np.float64).tiny)
-    with np.errstate(divide="ignore", over="ignore"):
+    deviation = np.maximum(np.hypot(trust.noise, s), _LEAST_DEVIATION * max(abs(trust.highest), abs(liked), 1e-300))
+    with np.errstate(divide="ignore"):
         return np.log(counts) + special.log_ndtr((m - liked) / deviation)
 
 

@@ -1,11 +1,12 @@
 """How far the predictions of a column can be trusted, by how many of its entries were observed.
 
-    k = d sigma^2 / tau^2,    w = n / (n + k),    m = u + w (p - u),    s = tau sqrt(1 - w)
+    k = d sigma^2 / tau^2 + d - 1,    w = n / (n + k),    m = u + w (p - u),    s = tau sqrt(1 - w)
 
 p is a prediction in a column of which n entries were observed, u the level of its row (the mean of the row's
 predictions, each column counted n times).  The fit gives the column d numbers, so it knows p - u up to a variance of
-d sigma^2 / n; predictions spread around the level of their row by tau^2.  Under normal laws the truth then has mean m
-and standard deviation s.  All of it is measured in `fit`, on the observed entries (weighted by their weights):
+d sigma^2 / n, and a single entry, however exact, fixes one number of d.  Predictions spread around the level of their
+row by tau^2.  Under normal laws the truth then has mean m and standard deviation s.  All of it is measured in `fit`, on
+the observed entries (weighted by their weights):
 
     sigma^2    squared residuals, summed, over the number of entries less that of the fit's numbers (d for each row and
                column); at most the variance of the values
@@ -70,7 +71,7 @@ def reliability(problem: Problem, factors: Factors) -> Reliability:
     variance = _variance(data) / weight
     noise = np.sqrt(min(squares / weight * n_entries / free, variance) if free > 0 else variance)
     spread = float(max(np.sqrt(max(fitted, 0.0) / weight), _LEAST_SPREAD * noise))
-    prior_count = float(numbers * (noise / spread) ** 2) if noise > 0 else 0.0
+    prior_count = float(numbers * (noise / spread) ** 2 if noise > 0 else 0.0) + numbers - 1
     low, high = data.value_range()
     return Reliability(prior_count, spread, float(noise), low, min(max(data.mean, low), high), high)
 
