@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -412,13 +414,16 @@ def test_expected_hits_prefer_what_more_people_have(with_lucky_item):
 def test_the_unit_of_ratings_and_of_weights_changes_no_ranking(ratings, biases, by):
     X = ratings[0]
     weights = np.random.default_rng(6).uniform(0.5, 2, X.shape)
+    # The ridge has the unit of X.
+    ridges = [(unit, 1, 0.0 if biases else 1e-2 * unit) for unit in (1, 1024, 1 / 1024)]
     fits = [
-        model(biases=biases, alpha_W=0.0 if biases else 1e-2 * unit * scale).fit(unit * X, weights=scale * weights)
-        for unit, scale in ((1, 1), (1024, 1), (1 / 1024, 1), (1, 1024))
+        model(biases=biases, alpha_W=alpha).fit(unit * X, weights=scale * weights)
+        for unit, scale, alpha in (*ridges, (1, 1, 0.0), (1, 1024, 0.0))
     ]
     rankings = [fit.recommend(n=10, exclude_seen=~np.isnan(X), by=by)[0] for fit in fits]
-    for other in rankings[1:]:
-        np.testing.assert_array_equal(other, rankings[0])
+    for this, other in pairwise(rankings[:3]):
+        np.testing.assert_array_equal(this, other)
+    np.testing.assert_array_equal(rankings[3], rankings[4])
 
 
 def test_storages_rank_alike(ratings):
@@ -451,7 +456,7 @@ def test_what_reliability_measures():
     truth = 5 + low_rank(rng, (300, 60), 2, 0.5)
     X = truth + rng.normal(0, 0.4, truth.shape)
     X[rng.random(X.shape) < 0.5] = np.nan
-    fit = NMF(3, max_iter=500, random_state=0).fit(X)
+    fit = NMF(3, alpha_W=0.0, max_iter=500, random_state=0).fit(X)
     prior_count, spread, noise, lowest, mean, highest = fit.reliability_
     assert noise == pytest.approx(0.4, rel=0.03)
     there = ~np.isnan(X)
