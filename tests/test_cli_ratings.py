@@ -13,7 +13,8 @@ import pytest
 from scipy import sparse
 
 from advnmf import NMF, AutoNMF
-from advnmf.cli.held_out import refitted, split
+from advnmf.cli.held_out import check_recommendations, refitted, split
+from advnmf.metrics import ndcg_at_k, precision_at_k
 from test_cli import refused, run
 
 pl = pytest.importorskip("polars")
@@ -216,6 +217,34 @@ def test_the_check_holds_out_a_fifth_of_each_user_and_keeps_the_rest():
     np.testing.assert_array_equal((train + held_out).toarray(), X.toarray())
     assert not train.astype(bool).multiply(held_out.astype(bool)).nnz
     np.testing.assert_array_equal(np.diff(held_out.indptr), np.diff(X.indptr) // 5)
+
+
+@pytest.mark.parametrize("by", ["lower_bound", "expected_hits"])
+def test_the_check_counts_hits_among_what_was_not_learnt_from(by):
+    rng = np.random.default_rng(3)
+    level = 3 + rng.normal(0, 0.5, (40, 1)) + rng.normal(0, 1, 25)
+    X = np.clip(np.rint(level + rng.normal(0, 0.5, level.shape)), 1, 5)
+    X = sparse.csr_array(np.where(rng.random(X.shape) < rng.uniform(0.2, 0.9, 25), X, 0))
+    fit = NMF(2, biases=True, alpha_W=0.1, alpha_scale="observed", sparse_missing="absent", random_state=0).fit(X)
+    check = check_recommendations(fit, X, 5, liked=4.0, seed=1, seconds=None, by=by, min_ratings=1)
+
+    train, held_out = split(X, np.random.default_rng(1))
+    seen, liked = train.toarray() > 0, held_out.toarray() >= 4
+    assert check.n_held_out == held_out.nnz
+
+    def precision(scores):
+        order = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")
+        return np.take_along_axis(liked, order[:, :5], axis=1)[liked.any(axis=1)].mean()
+
+    counts, total = seen.sum(axis=0), train.sum(axis=0)
+    assert check.most_rated.precision == pytest.approx(precision(np.tile(counts, (40, 1))))
+    means = (total + 20 * train.data.mean()) / (counts + 20)
+    assert check.best_means.precision == pytest.approx(precision(np.tile(means, (40, 1))))
+    again = refitted(fit, train, None)
+    options = {"liked": 4.0} if by == "expected_hits" else {}
+    columns, _ = again.recommend(n=5, by=by, **options)
+    assert check.model.precision == precision_at_k(held_out, columns, liked=4)
+    assert check.model.ndcg == ndcg_at_k(held_out, columns, liked=4)
 
 
 def test_the_check_of_a_search_fits_its_models_again():

@@ -474,6 +474,18 @@ def test_what_reliability_measures():
     assert k == pytest.approx(numbers * (sigma / tau) ** 2 + numbers - 1)
 
 
+def test_the_offset_of_a_column_is_one_of_its_numbers_that_of_a_row_is_not(ratings):
+    k, tau, sigma, *_ = model(alpha_W=0.0).fit(ratings[0]).reliability_
+    assert k == pytest.approx(4 * (sigma / tau) ** 2 + 3)
+
+
+def test_the_reliability_of_an_average_is_that_of_its_models(ratings):
+    fit = AutoNMF(max_candidates=3, random_state=0).fit(stored(ratings[0]))
+    fit.models_ = [fit.models_[0], model(n_components=1, sparse_missing="absent").fit(stored(ratings[0]))]
+    first, second = (each.reliability_ for each in fit.models_)
+    assert fit.reliability_ == pytest.approx([(a + b) / 2 for a, b in zip(first, second, strict=True)])
+
+
 @pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
 def test_data_that_leave_nothing_to_measure():
     """Constant data, an exact fit, more numbers than entries: finite, and ranked."""
