@@ -23,7 +23,7 @@ import numpy as np
 
 from .data import ObservedData
 from .factors import Factors, product
-from .namespaces import Array, to_numpy
+from .namespaces import Array, namespace, to_numpy
 from .penalties import HELD
 from .problem import Problem, total
 
@@ -81,8 +81,9 @@ def _sums(data: ObservedData, P: object) -> tuple[Array, Array, Array]:
     ones = [data.constant(shape, 1, data.dtype) for shape in ((data.shape[0], 1), (1, data.shape[1]))]
     weights = data.energies(data.predict(*ones))
     sums = data.times(P, ones[1].T)[:, 0]
-    # Rows without entries have zeros only.
-    return data.squared_norms(P), data.energies(P) - sums**2 / (weights + (weights == 0)), weights
+    # Rows without entries have sums of zero.
+    divisors = namespace(weights).where(weights > 0, weights, namespace(weights).ones_like(weights))
+    return data.squared_norms(P), data.energies(P) - sums**2 / divisors, weights
 
 
 def _variance(data: ObservedData) -> float:
