@@ -222,6 +222,18 @@ class Truths(Rule):
 
 
 @dataclass(frozen=True)
+class Counts(Rule):
+    """One integer that is not negative for each of something."""
+
+    axis: Axis
+
+    def check(self, value: object, sizes: Sizes) -> None:
+        """An array of integers."""
+        if (check_array(value, "i", (self.axis,), sizes) < 0).any():
+            raise ValueError("holds a negative number")
+
+
+@dataclass(frozen=True)
 class Names(Rule):
     """An array of one text for each of something."""
 

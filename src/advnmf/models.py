@@ -16,13 +16,28 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning, at_once
 from .data import ObservedData
 from .factors import Factors, fill_empty, mean_of_rows, product
-from .fitted import COURSE, Chain, Floats, Instance, LayerSizes, Number, Pattern, Perhaps, Rule, Whole, check_product
+from .fitted import (
+    COURSE,
+    Chain,
+    Counts,
+    Floats,
+    Instance,
+    LayerSizes,
+    Number,
+    Pattern,
+    Perhaps,
+    Record,
+    Rule,
+    Whole,
+    check_product,
+)
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
 from .namespaces import Array, as_like, finfo, is_tensor, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
+from .reliability import Reliability, reliability
 from .ridges import Ridges, auto_ridge, spread, typical_size
 from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
@@ -120,6 +135,10 @@ class NMF(RankingMixin, CompletionModel):
         The loss, with the scale that it ended with where that follows the residuals.
     seen_ : tuple of ndarray or None
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
+    column_counts_ : ndarray of int
+        How many entries of each column were observed.
+    reliability_ : tuple of float
+        What `recommend` weighs predictions by, see `advnmf.reliability.Reliability`.
     row_bias_, column_bias_, global_bias_ : ndarray, ndarray, float
         The offsets, with ``biases=True``.
     alpha_W_, alpha_H_ : float
@@ -350,6 +369,8 @@ class NMF(RankingMixin, CompletionModel):
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
         self.seen_ = data.pattern
+        self.column_counts_ = np.array(data.column_counts, np.int64)
+        self.reliability_ = tuple(reliability(problem, result.factors))
         codes = self._training_codes()
         self.mean_code_ = mean_of_rows(codes, data.counts > 0)
         self.reconstruction_err_ = self._residual_norm(data, codes)
@@ -519,6 +540,8 @@ class NMF(RankingMixin, CompletionModel):
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
             "seen_": Perhaps(Pattern("samples", "features")),
+            "column_counts_": Counts("features"),
+            "reliability_": Record(*[Number()] * len(Reliability._fields)),
         }
         if self.biases:
             rules |= {

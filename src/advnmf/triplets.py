@@ -126,6 +126,24 @@ class Triplets:
         """The columns of items, -1 where unknown."""
         return _look_up("items", self.items, items)
 
+    def labels(self, columns: object) -> list:
+        """The items at columns such as `recommend` gives, best first, without the places that name none (-1).
+
+        A list of labels for one row of columns; a list of such lists, one for each row, for several.
+        """
+        columns = np.asarray(columns)
+        if columns.ndim not in (1, 2) or columns.dtype.kind not in "iu":
+            raise ValueError(
+                f"columns must be integers in one row or in several, got an array of {columns.dtype} "
+                f"of shape {columns.shape}"
+            )
+        outside = (columns < -1) | (columns >= len(self.items))
+        if outside.any():
+            raise ValueError(f"columns holds {columns[outside][0]}, but there are {len(self.items)} items")
+        if columns.ndim == 2:
+            return [self.labels(row) for row in columns]
+        return self.items[columns[columns >= 0]].tolist()
+
     def _checked(self, names: Sequence, place: Callable[[int], str], error: type[ValueError] = ValueError) -> Self:
         """Itself; or an error that names the first row that makes no sense."""
         if not len(self):

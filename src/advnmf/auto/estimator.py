@@ -305,6 +305,16 @@ class AutoNMF(RankingMixin, CompletionModel):
         """What was observed, of a sparse ``X``."""
         return self.models_[0].seen_
 
+    @property
+    def column_counts_(self) -> Array:
+        """How many entries of each column were observed."""
+        return self.models_[0].column_counts_
+
+    @property
+    def reliability_(self) -> tuple[float, ...]:
+        """The mean of that of the models, see `NMF`."""
+        return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
+
     def _decode(self, codes: Array, columns: object = None) -> Array:
         parts = zip(self.models_, self._parts(codes), strict=True)
         total = sum(model._decode(np.ascontiguousarray(part), columns) for model, part in parts)
