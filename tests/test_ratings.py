@@ -126,7 +126,7 @@ def test_without_components_offsets_solve_their_ridge_problem(ratings, alpha_sca
     fit = model(n_components=1, alpha_W=alpha, alpha_scale=alpha_scale, init="custom", max_iter=3000, tol=1e-15)
     fit.fit(X, factors=[np.zeros((n, 1)), np.zeros((1, m))])
     expected = solution[:n, None] + solution[n:-1] + solution[-1]
-    np.testing.assert_allclose(fit.reconstruct(), expected, atol=1e-5)
+    np.testing.assert_allclose(fit.reconstruct(), np.clip(expected, 0, None), atol=1e-5)
     np.testing.assert_allclose(fit.row_bias_, solution[:n], atol=1e-5)
 
 
@@ -176,7 +176,7 @@ def test_codes_end_with_the_offset(ratings):
     assert fit.components_.shape == (3, 30)
     assert len(fit.get_feature_names_out()) == 4
     expected = codes[:, :3] @ fit.components_ + codes[:, 3:] + fit.column_bias_ + fit.global_bias_
-    np.testing.assert_allclose(fit.inverse_transform(codes), expected)
+    np.testing.assert_allclose(fit.inverse_transform(codes), np.clip(expected, 0, None))
     # The codes of a converged fit are those that `transform` finds.
     np.testing.assert_allclose(fit.inverse_transform(codes), fit.reconstruct(), atol=1e-2)
     np.testing.assert_allclose(np.average(fit.column_bias_, weights=(~np.isnan(X)).sum(0)), 0, atol=1e-10)
@@ -223,7 +223,8 @@ def test_pairs(ratings, biases):
     rows, columns = np.array([0, 5, 39]), np.array([3, 0, 29])
     np.testing.assert_allclose(fit.predict_pairs(rows, columns), fit.reconstruct()[rows, columns])
     np.testing.assert_allclose(fit.predict_pairs([0, 5], [1, 1], unseen="mean"), fit.reconstruct()[[0, 5], 1])
-    whole = fit.reconstruct()
+    A, B = fit._linear(fit._training_codes())
+    whole = A @ B  # means are those before anything is clipped
     np.testing.assert_allclose(fit.predict_pairs([-1, 4, -1], [2, -1, -1], unseen="mean"),
                                [whole[:, 2].mean(), whole[4].mean(), whole.mean()])  # fmt: skip
     for bad in ([-1], [40], [0.5]):
@@ -562,3 +563,19 @@ def test_bad_ratings_are_refused(ratings, value, message):
     X.data[17] = value
     with pytest.raises(ValueError, match=message):
         model(sparse_missing="absent").fit(X)
+
+
+@pytest.mark.parametrize("storage", ["dense", "absent"])
+def test_offsets_complete_nonnegative_data_with_nothing_negative(storage):
+    """A low row in a low column: the offsets add up to less than nothing."""
+    rng = np.random.default_rng(0)
+    X = np.clip(rng.gamma(0.3, 1.0, (30, 1)) + rng.gamma(0.3, 1.0, (1, 12)) - 0.8, 0, None)
+    X[rng.random(X.shape) < 0.4] = np.nan
+    given = X if storage == "dense" else stored(X)
+    fit = NMF(1, biases=True, alpha_W=1e-3, sparse_missing="absent", max_iter=50, tol=0, random_state=0).fit(given)
+    codes, components = fit._linear(fit._training_codes())
+    assert (codes @ components).min() < -0.01  # the test can fail
+    assert fit.reconstruct().min() == 0
+    assert fit.complete(given).min() == 0
+    rows, columns = np.divmod(np.arange(X.size), X.shape[1])
+    assert fit.predict_pairs(rows, columns).min() == 0

@@ -33,7 +33,7 @@ from .fitted import (
 )
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
-from .namespaces import Array, as_like, finfo, is_tensor, returned
+from .namespaces import Array, as_like, finfo, is_tensor, namespace, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
@@ -104,7 +104,8 @@ class NMF(RankingMixin, CompletionModel):
         Offsets of samples and features of any sign beside the nonnegative part (one layer, solver "hals" only):
         ``X_ij ~ a_i . b_j + row_bias_i + column_bias_j + global_bias``, fitted jointly; alpha_W draws those of samples
         to 0, alpha_H those of features to their mean, by squares (over the standard deviation of ``X``, so that their
-        ridge changes with the unit of ``X`` as the others do).  Codes get one column more: the sample's offset.
+        ridge changes with the unit of ``X`` as the others do).  Codes get one column more: the sample's offset.  What
+        comes out below 0 is completed with 0.
     max_iter : int, default=200
         Most sweeps over all factors.
     pretrain_iter : int or None, default=None
@@ -433,7 +434,11 @@ class NMF(RankingMixin, CompletionModel):
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
         A, B = self._linear(codes, columns)
-        return A @ B
+        return self._clipped(A @ B)
+
+    def _clipped(self, values: Array) -> Array:
+        """Offsets of any sign do not complete nonnegative data with negative values."""
+        return namespace(values).clip(values, 0, None) if self.biases else values
 
     def _predict(self, data: ObservedData, codes: Array) -> object:
         return data.predict(*self._linear(codes))
@@ -445,7 +450,7 @@ class NMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> np.ndarray | sparse.csr_array:
         if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self._linear(codes))
+            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
         return super()._fill(X, mask, codes)
 
     @property

@@ -44,7 +44,7 @@ class RankingMixin:
         codes = _rows_or_mean(codes, rows, self.mean_code_)
         A, B = self._linear(codes)
         xp = namespace(B)
-        return xp.sum(A * _rows_or_mean(B.T, columns, xp.mean(B, axis=1)), axis=1)
+        return self._clipped(xp.sum(A * _rows_or_mean(B.T, columns, xp.mean(B, axis=1)), axis=1))
 
     def recommend(
         self,

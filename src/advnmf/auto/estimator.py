@@ -337,7 +337,7 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> Array:
         if sparse.issparse(X):
-            return self._clipped(fill_sparse(X, self.sparse_missing, *self._linear(codes)))
+            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
         return super()._fill(X, mask, codes)
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
