@@ -203,10 +203,10 @@ class Bounds(Rule):
     axis: Axis
 
     def check(self, value: object, sizes: Sizes) -> None:
-        """Each lower end is at most the upper one."""
+        """Each lower end is at most the upper one, and a finite number lies between."""
         low, high = check_array(value, "f", (2, self.axis), sizes)
-        if not (low <= high).all():
-            raise ValueError("holds a lower end above the upper one, or NaN")
+        if not ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
+            raise ValueError("holds a lower end above the upper one, or ends without a number between them")
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         std = Spread(*self.spread_).std(spread_terms(each, mean)).astype(codes.dtype)
         nowhere = np.full(mean.shape, np.nan, codes.dtype)
         holes = np.isnan(fill_holes(X, mask, nowhere))
-        return np.where(holes, std, codes.dtype.type(0))
+        return finite(np.where(holes, std, codes.dtype.type(0)), "the standard deviation")
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
