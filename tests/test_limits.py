@@ -3,7 +3,7 @@
 import pytest
 
 from advnmf.files import FileError
-from advnmf.limits import DEFAULT_BYTES, check_size, max_bytes_of, parse_bytes, size_text
+from advnmf.limits import DEFAULT_BYTES, DEFAULT_RATIO, check_size, max_bytes_of, parse_bytes, size_text
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,20 @@ def test_the_limit_is_the_argument_or_of_the_environment_or_the_default(monkeypa
     monkeypatch.setenv("ADVNMF_MAX_MEMORY", "much")
     with pytest.raises(ValueError, match="ADVNMF_MAX_MEMORY: 'much' is no size"):
         max_bytes_of(None)
+
+
+def test_large_files_may_unpack_to_more(tmp_path, monkeypatch):
+    monkeypatch.delenv("ADVNMF_MAX_MEMORY", raising=False)
+    path = tmp_path / "a.npz"
+    with open(path, "wb") as stream:
+        stream.truncate(DEFAULT_BYTES)  # takes no place on the disk
+    assert max_bytes_of(None, path) == DEFAULT_RATIO * DEFAULT_BYTES
+    check_size(path, DEFAULT_RATIO * DEFAULT_BYTES)
+    with pytest.raises(FileError, match="more than 5 bytes"):
+        check_size(path, 6, 5)
+    path.write_bytes(b"small")
+    with pytest.raises(FileError, match="more than 1 GB"):
+        check_size(path, DEFAULT_BYTES + 1)
 
 
 def test_what_is_too_large_is_told_with_the_option_that_raises_the_limit():

@@ -49,6 +49,8 @@ def round_trip(tmp_path, text, fill=7.0, name="a.csv", **options):
         ("5.1,3.5,setosa\n4.9,3.0,setosa\n", [[5.1, 3.5], [4.9, 3]], False, 1),  # a label that comes again
         ("5.1,3.5,setosa\n4.9,3.0,virginica\n", None, None, None),
         ("x,1,2\ny,3,4\n", None, None, None),
+        ("land,1990,1991,1992\nA,1.5,,2\nB,1,2,3\n", [[1.5, NAN, 2], [1, 2, 3]], True, 1),
+        ("A,1990,1991,1992\nB,1991,1992,1993\n", None, None, None),
         ("a,b,\n1,2\n3,\n", [[1, 2], [3, NAN]], True, 0),  # only the header ends by a comma
         ("a,b\n1,2,\n3,,\n", [[1, 2], [3, NAN]], True, 1),  # only the rows do: a is no row name
         ("?,2\n3,4\n", [[NAN, 2], [3, 4]], False, 0),
@@ -297,6 +299,7 @@ def test_a_code_is_named_with_the_option_that_says_so(code, values):
         ([[1, 2], [-0.01, 3], [-0.02, 4]], "--clip-negative takes them for 0"),
         ([[1, 2], [-0.01, 3], [-0.01, 4]], "--clip-negative takes them for 0"),
         (RNG.normal(size=(20, 3)), "--model hqasd"),
+        (np.c_[RNG.normal(15, 10, 50), RNG.random(50) * 1500], "--model hqasd"),  # a temperature
         ([[1, 2], [1, np.inf]], "--na inf"),
     ],
 )
@@ -680,12 +683,12 @@ def bomb(kind, n_bytes):
 def test_no_more_is_unpacked_than_allowed(tmp_path, kind, monkeypatch):
     path = save(tmp_path / f"a.{kind}", bomb(kind, 8_000_000))
     assert path.stat().st_size < 30_000
-    with pytest.raises(FileError, match=r"would take 8 MB of memory unpacked, more than 5 MB: --max-memory"):
+    with pytest.raises(FileError, match=r"would take 16 MB of memory unpacked, more than 5 MB: --max-memory"):
         read_table(path, key="X", max_bytes=5_000_000)
     monkeypatch.setenv("ADVNMF_MAX_MEMORY", "1MB")
     with pytest.raises(FileError, match="more than 1 MB"):
         read_table(path, key="X")
-    assert read_table(path, key="X", max_bytes=9_000_000).values.shape == (10_000, 100)
+    assert read_table(path, key="X", max_bytes=17_000_000).values.shape == (10_000, 100)
     # The array that was named is all that is unpacked.
     table = read_table(path, key="y") if kind == "mat" else None
     if table is not None:

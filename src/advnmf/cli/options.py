@@ -13,7 +13,7 @@ import rich_click as click
 from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..auto.choices import FIRST_RIDGE
 from ..completion import CompletionModel
-from ..limits import DEFAULT_BYTES, ENVIRONMENT, parse_bytes, size_text
+from ..limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
 
 MODELS: dict[str, type[CompletionModel]] = {
     "nmf": NMF,
@@ -84,8 +84,8 @@ max_memory_option = click.option(
     "--max-memory",
     type=SizeType(),
     metavar="SIZE",
-    help=f"Refuse files that unpack to more than this, such as 8GB. [default: {size_text(DEFAULT_BYTES)}, or what the "
-    f"environment variable {ENVIRONMENT} says]",
+    help="Refuse files that unpack to more than this, such as 8GB. [default: what the environment variable "
+    f"{ENVIRONMENT} says, else {size_text(DEFAULT_BYTES)} or {DEFAULT_RATIO} times the size of the file]",
 )
 
 

@@ -47,7 +47,8 @@ class NpzFile:
         """The array of that name."""
         member = self.members[name]
         with zipfile.ZipFile(io.BytesIO(self.data)) as archive, archive.open(member) as stream:
-            return _read_npy(stream, member.file_size, max_bytes)
+            packed = member.compress_type != zipfile.ZIP_STORED
+            return _read_npy(stream, member.file_size, max_bytes if packed else None)
 
     def copy(self, name: str, target: IO[bytes]) -> None:
         """Write the npy file of that name, a piece at a time."""
@@ -100,10 +101,10 @@ def read(
     source = _parse(path, kind, lambda: _npz_of(data) if kind == "npz" else matlab.read(data))
     names = list(source.members if isinstance(source, NpzFile) else source.elements)
     name = _choose(path, names, key)
-    array = _parse(path, kind, lambda: source.array(name, max_bytes_of(max_bytes)), f"array {name!r}", max_bytes)
+    array = _parse(path, kind, lambda: source.array(name, max_bytes_of(max_bytes, path)), f"array {name!r}", max_bytes)
     stored = _checked(path, array, f"array {name!r}")
     others = tuple(other for other in names if other != name)
-    return _missing_at(stored, markers), stored, Container(name, source, others, max_bytes)
+    return _missing_at(stored, markers), stored, Container(name, source, others, max_bytes_of(max_bytes, path))
 
 
 def check(path: str | os.PathLike[str], source: str, container: Container | None) -> None:
@@ -277,7 +278,7 @@ class Pickled(ValueError):
 
 
 def _npy_of(data: bytes) -> np.ndarray:
-    return _read_npy(io.BytesIO(data), len(data), len(data))
+    return _read_npy(io.BytesIO(data), len(data))
 
 
 def _npz_of(data: bytes) -> NpzFile:
@@ -294,16 +295,17 @@ def _npz_of(data: bytes) -> NpzFile:
     return NpzFile(data, by_name)
 
 
-def _read_npy(stream: Any, n_bytes: int, max_bytes: int) -> np.ndarray:
-    """The array of an npy file of `n_bytes`, if all of it is there and no more than `max_bytes`."""
+def _read_npy(stream: Any, n_bytes: int, max_bytes: int | None = None) -> np.ndarray:
+    """The array of an npy file of `n_bytes`, if all of it is there and it takes no more than `max_bytes`."""
     shape, by_columns, dtype, begin = _npy_head(stream)
     if dtype.hasobject:
         raise Pickled
-    size = math.prod(shape) * dtype.itemsize
+    count = math.prod(shape)
+    size = count * dtype.itemsize
     if min(shape, default=0) < 0 or not dtype.itemsize or size > n_bytes - begin:
         raise ValueError(f"{max(n_bytes - begin, 0)} bytes are stored for an array of {dtype} of shape {shape}")
-    if size > max_bytes:
-        raise matlab.TooLarge(size)
+    if max_bytes is not None and size + matlab.COPY * count > max_bytes:
+        raise matlab.TooLarge(size + matlab.COPY * count)
     content = stream.read(size)
     if len(content) < size:
         raise ValueError("it ends early")

@@ -34,8 +34,9 @@ def find_codes(values: np.ndarray) -> list[Code]:
 
 
 def is_noise(values: np.ndarray) -> bool:
-    """Whether what is negative is small beside the rest, as noise around zero is."""
-    return bool(np.nanmin(values) >= -0.1 * np.nanmax(values))
+    """Whether what is negative is small beside the rest of its column, as noise around zero is."""
+    columns = values[:, (values < 0).any(axis=0)]
+    return bool((np.nanmin(columns, axis=0) >= -0.1 * np.nanmax(columns, axis=0)).all())
 
 
 def _negative_codes(values: np.ndarray) -> list[Code]:

@@ -104,7 +104,7 @@ def read_parquet(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
 def _convert(path: str | os.PathLike[str], library: str, stream: str, max_bytes: int | None) -> None:
     """Have the file written as an Arrow stream; FileError where that fails, however it does."""
     child = Path(__file__).with_name("parquet_child.py")
-    limit = max_bytes_of(max_bytes)
+    limit = max_bytes_of(max_bytes, path)
     # -P: the modules beside the program are not those of the standard library that are called like them.
     command = [sys.executable, "-P", str(child), library, os.path.abspath(path), stream, str(limit)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -7,6 +7,7 @@ The layout is that of the document "MAT-File Format" by The MathWorks.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ _OTHERS = {1: "a cell array", 2: "a struct", 3: "an object", 5: "sparse", 16: "a
 _COMPLEX, _LOGICAL = 0x0800, 0x0200
 #: Types of version 4.
 _STORED_4 = ("f8", "f4", "i4", "i2", "u2", "u1")
+#: Bytes for each entry that are taken beside an array as it is stored: its copy for a fit.
+COPY = 8
 _HEADER = 128
 _MOST_DIMENSIONS = 32
 # Flags, shape and name are within so many bytes of an element.
@@ -148,12 +151,25 @@ def _unpacked(one: memoryview, order: Order, max_bytes: int) -> memoryview:
     inner, length = _unpack(memoryview(_inflate(one[8:], 8)), 0, f"{order}II")
     if inner != _MATRIX:
         raise Damaged("a compressed element holds no array")
-    if length > max_bytes:
-        raise TooLarge(length)
+    needed = max(length, _needed(_head(one, order), order, length))
+    if needed > max_bytes:
+        raise TooLarge(needed)
     body = _inflate(one[8:], length + 8)
     if len(body) < length + 8:
         raise Damaged("a compressed element is shorter than it says")
     return memoryview(body)[8:]
+
+
+def _needed(head: memoryview, order: Order, length: int) -> int:
+    """Bytes that an array of numbers and its copy take; its numbers may be stored in fewer."""
+    parts = _parts(head, order)
+    flags, shape = _flags(next(parts, (0, head)), order), _shape(next(parts, (0, head)), order)
+    count = math.prod(shape)
+    if flags & 0xFF not in _CLASSES:
+        return length
+    if count > length:
+        raise Damaged(f"{length} bytes are stored for an array of shape {shape}")
+    return count * (np.dtype(_CLASSES[flags & 0xFF]).itemsize + COPY)
 
 
 def _inflate(packed: memoryview, length: int) -> bytes:
@@ -226,10 +242,7 @@ def _shape(part: tuple[int, memoryview], order: Order) -> tuple[int, ...]:
 
 def _numbers(content: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """Stored numbers in their shape, column after column."""
-    size = 1
-    for n in shape:
-        size *= n
-    if min(shape) < 0 or size * dtype.itemsize != len(content):
+    if min(shape) < 0 or math.prod(shape) * dtype.itemsize != len(content):
         raise Damaged(f"{len(content)} bytes are stored for an array of shape {shape}")
     return np.frombuffer(content, dtype).reshape(shape, order="F")
 

@@ -14,6 +14,8 @@ from typing import Any
 # What an interpreter with its libraries and threads reserves beside the data.
 _OVERHEAD = 4 * 10**9
 _BATCH = 1 << 16
+# Bytes that a row of (user, item, rating) takes beside those of the table, while its labels are numbered and sorted.
+_PER_ROW = 96
 
 
 class TooLarge(Exception):
@@ -48,7 +50,8 @@ def _by_pyarrow(file: str, stream: str, max_bytes: int) -> None:
 
     source = pq.ParquetFile(file)
     schema = source.schema_arrow
-    _check(source.metadata.num_rows * sum(map(_width, schema.types)), max_bytes)
+    others = source.metadata.num_rows * _PER_ROW
+    _check(others + source.metadata.num_rows * sum(map(_width, schema.types)), max_bytes)
     groups = range(source.metadata.num_row_groups)
     _check(sum(source.metadata.row_group(k).total_byte_size for k in groups), max_bytes)
     n_bytes = 0
@@ -56,7 +59,7 @@ def _by_pyarrow(file: str, stream: str, max_bytes: int) -> None:
         for batch in source.iter_batches(_BATCH):
             batch.validate(full=True)
             n_bytes += batch.nbytes
-            _check(n_bytes, max_bytes)
+            _check(others + n_bytes, max_bytes)
             writer.write_batch(batch)
 
 
@@ -72,9 +75,10 @@ def _by_polars(file: str, stream: str, max_bytes: int) -> None:
     import polars as pl
 
     lazy = pl.scan_parquet(file)
-    _check(int(lazy.select(pl.len()).collect().item()) * 4 * len(lazy.collect_schema()), max_bytes)
+    rows = int(lazy.select(pl.len()).collect().item())
+    _check(rows * (_PER_ROW + 4 * len(lazy.collect_schema())), max_bytes)
     frame = lazy.collect()
-    _check(int(frame.estimated_size()), max_bytes)
+    _check(rows * _PER_ROW + int(frame.estimated_size()), max_bytes)
     frame.write_ipc_stream(stream)
 
 

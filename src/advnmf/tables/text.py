@@ -249,12 +249,21 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], parse: Pars
         t and cell in [row[at] for row in below] for at, (t, cell) in enumerate(zip(text, first, strict=True))
     ):
         return False  # a label that comes again
+    if _counts_on(first, parse) and not _counts_on(below[0], parse):
+        return True
     if is_value or (kinds[0] is Kind.TEXT and len(first) > 1 and not any(text[1:])):
         raise FileError(
             f"{path}: the first row holds both text and numbers, so it may be a header or data: "
             "say which with --header or --no-header (header=True or False)"
         )
     return True
+
+
+def _counts_on(row: list[str], parse: Parser) -> bool:
+    """Whether the numbers of a row are at least three integers in equal steps upwards: years, wavelengths, days."""
+    numbers = np.array([parse.number(cell) for cell in row if parse.is_number(cell)])
+    steps = np.diff(numbers)
+    return len(steps) > 1 and steps[0] > 0 and bool((steps == steps[0]).all() and (numbers == np.rint(numbers)).all())
 
 
 def _numbered(rows: list[list[str]], parse: Parser) -> bool:
