@@ -8,6 +8,7 @@ After Luo, Zhang and Huang, "Adversarial nonnegative matrix factorization", ICML
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from numbers import Real
 from typing import Self
@@ -24,6 +25,7 @@ from .loop import Callback, Limits, Result, iterate
 from .losses import Frobenius
 from .penalties import NO_PENALTY
 from .problem import Problem
+from .scaling import check_finite, check_unit, in_units, unit_of
 from .solvers import HALS
 from .starts import flat_codes, random_factors, solve_codes
 from .validation import check_choice, check_number, describe_empty
@@ -70,13 +72,17 @@ class ANMF(RecodingModel):
     attack_weight : float, default=100.0
         Price of moving the components, in units of the squared norm of a column of ``H``.
     target : {"zero", "mean", "mirror"} or float, default="mean"
-        Z: 0; X plus the mean of X; the largest value minus X; X plus this number.  It is aimed at in observed entries.
+        Z: 0; X plus the mean of X; the largest value minus X; X plus this number, which is in the unit of ``X``.  It is
+        aimed at in observed entries.
     missing : {"ignore", "complete", "zero"}, default="ignore"
         Missing entries have no influence on either term; or one completed matrix serves both terms, filled with
         (1 - beta) H W + beta H B, which couples the terms in the holes; or they are zeros, as the published figures
         suggest (which shrinks all that is completed, for comparison only).
     leader : {"exact", "nash"}, default="exact"
         Whether the learner, when he moves ``W``, knows how ``B`` follows, or takes it as given.
+    unit : "rms" or float, default="rms"
+        What ``X`` is divided by for the fit, so that `attack_weight` means the same in any unit: the root mean square
+        of its observed entries, or a number (1.0: ``X`` as it comes).
     rho : float, default=10.0
         First penalty of the splits, relative to the mean diagonal of the squared factors at the start.  Strong attacks
         (a low `attack_weight`) can make the iterations cycle; a larger `rho` then helps, at the cost of speed.
@@ -107,10 +113,12 @@ class ANMF(RecodingModel):
         T (the codes of the training data) and P.
     residuals_ : ndarray of shape (n_iter_, 2)
         Primal (distance of H, W from T, P) and dual (change of T, P) residual of each iteration, relative.
+    unit_ : float
+        What ``X`` was divided by.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        The learner's objective with the attacker's answer, at the start and after each iteration: of the unsplit
+        The learner's objective over the divided ``X`` with the attacker's answer, at the start and after each iteration: of the unsplit
         factors on the way, of the nonnegative ones at the end.  It may rise.
     reconstruction_err_ : float
         Frobenius norm of the residual of T P over the observed entries (weighted by ``weights``).
@@ -129,6 +137,7 @@ class ANMF(RecodingModel):
         target: str | float = "mean",
         missing: str = "ignore",
         leader: str = "exact",
+        unit: str | float = "rms",
         rho: float = 10.0,
         adapt: bool = True,
         max_iter: int = 1000,
@@ -145,6 +154,7 @@ class ANMF(RecodingModel):
         self.target = target
         self.missing = missing
         self.leader = leader
+        self.unit = unit
         self.rho = rho
         self.adapt = adapt
         self.max_iter = max_iter
@@ -170,9 +180,12 @@ class ANMF(RecodingModel):
             ``missing="ignore"``.
         """
         self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(data))
-        game = self._game(data)
+        fitted = copy(self)  # whatever interrupts the fit, this model stays as it was
+        original = fitted._check_data(X, mask, weights, reset=True)
+        self._warn(describe_empty(original))
+        fitted.unit_ = unit_of(original, self.unit)
+        data = in_units(original, fitted.unit_)
+        game = self._game(data, fitted.unit_)
         random_state = check_random_state(self.random_state)
 
         def run(limits: Limits) -> GameResult:
@@ -182,16 +195,19 @@ class ANMF(RecodingModel):
             return GameResult(factors, *outcome, process.answer, np.array(process.residuals).reshape(-1, 2))
 
         result = self._best_of(run, self.n_init)
-        self._store(data, result)
+        fitted._store(original, result)
+        self.__dict__ = vars(fitted)
         self._end_fit(result)
         return self
 
     def _store(self, data: DenseData, result: GameResult) -> None:
-        """Set the fitted attributes."""
-        counts = data.counts, data.column_counts
-        self.factors_ = fill_empty(result.factors, *counts)
+        """Set the fitted attributes; the components carry the unit of the data."""
+        counts, unit = (data.counts, data.column_counts), data.dtype.type(self.unit_)
+        T, P = result.factors
+        self.factors_ = fill_empty([T, P * unit], *counts)
         self.components_ = self.factors_[1]
-        self.attacked_components_ = fill_empty([self.factors_[0], result.attacked.copy()], *counts)[1]
+        self.attacked_components_ = fill_empty([T, result.attacked * unit], *counts)[1]
+        check_finite(self, *self.factors_, self.attacked_components_)
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
         self.residuals_ = result.residuals
@@ -202,8 +218,8 @@ class ANMF(RecodingModel):
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _game(self, data: DenseData) -> Game:
-        """The game over some data, with the target that the parameters describe."""
+    def _game(self, data: DenseData, unit: float = 1.0) -> Game:
+        """The game over some data, with the target that the parameters describe in a unit."""
         omega = self._omega(data)
         X, there = data.values, True if data.omega is None else data.omega > 0
         if self.target == "zero":
@@ -211,7 +227,7 @@ class ANMF(RecodingModel):
         elif self.target == "mirror":
             Z = np.where(there, X.max() - X, X.dtype.type(0))
         else:
-            shift = data.mean if self.target == "mean" else self.target
+            shift = data.mean if self.target == "mean" else self.target / unit
             Z = np.where(there, X + X.dtype.type(shift), X.dtype.type(0))
         return Game(DenseData(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
 
@@ -232,9 +248,10 @@ class ANMF(RecodingModel):
         both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
         B = np.hstack([self.components_, self.attacked_components_]).astype(data.dtype)
         problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
-        return np.maximum(
-            solve_codes(problem, flat_codes(problem.data, B), B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0
-        )
+        start = flat_codes(problem.data, B)
+        codes = np.maximum(solve_codes(problem, start, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
+        check_finite(self, codes)
+        return codes
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()
@@ -242,6 +259,7 @@ class ANMF(RecodingModel):
         check_number("beta", self.beta, high=1.0)
         check_number("attack_weight", self.attack_weight, strict=True, high=1e100)
         check_number("rho", self.rho, strict=True)
+        check_unit(self.unit, "rms")
         check_choice("missing", self.missing, ("ignore", "complete", "zero"))
         check_choice("leader", self.leader, ("exact", "nash"))
         check_choice("adapt", self.adapt, (True, False))

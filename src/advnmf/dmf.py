@@ -9,6 +9,7 @@ Source: Fan and Cheng, "Matrix completion by deep matrix factorization", Neural 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Self
 
@@ -22,6 +23,7 @@ from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
 from .namespaces import Array, as_like, concat, namespace
 from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
+from .scaling import check_finite, check_unit, in_units, mean_weight, unit_of
 from .validation import check_choice, check_layers, check_number, describe_empty
 
 # The published least gradient.
@@ -61,12 +63,15 @@ class DMF(RecodingModel):
         Penalty of the weights; biases are free.
     alpha_latent : float, default=0.01
         Penalty of the codes.
+    unit : "rms" or float, default="rms"
+        What ``X`` is divided by for the fit, so that no constant here depends on its unit: the root mean square of its
+        observed entries, or a number (1.0: ``X`` as it comes, as published).  Weights are divided by their mean.
     keep : {"best", "last"}, default="best"
         Which iterate makes the model: that of the lowest objective, or the last one, as published.
     max_iter : int, default=1000
         Most iterations.
     tol : float, default=1e-8
-        Stop once an iteration lowers f by less than this.
+        Stop once an iteration lowers f by less than this.  f is that of the divided ``X``, see `unit`.
     goal : float, default=1e-5
         Stop once f is less than this.
     n_init : int, default=1
@@ -88,10 +93,12 @@ class DMF(RecodingModel):
         W_l of shape (s_{l-1}, s_l) and b_l of shape (s_l,).
     activations_ : tuple of str
         Activation of each hidden layer.
+    unit_, weight_unit_ : float
+        What ``X`` and the weights were divided by.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        f at the start and after each iteration.  It may rise; the model is taken where it is lowest, or last.
+        f of the divided ``X`` at the start and after each iteration.  It may rise; the model is taken where it is lowest, or last.
     reconstruction_err_ : float
         Frobenius norm of the residual over the observed entries (weighted by ``weights``).
 
@@ -100,8 +107,7 @@ class DMF(RecodingModel):
     `transform` minimises the loss of each row over its code by iRprop+, the network fixed, from the training code (of
     a thousand at most) whose output is nearest to the row; the test for backtracking is made for each row by itself, so
     that no row depends on the others.  Training starts at Z = 0, weights and biases uniform on (-b, b),
-    b = 4 sqrt(6 / (s_{l-1} + s_l)).  The constants of the objective are in units
-    of ``X``: data of another scale want other penalties.
+    b = 4 sqrt(6 / (s_{l-1} + s_l)), in the divided ``X``; the last layer is multiplied by `unit_` at the end.
 
     A PyTorch tensor ``X`` is computed on its device, and gives tensors, as in `NMF`.
     """
@@ -117,6 +123,7 @@ class DMF(RecodingModel):
         activation: str | Sequence[str] = "tanh",
         alpha_weights: float = 0.01,
         alpha_latent: float = 0.01,
+        unit: str | float = "rms",
         keep: str = "best",
         max_iter: int = 1000,
         tol: float = 1e-8,
@@ -132,6 +139,7 @@ class DMF(RecodingModel):
         self.activation = activation
         self.alpha_weights = alpha_weights
         self.alpha_latent = alpha_latent
+        self.unit = unit
         self.keep = keep
         self.max_iter = max_iter
         self.tol = tol
@@ -156,8 +164,11 @@ class DMF(RecodingModel):
             Weight omega of each entry in the loss; 0 is missing.
         """
         activations = self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(data))
+        fitted = copy(self)  # whatever interrupts the fit, this model stays as it was
+        original = fitted._check_data(X, mask, weights, reset=True)
+        self._warn(describe_empty(original))
+        fitted.unit_, fitted.weight_unit_ = unit_of(original, self.unit), mean_weight(original)
+        data = in_units(original, fitted.unit_, fitted.weight_unit_)
         random_state = check_random_state(self.random_state)
         sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
 
@@ -171,15 +182,17 @@ class DMF(RecodingModel):
             return NetworkResult([Z], *outcome, net, value)
 
         result = self._best_of(run, self.n_init, key=lambda result: result.value)
-        self._store(data, result)
+        fitted._store(original, result)
+        self.__dict__ = vars(fitted)
         self._end_fit(result)
         return self
 
     def _store(self, data: DenseData, result: NetworkResult) -> None:
-        """Set the fitted attributes."""
+        """Set the fitted attributes; the last layer carries the unit of the data."""
         (Z,), net = result.factors, result.net
         # A column of the last layer is a feature's, its bias on top.
-        layer = concat([net.intercepts[-1][None, :], net.coefs[-1]])
+        layer = concat([net.intercepts[-1][None, :], net.coefs[-1]]) * self.unit_
+        check_finite(self, Z, layer, *net.parameters)
         self.latent_, layer = fill_empty([Z, layer], data.counts, data.column_counts)
         self.mean_code_ = mean_of_rows(Z, data.counts > 0)
         self.coefs_, self.intercepts_ = [*net.coefs[:-1], layer[1:, :]], [*net.intercepts[:-1], layer[0, :]]
@@ -204,11 +217,15 @@ class DMF(RecodingModel):
 
     def _solve_codes(self, data: DenseData) -> Array:
         net = self._net.mapped(data.asarray)
+        net.coefs[-1], net.intercepts[-1] = net.coefs[-1] / self.unit_, net.intercepts[-1] / self.unit_
+        data = in_units(data, self.unit_, self.weight_unit_)
         candidates = data.asarray(self.latent_[:: max(1, self.latent_.shape[0] // _MOST_CANDIDATES), :])
         limits = self.alpha_latent, self.max_iter, self.tol, self.goal
-        return concat(
+        codes = concat(
             [latent_codes(part, net, nearest_codes(part, net, candidates), *limits) for _, part in data.blocks()]
         )
+        check_finite(self, codes)
+        return codes
 
     def _check_parameters(self) -> tuple[str, ...]:
         """Refuse parameters that mean nothing; the activation of each hidden layer."""
@@ -217,6 +234,7 @@ class DMF(RecodingModel):
         check_number("alpha_weights", self.alpha_weights)
         check_number("alpha_latent", self.alpha_latent)
         check_number("goal", self.goal)
+        check_unit(self.unit, "rms")
         check_choice("keep", self.keep, ("best", "last"))
         depth = len(check_layers(self.hidden, "hidden"))
         if not isinstance(self.activation, str | tuple | list):

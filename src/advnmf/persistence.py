@@ -364,7 +364,7 @@ def _check_factorisation(model: NMF | HQASD | ANMF) -> None:
             and all(np.isfinite(b).all() for b in (model.row_bias_, model.column_bias_, model.global_bias_))
         )
     if isinstance(model, HQASD):
-        good = good and model.sigma_ > 0
+        good = good and model.sigma_ > 0 and 0 < model.unit_ < np.inf and 0 <= model.largest_ < np.inf
     if isinstance(model, ANMF):
         attacked = model.attacked_components_
         good = good and attacked.shape == components.shape and np.isfinite(attacked).all()
@@ -386,6 +386,7 @@ def _check_network(model: DMF) -> None:
         and model.n_features_in_ == sizes[-1]
         and len(model.activations_) == len(layers) - 1
         and all(name in ACTIVATIONS for name in model.activations_)
+        and all(0 < unit < np.inf for unit in (model.unit_, model.weight_unit_))
     )
     _check_fit(model, good)
 
