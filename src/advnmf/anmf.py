@@ -21,11 +21,12 @@ from .bilevel import ADMM, Game
 from .completion import RecodingModel
 from .data import DenseData
 from .factors import fill_empty
+from .halfquadratic import bounded, robust_codes
 from .loop import Callback, Limits, Result, iterate
 from .losses import Frobenius
 from .penalties import NO_PENALTY
 from .problem import Problem
-from .scaling import check_finite, check_unit, in_units, unit_of
+from .scaling import REACH, check_finite, check_unit, in_units, unit_of
 from .solvers import HALS
 from .starts import flat_codes, random_factors, solve_codes
 from .validation import check_choice, check_number, describe_empty
@@ -83,6 +84,9 @@ class ANMF(RecodingModel):
     unit : "rms" or float, default="rms"
         What ``X`` is divided by for the fit, so that `attack_weight` means the same in any unit: the root mean square
         of its observed entries, or a number (1.0: ``X`` as it comes).
+    finish : bool, default=True
+        Keep rows and columns that the game leaves beyond twice the largest observed value within it, by plain
+        nonnegative least squares with the least ridge that does.  False: the last iterate as it is.
     rho : float, default=10.0
         First penalty of the splits, relative to the mean diagonal of the squared factors at the start.  Strong attacks
         (a low `attack_weight`) can make the iterations cycle; a larger `rho` then helps, at the cost of speed.
@@ -113,13 +117,13 @@ class ANMF(RecodingModel):
         T (the codes of the training data) and P.
     residuals_ : ndarray of shape (n_iter_, 2)
         Primal (distance of H, W from T, P) and dual (change of T, P) residual of each iteration, relative.
-    unit_ : float
-        What ``X`` was divided by.
+    unit_, largest_ : float
+        What ``X`` was divided by, and its largest observed value.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        The learner's objective over the divided ``X`` with the attacker's answer, at the start and after each iteration: of the unsplit
-        factors on the way, of the nonnegative ones at the end.  It may rise.
+        The learner's objective over the divided ``X`` with the attacker's answer, at the start and after each
+        iteration: of the unsplit factors on the way, of the nonnegative ones at the end.  It may rise.
     reconstruction_err_ : float
         Frobenius norm of the residual of T P over the observed entries (weighted by ``weights``).
 
@@ -138,6 +142,7 @@ class ANMF(RecodingModel):
         missing: str = "ignore",
         leader: str = "exact",
         unit: str | float = "rms",
+        finish: bool = True,
         rho: float = 10.0,
         adapt: bool = True,
         max_iter: int = 1000,
@@ -155,6 +160,7 @@ class ANMF(RecodingModel):
         self.missing = missing
         self.leader = leader
         self.unit = unit
+        self.finish = finish
         self.rho = rho
         self.adapt = adapt
         self.max_iter = max_iter
@@ -187,20 +193,23 @@ class ANMF(RecodingModel):
         data = in_units(original, fitted.unit_)
         game = self._game(data, fitted.unit_)
         random_state = check_random_state(self.random_state)
+        largest = float(data.values.max())
 
         def run(limits: Limits) -> GameResult:
             factors = random_factors(data, [self.n_components], random_state)
             process = ADMM(game, *factors, self.rho, self.adapt)
             outcome = iterate(process, limits)
+            if self.finish:
+                bounded(data, factors, np.inf, REACH * largest, nonnegative=True)
             return GameResult(factors, *outcome, process.answer, np.array(process.residuals).reshape(-1, 2))
 
         result = self._best_of(run, self.n_init)
-        fitted._store(original, result)
+        fitted._store(original, largest * fitted.unit_, result)
         self.__dict__ = vars(fitted)
         self._end_fit(result)
         return self
 
-    def _store(self, data: DenseData, result: GameResult) -> None:
+    def _store(self, data: DenseData, largest: float, result: GameResult) -> None:
         """Set the fitted attributes; the components carry the unit of the data."""
         counts, unit = (data.counts, data.column_counts), data.dtype.type(self.unit_)
         T, P = result.factors
@@ -208,6 +217,7 @@ class ANMF(RecodingModel):
         self.components_ = self.factors_[1]
         self.attacked_components_ = fill_empty([T, result.attacked * unit], *counts)[1]
         check_finite(self, *self.factors_, self.attacked_components_)
+        self.largest_ = largest
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
         self.residuals_ = result.residuals
@@ -250,7 +260,19 @@ class ANMF(RecodingModel):
         problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
         start = flat_codes(problem.data, B)
         codes = np.maximum(solve_codes(problem, start, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
+        if self.finish:
+            codes = self._within_bounds(data, codes)
         check_finite(self, codes)
+        return codes
+
+    def _within_bounds(self, data: DenseData, codes: Array) -> Array:
+        """Codes whose reconstruction leaves twice what was seen give way to those of the clean term with a ridge."""
+        components = self.components_.astype(data.dtype, copy=False)
+        limit = REACH * np.maximum(self.largest_, data.values.max(axis=1))
+        wild = np.flatnonzero(~((codes @ components).max(axis=1) <= limit))
+        if wild.size:
+            part = DenseData(data.values, self._omega(data)).take(wild)
+            codes[wild] = robust_codes(part, components, np.inf, limit[wild], nonnegative=True)
         return codes
 
     def _check_parameters(self) -> None:
@@ -260,6 +282,7 @@ class ANMF(RecodingModel):
         check_number("attack_weight", self.attack_weight, strict=True, high=1e100)
         check_number("rho", self.rho, strict=True)
         check_unit(self.unit, "rms")
+        check_choice("finish", self.finish, (True, False))
         check_choice("missing", self.missing, ("ignore", "complete", "zero"))
         check_choice("leader", self.leader, ("exact", "nash"))
         check_choice("adapt", self.adapt, (True, False))

@@ -23,7 +23,7 @@ from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
 from .namespaces import Array, as_like, concat, namespace
 from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
-from .scaling import check_finite, check_unit, in_units, mean_weight, unit_of
+from .scaling import REACH, check_finite, check_unit, in_units, mean_weight, unit_of
 from .validation import check_choice, check_layers, check_number, describe_empty
 
 # The published least gradient.
@@ -66,6 +66,9 @@ class DMF(RecodingModel):
     unit : "rms" or float, default="rms"
         What ``X`` is divided by for the fit, so that no constant here depends on its unit: the root mean square of its
         observed entries, or a number (1.0: ``X`` as it comes, as published).  Weights are divided by their mean.
+    finish : bool, default=True
+        Cut reconstructions at twice the largest observed size, which weights that little is known of may leave far
+        behind.  False: the output of the network as it is, as published.
     keep : {"best", "last"}, default="best"
         Which iterate makes the model: that of the lowest objective, or the last one, as published.
     max_iter : int, default=1000
@@ -93,12 +96,13 @@ class DMF(RecodingModel):
         W_l of shape (s_{l-1}, s_l) and b_l of shape (s_l,).
     activations_ : tuple of str
         Activation of each hidden layer.
-    unit_, weight_unit_ : float
-        What ``X`` and the weights were divided by.
+    unit_, weight_unit_, largest_ : float
+        What ``X`` and the weights were divided by, and the largest observed size of ``X``.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        f of the divided ``X`` at the start and after each iteration.  It may rise; the model is taken where it is lowest, or last.
+        f of the divided ``X`` at the start and after each iteration.  It may rise; the model is taken where it is
+        lowest, or last.
     reconstruction_err_ : float
         Frobenius norm of the residual over the observed entries (weighted by ``weights``).
 
@@ -124,6 +128,7 @@ class DMF(RecodingModel):
         alpha_weights: float = 0.01,
         alpha_latent: float = 0.01,
         unit: str | float = "rms",
+        finish: bool = True,
         keep: str = "best",
         max_iter: int = 1000,
         tol: float = 1e-8,
@@ -140,6 +145,7 @@ class DMF(RecodingModel):
         self.alpha_weights = alpha_weights
         self.alpha_latent = alpha_latent
         self.unit = unit
+        self.finish = finish
         self.keep = keep
         self.max_iter = max_iter
         self.tol = tol
@@ -168,6 +174,7 @@ class DMF(RecodingModel):
         original = fitted._check_data(X, mask, weights, reset=True)
         self._warn(describe_empty(original))
         fitted.unit_, fitted.weight_unit_ = unit_of(original, self.unit), mean_weight(original)
+        fitted.largest_ = max(map(abs, original.value_range()))
         data = in_units(original, fitted.unit_, fitted.weight_unit_)
         random_state = check_random_state(self.random_state)
         sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
@@ -213,7 +220,9 @@ class DMF(RecodingModel):
         return Network(self.coefs_, self.intercepts_, tuple(self.activations_))
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
-        return predict(self._net.mapped(lambda a: as_like(a, codes, codes.dtype)), codes, columns)
+        P = predict(self._net.mapped(lambda a: as_like(a, codes, codes.dtype)), codes, columns)
+        limit = REACH * self.largest_
+        return namespace(P).clip(P, -limit, limit) if self.finish else P
 
     def _solve_codes(self, data: DenseData) -> Array:
         net = self._net.mapped(data.asarray)
@@ -235,6 +244,7 @@ class DMF(RecodingModel):
         check_number("alpha_latent", self.alpha_latent)
         check_number("goal", self.goal)
         check_unit(self.unit, "rms")
+        check_choice("finish", self.finish, (True, False))
         check_choice("keep", self.keep, ("best", "last"))
         depth = len(check_layers(self.hidden, "hidden"))
         if not isinstance(self.activation, str | tuple | list):

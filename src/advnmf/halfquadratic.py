@@ -35,8 +35,8 @@ _RIDGES = 10.0 ** np.arange(-7, 2)
 # How much more than the strongest the weakest direction of B is penalised.
 _WEAKEST = 1e4
 _LARGEST = 1e140
-# Passes of coordinate descent over nonnegative codes, and the change at which they end.
-_MAX_PASSES, _TOL_PASSES = 500, 1e-10
+# Passes of coordinate descent over nonnegative codes: first, after each reweighting; and the change at which they end.
+_FIRST_PASSES, _MORE_PASSES, _TOL_PASSES = 200, 10, 1e-7
 
 
 def residual(data: DenseData, factors: Factors) -> tuple[Array, float]:
@@ -157,12 +157,12 @@ def least_squares(data: DenseData, factors: Factors, E: Array, sigma: float, lim
         A[some] = robust_codes(part.take(some), B[:, seen], sigma, limit, columns=seen)
 
 
-def bounded(data: DenseData, factors: Factors, sigma: float, limit: float) -> None:
+def bounded(data: DenseData, factors: Factors, sigma: float, limit: float, *, nonnegative: bool = False) -> None:
     """Keep the reconstruction of what has entries within -limit ... limit: columns by themselves, then rows."""
     for A, B, part, seen in reversed(_sides(data, factors)):
         wild = np.flatnonzero((_sizes(A @ B[:, seen]) > limit) & (part.counts > 0))
         if wild.size:
-            A[wild] = robust_codes(part.take(wild), B[:, seen], sigma, limit, columns=seen)
+            A[wild] = robust_codes(part.take(wild), B[:, seen], sigma, limit, nonnegative=nonnegative, columns=seen)
 
 
 def _sides(data: DenseData, factors: Factors) -> list[tuple[Array, Array, DenseData, Array]]:
@@ -266,7 +266,7 @@ def _robust_block(data: DenseData, B: Array, outer: Array, solve: Callable, sigm
     for _ in range(_MAX_REWEIGHTINGS):
         G = weights(part, part.values - P, np.maximum(sigma, width)[:, None])
         some = G.any(axis=1)
-        codes[active[some]] = solve(part, B, outer, G, ridge)[some]
+        codes[active[some]] = solve(part, B, outer, G, ridge, codes[active])[some]
         before, P = P, codes[active] @ B
         moved = np.linalg.norm(P - before, axis=1) > _TOL_REWEIGHTINGS * np.linalg.norm(before, axis=1)
         going = moved | (width > sigma)
@@ -291,22 +291,25 @@ def _normal_equations(data: DenseData, B: Array, outer: Array, G: Array, ridge: 
     return A, (G * data.values) @ B.T
 
 
-def _solve(data: DenseData, B: Array, outer: Array, G: Array, ridge: Array) -> Array:
+def _solve(data: DenseData, B: Array, outer: Array, G: Array, ridge: Array, start: Array | None = None) -> Array:
     """u_i = (sum_j g_ij b_j b_j^T + diag(ridge))^-1 sum_j g_ij x_ij b_j for each row."""
     A, b = _normal_equations(data, B, outer, G, ridge)
     return np.linalg.solve(A, b[:, :, None])[:, :, 0]
 
 
-def _solve_nonnegative(data: DenseData, B: Array, outer: Array, G: Array, ridge: Array) -> Array:
-    """The same over u_i >= 0, by coordinate descent on all rows at once."""
+def _solve_nonnegative(
+    data: DenseData, B: Array, outer: Array, G: Array, ridge: Array, start: Array | None = None
+) -> Array:
+    """The same over u_i >= 0, by coordinate descent on all rows at once from some codes; rows that are done leave."""
     A, b = _normal_equations(data, B, outer, G, ridge)
-    codes, rows = np.zeros_like(b), np.arange(len(b))
-    for _ in range(_MAX_PASSES):
-        before = codes[rows]
+    codes = np.maximum(np.linalg.solve(A, b[:, :, None])[:, :, 0], 0) if start is None else start.copy()
+    rows = np.arange(len(b))
+    for _ in range(_FIRST_PASSES if start is None else _MORE_PASSES):
+        before, A_rows, b_rows = codes[rows], A[rows], b[rows]
         current = before.copy()
         for k in range(len(B)):
-            slope = b[rows, k] - np.einsum("ik,ik->i", A[rows, k], current)
-            current[:, k] = np.maximum(current[:, k] + slope / A[rows, k, k], 0)
+            slope = b_rows[:, k] - np.einsum("ik,ik->i", A_rows[:, k], current)
+            current[:, k] = np.maximum(current[:, k] + slope / A_rows[:, k, k], 0)
         codes[rows] = current
         rows = rows[np.abs(current - before).sum(axis=1) > _TOL_PASSES * current.sum(axis=1)]
         if not rows.size:

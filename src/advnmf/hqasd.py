@@ -26,7 +26,7 @@ from .loop import Callback, Limits, Result, iterate, minimise
 from .losses import Correntropy, interquartile_range
 from .penalties import NO_PENALTY
 from .problem import Problem
-from .scaling import check_finite, check_unit, in_units, mean_weight, unit_of
+from .scaling import REACH, check_finite, check_unit, in_units, mean_weight, unit_of
 from .solvers import HALS
 from .starts import random_factors
 from .validation import check_choice, check_factors, check_number, describe_empty
@@ -36,8 +36,6 @@ Array = np.ndarray
 _SOLVERS = {"asd": steepest_descent, "pf": least_squares}
 # Steepest descent that is robust from the start ends too early.
 _SWITCH_TOL = {"asd": 1e-3, "pf": np.inf}
-# How many times the largest observed size a reconstruction may reach.
-_REACH = 2.0
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,8 @@ class HQASD(RecodingModel):
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        J, over the divided ``X``, at the start and after each iteration.  It may rise in phase 2, which does not minimise
-        it.
+        J over the divided ``X``, at the start and after each iteration.  It may rise in phase 2, which does not
+        minimise it.
     reconstruction_err_ : float
         Frobenius norm of the residual over the observed entries (weighted by ``weights``).
 
@@ -206,9 +204,9 @@ class HQASD(RecodingModel):
         largest = float(np.abs(data.values).max())
 
         def run(limits: Limits) -> RobustResult:
-            result = self._run(data, given, random_state, _REACH * largest, limits)
+            result = self._run(data, given, random_state, REACH * largest, limits)
             if self.finish:
-                bounded(data, result.factors, result.sigma, _REACH * largest)
+                bounded(data, result.factors, result.sigma, REACH * largest, nonnegative=self.nonnegative)
             return result
 
         result = self._best_of(run, 1 if given else self.n_init, key=lambda result: result.spread)
@@ -273,7 +271,7 @@ class HQASD(RecodingModel):
     def _solve_codes(self, data: DenseData) -> Array:
         data = in_units(data, self.unit_)
         components = self.components_.astype(data.dtype, copy=False) / data.dtype.type(self.unit_)
-        limit = _REACH * np.maximum(self.largest_ / self.unit_, np.abs(data.values).max(axis=1))
+        limit = REACH * np.maximum(self.largest_ / self.unit_, np.abs(data.values).max(axis=1))
         codes = robust_codes(data, components, self.sigma_ / self.unit_, limit, nonnegative=self.nonnegative)
         check_finite(self, codes)
         return codes

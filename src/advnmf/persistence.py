@@ -367,6 +367,7 @@ def _check_factorisation(model: NMF | HQASD | ANMF) -> None:
         good = good and model.sigma_ > 0 and 0 < model.unit_ < np.inf and 0 <= model.largest_ < np.inf
     if isinstance(model, ANMF):
         attacked = model.attacked_components_
+        good = good and 0 < model.unit_ < np.inf and 0 <= model.largest_ < np.inf
         good = good and attacked.shape == components.shape and np.isfinite(attacked).all()
     _check_fit(model, good)
 
@@ -387,6 +388,7 @@ def _check_network(model: DMF) -> None:
         and len(model.activations_) == len(layers) - 1
         and all(name in ACTIVATIONS for name in model.activations_)
         and all(0 < unit < np.inf for unit in (model.unit_, model.weight_unit_))
+        and 0 <= model.largest_ < np.inf
     )
     _check_fit(model, good)
 

@@ -1,7 +1,7 @@
 """The unit in which a compared system sees its data, so that its constants mean the same in any unit of ``X``.
 
-A model divides ``X`` by a number `unit`, learns, and multiplies what it gives by `unit` again.  Its components carry the
-unit of ``X``; its codes have none.
+A model divides ``X`` by a number `unit`, learns, and multiplies what it gives by `unit` again.  Its components carry
+the unit of ``X``; its codes have none.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from .data import DenseData
 from .namespaces import namespace, wide
 from .validation import check_number
 
+# How many times the largest observed size a reconstruction may reach.
+REACH = 2.0
 # The largest and the smallest unit that may be asked for: squares of it are finite.
 _LARGEST = 1e150
 
@@ -30,8 +32,8 @@ def check_unit(unit: object, name: str) -> None:
 def unit_of(data: DenseData, unit: str | float) -> float:
     """The number that stands for one unit: given, or measured over the observed entries.
 
-    "rms": root of the weighted mean square.  "median": median of the sizes |x| of entries that are not zero, which a few
-    gross errors do not change.  1 where all is zero.
+    "rms": root of the weighted mean square.  "median": median of the sizes |x| of entries that are not zero, which a
+    few gross errors do not change.  1 where all is zero.
     """
     if not isinstance(unit, str):
         return float(unit)

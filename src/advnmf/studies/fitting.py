@@ -24,8 +24,8 @@ __all__ = ["RELEASED", "Fitted", "fit", "model_of", "prepared", "start_of"]
 #: code, in the unit of the data at hand.
 RELEASED: dict[str, dict[str, Any]] = {
     "HQASD": {"solver": "asd", "unit": 1.0, "finish": False},
-    "DMF": {"unit": 1.0},
-    "ANMF": {"unit": 1.0},
+    "DMF": {"unit": 1.0, "finish": False},
+    "ANMF": {"unit": 1.0, "finish": False},
 }
 
 
