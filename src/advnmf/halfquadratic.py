@@ -77,7 +77,7 @@ class HalfQuadratic:
         self.limit = limit
         self.sigma = np.inf
         self._observed = slice(None) if data.omega is None else np.flatnonzero(data.omega)
-        self._robust = False
+        self._robust = np.isinf(switch_tol)
         # J before the first iteration counts as 0 in the published rule.
         self._last: float | None = None
 
