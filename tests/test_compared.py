@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from advnmf import ANMF, DMF, HQASD, DataWarning, hqasd
+from interruptions import InterruptAt, valid_state
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -245,40 +245,6 @@ def test_constants_with_a_unit_are_multiplied_along(model, holes):
 EVERY = [HQASD(2), HQASD(2, solver="asd"), HQASD(2, nonnegative=True), DMF(2, (3,)), ANMF(2)]
 
 
-class InterruptAt:
-    """A tracer that raises KeyboardInterrupt at the n-th line of this package that is run."""
-
-    def __init__(self, at):
-        self.at, self.lines = at, 0
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def trace(self, frame, event, arg):
-        if "advnmf" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            self.lines += 1
-            if self.lines == self.at:
-                raise KeyboardInterrupt
-        return self.trace
-
-
-def valid_state(model, X):
-    """Whether the model is that of one fit: its arrays fit together, and it completes these data."""
-    codes = model.transform(X)
-    assert codes.shape == (len(X), model.n_components_)
-    assert model._training_codes().shape[1] == model.n_components_
-    assert model.loss_curve_.shape == (model.n_iter_ + 1,)
-    assert model.reconstruct().shape[1] == X.shape[1] == model.n_features_in_
-    assert np.isfinite(model.complete(X)).all()
-
-
 @pytest.mark.parametrize("model", EVERY, ids=repr)
 def test_an_interrupted_fit_is_whole_or_none(model):
     rng = np.random.default_rng(0)
@@ -286,7 +252,7 @@ def test_an_interrupted_fit_is_whole_or_none(model):
     second[0, 0] = np.nan
     with InterruptAt(-1) as counted:
         quick(model, max_iter=3).fit(second)
-    for at in np.unique(np.linspace(1, counted.lines, 40).astype(int)):
+    for at in np.unique(np.linspace(1, counted.lines, 15).astype(int)):
         fresh, used = quick(model, max_iter=3), quick(model, max_iter=3).fit(first)
         for each in (fresh, used):
             interrupted = False

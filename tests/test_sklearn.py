@@ -44,8 +44,8 @@ CHECKED = [
     DeepNMF((3, 2)),
     ADNMF((3, 2)),
     EADNMF((3, 2)),
-    HQASD(2, max_iter=60),
-    HQASD(2, solver="pf", max_iter=20),
+    HQASD(),
+    HQASD(2, solver="asd", max_iter=60),
     DMF(2, (4,), max_iter=60),
     ANMF(2, max_iter=60),
     AutoNMF(max_candidates=2),
@@ -64,6 +64,12 @@ def expected_failures(estimator: BaseEstimator) -> dict[str, str]:
 
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([DMF(), ANMF()], expected_failed_checks=expected_failures)
+def test_scikit_learn_checks_of_defaults_that_iterate_long(estimator, check):
     check(estimator)
 
 

@@ -211,13 +211,14 @@ def _coordinates(B: Array, nonnegative: bool) -> tuple[Array, Array, Array]:
     that are very weak.
     B itself, with a mean square norm of 1, where codes are to be nonnegative.
     """
-    B = B.astype(np.float64)
+    eps, B = float(np.finfo(B.dtype).eps), B.astype(np.float64)
     if nonnegative:
         unit = np.linalg.norm(B) / len(B) ** 0.5 or 1.0
         return B / unit, np.eye(len(B)) / unit, np.ones(len(B))
     Q, R = qr(B.T, mode="economic")
     left, sizes, right = svd(R)
-    rank = int(np.sum(sizes > max(B.shape) * np.finfo(np.float64).eps * sizes[:1]))
+    # Weaker directions would ask codes that the precision of the data cannot multiply out.
+    rank = int(np.sum(sizes > eps**0.5 * sizes[:1]))
     sizes = sizes[:rank]
     prior = np.minimum(np.square(sizes[:1] / sizes), _WEAKEST)
     return (Q @ left[:, :rank]).T, right[:rank] / sizes[:, None], prior

@@ -55,9 +55,10 @@ def _median_size(data: DenseData) -> float:
 
 def mean_weight(data: DenseData) -> float:
     """The mean weight of the observed entries; 1 for a mask."""
-    if data.omega is None or data.omega.dtype == np.uint8:
+    omega = data.omega
+    if omega is None or (isinstance(omega, np.ndarray) and omega.dtype == np.uint8):
         return 1.0
-    xp, omega = namespace(data.omega), data.omega
+    xp = namespace(omega)
     top = xp.max(omega)
     # Sums of the weights as they are might overflow.
     share = float(xp.sum(omega / top, dtype=wide(omega))) / max(1, int(data.counts.sum()))

@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 
 from advnmf import ANMF, DMF, HQASD
+from interruptions import InterruptAt, valid_state
 
 pytestmark = pytest.mark.soak
 
@@ -110,3 +111,31 @@ def test_random_fits(budget):
             assert max(np.abs(P).max(), np.abs(F).max()) <= limit, describe(seed, model, X)
             assert same_in_any_unit(model, X, weights, rng), describe(seed, model, X)
     print(f"{trials} random fits, {refused} refused")
+
+
+def test_random_interruptions(budget):
+    """A fit that is interrupted at any line leaves the model as it was, or with all of one fit."""
+    trials = 0
+    while budget.left() > 0:
+        rng = np.random.default_rng(budget.seed + trials)
+        trials += 1
+        model = draw_model(rng).set_params(max_iter=int(rng.integers(1, 6)))
+        first, second = rng.random((9, 7)), rng.random((12, 5))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with InterruptAt(-1) as counted:
+                clone(model).fit(second)
+            used = rng.random() < 0.5
+            if used:
+                model.fit(first)
+            at, interrupted = int(rng.integers(1, counted.lines + 1)), False
+            with InterruptAt(at) as tracer:
+                try:
+                    model.fit(second)
+                except KeyboardInterrupt:
+                    interrupted = True
+            assert interrupted or tracer.lines < at, f"seed {budget.seed + trials - 1}: swallowed"
+            if any(name.endswith("_") for name in vars(model)):
+                valid_state(model, second if model.n_features_in_ == 5 else first)
+            assert not used or hasattr(model, "components_") or hasattr(model, "latent_")
+    print(f"{trials} interruptions")
