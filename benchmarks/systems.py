@@ -70,9 +70,9 @@ def hqpf(data: DenseData, *, robust: bool) -> Pair:
     solved = []
     solve = halfquadratic._solve
 
-    def noted(part: DenseData, B: np.ndarray, outer: np.ndarray, G: np.ndarray) -> np.ndarray:
+    def noted(part: DenseData, B: np.ndarray, outer: np.ndarray, G: np.ndarray, *rest: object) -> np.ndarray:
         solved.append((G.copy(), outer, B))
-        return solve(part, B, outer, G)
+        return solve(part, B, outer, G, *rest)
 
     start = [F.copy() for F in factors]
 

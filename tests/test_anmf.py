@@ -204,6 +204,19 @@ def test_no_cycle_on_faces():
     assert model.residuals_[-1].max() < 1e-3
 
 
+def test_a_lost_game_does_not_leave_what_was_observed():
+    """With beta = 1 nothing holds the clean prediction, which a strong attack then drives away."""
+    rng = np.random.default_rng(0)
+    X = rng.gamma(1.0, size=(20, 3)) @ rng.gamma(1.0, size=(3, 20))
+    X[rng.random(X.shape) < 0.6] = np.nan
+    lost = {"beta": 1.0, "attack_weight": 0.05, "target": "zero", "max_iter": 200, "random_state": 0}
+    free, kept = (ANMF(7, finish=finish, **lost).fit(X) for finish in (False, True))
+    assert free.reconstruct().max() > 10 * np.nanmax(X)
+    for P in (kept.reconstruct(), kept.complete(X)):
+        assert P.max() <= 2 * np.nanmax(X) * (1 + 1e-9)
+        assert P.min() >= 0
+
+
 def test_a_number_as_target_is_a_shift(holes):
     X, mask = holes
     given = ANMF(3, target=float(X[mask].mean()), max_iter=20, random_state=0).fit(X, mask=mask)

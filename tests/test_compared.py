@@ -9,14 +9,16 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from advnmf import ANMF, DMF, HQASD, DataWarning
+from advnmf import ANMF, DMF, HQASD, DataWarning, hqasd
+from interruptions import InterruptAt, valid_state
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 MODELS = [
-    HQASD(3, switch_tol=np.inf),
-    HQASD(3, solver="pf"),
+    HQASD(3),
+    HQASD(3, solver="asd"),
+    HQASD(3, nonnegative=True),
     DMF(2, (5,)),
     DMF(2, (5, 4), activation=("logistic", "tanh"), keep="last"),
     ANMF(3),
@@ -181,7 +183,106 @@ def test_odd_data_never_give_nan(model, dtype):
         assert np.isfinite(model.transform(X.astype(dtype))).all()
 
 
-@pytest.mark.parametrize("model", [HQASD(2), HQASD(2, solver="pf"), DMF(2)], ids=repr)
+# --- units -------------------------------------------------------------------------------------------------------
+
+
+def same(found, expected, tolerance):
+    """Whether no entry differs by more than a share of the largest."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@models
+@pytest.mark.parametrize("scale", [2.0**-40, 1e-12, 1e-6, 1e-3, 1e3, 1e6, 1e12, 2.0**40])
+def test_the_unit_of_the_data_changes_nothing(model, holes, scale):
+    X, mask = holes
+    here, there = (quick(model).fit(c * X, mask=mask) for c in (1.0, scale))
+    exact = np.log2(scale).is_integer()
+    tolerance = 1e-12 if exact else 1e-6
+    same(there.reconstruct() / scale, here.reconstruct(), tolerance)
+    same(there.complete(scale * X, mask=mask) / scale, here.complete(X, mask=mask), tolerance)
+    assert there.n_iter_ == here.n_iter_
+    same(there.loss_curve_, here.loss_curve_, tolerance)
+    assert there.unit_ == pytest.approx(here.unit_ * scale, rel=1e-12)
+
+
+@models
+@pytest.mark.parametrize("scale", [1e-5, 1e-3, 1e3, 1e6])
+def test_the_unit_of_single_precision_data_changes_nothing(model, holes, scale):
+    X, mask = holes
+    scale = 2.0 ** round(np.log2(scale))
+    here, there = (quick(model).fit((c * X).astype(np.float32), mask=mask) for c in (1.0, scale))
+    same(there.reconstruct() / np.float32(scale), here.reconstruct(), 1e-6)
+
+
+@models
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e6, 2.0**30])
+def test_the_unit_of_the_weights_changes_nothing(model, holes, scale):
+    if getattr(model, "missing", "ignore") != "ignore":
+        pytest.skip("takes no weights")
+    X, mask = holes
+    weights = np.random.default_rng(3).uniform(0.5, 2, X.shape)
+    here, there = (quick(model).fit(X, mask=mask, weights=c * weights) for c in (1.0, scale))
+    tolerance = 1e-12 if np.log2(scale).is_integer() else 1e-6
+    same(there.reconstruct(), here.reconstruct(), tolerance)
+    filled = [fit.complete(X, mask=mask, weights=c * weights) for fit, c in ((here, 1.0), (there, scale))]
+    same(filled[1], filled[0], tolerance)
+
+
+@pytest.mark.parametrize("model", [HQASD(3, solver="asd"), DMF(2, (5,)), ANMF(3, target=2.0)], ids=repr)
+def test_constants_with_a_unit_are_multiplied_along(model, holes):
+    """`unit` as a number, and a number as the target of an attack, are in the unit of X."""
+    X, mask = holes
+    scale = 2.0**20
+    other = clone(model).set_params(unit=scale)
+    if isinstance(model, ANMF):
+        other.set_params(target=2.0 * scale)
+    here, there = quick(model, unit=1.0).fit(X, mask=mask), quick(other).fit(scale * X, mask=mask)
+    same(there.reconstruct() / scale, here.reconstruct(), 1e-12)
+
+
+# --- interruptions -----------------------------------------------------------------------------------------------
+
+EVERY = [HQASD(2), HQASD(2, solver="asd"), HQASD(2, nonnegative=True), DMF(2, (3,)), ANMF(2)]
+
+
+@pytest.mark.parametrize("model", EVERY, ids=repr)
+def test_an_interrupted_fit_is_whole_or_none(model):
+    rng = np.random.default_rng(0)
+    first, second = low_rank(rng, (9, 7), 2), low_rank(rng, (12, 5), 2)
+    second[0, 0] = np.nan
+    with InterruptAt(-1) as counted:
+        quick(model, max_iter=3).fit(second)
+    for at in np.unique(np.linspace(1, counted.lines, 15).astype(int)):
+        fresh, used = quick(model, max_iter=3), quick(model, max_iter=3).fit(first)
+        for each in (fresh, used):
+            interrupted = False
+            with InterruptAt(at) as tracer:
+                try:
+                    each.fit(second)
+                except KeyboardInterrupt:
+                    interrupted = True
+            # A line is run once and no more where a warning is given for the first time.
+            assert interrupted or tracer.lines < at
+        fitted = [name for name in vars(fresh) if name.endswith("_")]
+        if fitted:
+            valid_state(fresh, second)
+        valid_state(used, second if used.n_features_in_ == 5 else first)
+
+
+def test_what_is_not_finite_does_not_leave_a_fit(monkeypatch, holes):
+    X, mask = holes
+
+    def broken(data, factors, E, sigma, limit):
+        factors[1][0, 0] = np.nan
+
+    monkeypatch.setitem(hqasd._SOLVERS, "asd", broken)
+    model = HQASD(3, solver="asd", finish=False, max_iter=2)
+    with pytest.raises(ValueError, match="HQASD has come to numbers that are not finite"):
+        model.fit(X, mask=mask)
+    assert not any(name.endswith("_") for name in vars(model))
+
+
+@pytest.mark.parametrize("model", [HQASD(2), HQASD(2, solver="asd"), DMF(2)], ids=repr)
 def test_negative_data_are_welcome(model):
     rng = np.random.default_rng(1)
     X = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 20))
@@ -205,6 +306,12 @@ def test_negative_data_are_refused(model):
         (HQASD(2, eta=0), "eta=0"),
         (HQASD(2, sigma_min=-1), "sigma_min=-1"),
         (HQASD(2, switch_tol=-1), "switch_tol=-1"),
+        (HQASD(2, unit="rms"), "unit='rms' must be 'median' or a positive number"),
+        (HQASD(2, unit=0.0), "unit=0.0"),
+        (HQASD(2, finish="yes"), "finish='yes'"),
+        (DMF(2, unit=np.nan), "unit=nan"),
+        (DMF(2, finish=2), "finish=2"),
+        (ANMF(2, unit=True), "unit=True"),
         (HQASD(2, init="custom"), "needs fit"),
         (HQASD(2, max_iter=0), "max_iter=0"),
         (DMF(1.5), "n_components=1.5"),

@@ -136,10 +136,10 @@ def test_best_iterate_or_last():
     rng = np.random.default_rng(0)
     X = 30 * rng.standard_normal((20, 8))
     mask = rng.random(X.shape) > 0.3
-    whole = DMF(2, (4,), max_iter=300, tol=0, random_state=0).fit(X, mask=mask).loss_curve_
+    whole = DMF(2, (4,), unit=1.0, max_iter=300, tol=0, random_state=0).fit(X, mask=mask).loss_curve_
     rise = int(np.argmax(np.diff(whole) > 0)) + 1  # the fit ends just after f has risen
     assert whole[rise] > whole[rise - 1]
-    fits = {keep: DMF(2, (4,), keep=keep, max_iter=rise, tol=0, random_state=0) for keep in ("best", "last")}
+    fits = {keep: DMF(2, (4,), unit=1.0, keep=keep, max_iter=rise, tol=0, random_state=0) for keep in ("best", "last")}
     curve = fits["last"].fit(X, mask=mask).loss_curve_
     np.testing.assert_array_equal(fits["best"].fit(X, mask=mask).loss_curve_, curve)
     assert curve.min() < curve[-1]
@@ -212,3 +212,14 @@ def test_codes_do_not_depend_on_the_batch():
         row = data.take(slice(i, i + 1))
         alone = latent_codes(row, net, nearest_codes(row, net, model.latent_), 0.01, 200, 1e-8, 1e-5)[0]
         np.testing.assert_allclose(alone, together[i], rtol=1e-6, atol=1e-8)
+
+
+def test_reconstructions_are_cut_at_twice_what_was_observed():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((25, 5)) @ rng.standard_normal((5, 30))
+    X[rng.random(X.shape) < 0.85] = np.nan
+    parameters = {"activation": "identity", "alpha_weights": 0.0, "alpha_latent": 0.0, "max_iter": 300}
+    free, cut = (DMF(6, (6,), finish=f, random_state=0, **parameters).fit(X) for f in (False, True))
+    limit = 2 * np.nanmax(np.abs(X))
+    assert np.abs(free.reconstruct()).max() > limit
+    np.testing.assert_array_equal(cut.reconstruct(), np.clip(free.reconstruct(), -limit, limit))

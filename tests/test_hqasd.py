@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.utils
 
-from advnmf import HQASD, NMF, Correntropy, datasets
+from advnmf import HQASD, NMF, Correntropy, NMFImputer, datasets
 from advnmf.data import DenseData
 from advnmf.halfquadratic import residual, robust_codes, steepest_descent, weights
 from advnmf.losses import interquartile_range
@@ -36,7 +36,7 @@ def planted(seed=0, shape=(60, 40), rank=3, missing=0.3):
 def test_planted_matrix_is_recovered(solver):
     X, mask = planted()
     P = HQASD(3, solver=solver, random_state=0).fit(np.where(mask, X, np.nan)).reconstruct()
-    assert np.linalg.norm((P - X)[~mask]) < 1e-4 * np.linalg.norm(X[~mask])
+    assert np.linalg.norm((P - X)[~mask]) < 2e-4 * np.linalg.norm(X[~mask])
 
 
 @both
@@ -116,7 +116,7 @@ def test_codes_of_an_infinite_width_are_least_squares():
     codes = robust_codes(data, V, np.inf)
     for i, there in enumerate(data.omega > 0):
         expected = np.linalg.lstsq(V.T[there], data.values[i, there], rcond=None)[0]
-        np.testing.assert_allclose(codes[i], expected, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(codes[i], expected, rtol=1e-6, atol=1e-8)  # a tiny ridge is always there
 
 
 @both
@@ -138,7 +138,7 @@ def test_phases():
     """Phase 2 waits until J changes by less than `switch_tol`; the second threshold counts after ten iterations."""
     X, mask = planted(7)
     X = X + 0.1 * np.random.default_rng(7).standard_normal(X.shape)
-    common = {"random_state": 0, "sigma_min": 1e-6}
+    common = {"random_state": 0, "sigma_min": 1e-6, "solver": "asd", "unit": 1.0, "finish": False}
     first = HQASD(3, switch_tol=0, **common).fit(X, mask=mask)
     assert first.sigma_ == np.inf
     assert (np.diff(first.loss_curve_) <= 1e-9).all()  # least squares descends
@@ -147,16 +147,9 @@ def test_phases():
     E = (second.reconstruct() - X)[mask]
     spread = np.subtract(*np.quantile(E, (0.75, 0.25), method="hazen"))
     assert second.sigma_ == pytest.approx(2 * spread, rel=0.05)
-    assert HQASD(3, switch_tol=np.inf, sigma_min=5.0, random_state=0).fit(X, mask=mask).sigma_ == 5.0
-
-
-def test_scale_of_the_data_does_not_matter():
-    X, mask = planted(8)
-    fits = []
-    for scale in (1.0, 1000.0):
-        model = HQASD(3, sigma_min=0.01 * scale, tol=1e-5 * scale, switch_tol=1e-3 * scale, random_state=0)
-        fits.append(model.fit(scale * X, mask=mask).reconstruct() / scale)
-    np.testing.assert_allclose(*fits, rtol=1e-4, atol=1e-4)
+    wide = HQASD(3, switch_tol=np.inf, sigma_min=5.0, random_state=0).fit(X, mask=mask)
+    assert wide.unit_ == np.median(np.abs(X[mask]))
+    assert wide.sigma_ == 5.0 * wide.unit_
 
 
 @pytest.mark.usefixtures("data_dir")
@@ -167,7 +160,8 @@ def test_published_start_and_thresholds():
         X, mask = data.X, data.masks[alpha]
         rng = np.random.RandomState(0)
         start = [0.001 * rng.uniform(size=shape) for shape in ((50, r), (r, 100))]
-        model = HQASD(r, init="custom", switch_tol=1e-3, tol=1e-5).fit(X, mask=mask, factors=start)
+        released = {"solver": "asd", "switch_tol": 1e-3, "tol": 1e-5, "unit": 1.0, "finish": False}
+        model = HQASD(r, init="custom", **released).fit(X, mask=mask, factors=start)
         error = np.sqrt(np.mean((model.reconstruct() - X)[~mask] ** 2))
         assert low <= error <= high
 
@@ -194,7 +188,102 @@ def test_nonnegative_is_the_core_with_its_loss():
     X = rng.gamma(1.0, size=(30, 3)) @ rng.gamma(1.0, size=(3, 20))
     start = [rng.random((30, 3)), rng.random((3, 20))]
     common = {"init": "custom", "max_iter": 20, "tol": 0}
-    one = HQASD(3, nonnegative=True, eta=1.5, sigma_min=0.02, **common).fit(X, factors=start)
+    one = HQASD(3, nonnegative=True, eta=1.5, sigma_min=0.02, unit=1.0, finish=False, **common).fit(X, factors=start)
     other = NMF(3, loss=Correntropy(eta=1.5, sigma_min=0.02 / X.mean()), **common).fit(X, factors=start)
     np.testing.assert_allclose(one.reconstruct(), other.reconstruct())
     assert one.sigma_ == pytest.approx(other.loss_.sigma)
+
+
+# --- gross errors ------------------------------------------------------------------------------------------------
+
+
+def with_gross_errors(seed=0, share=0.05, size=20.0, n=300):
+    """Rows of rank 4 with three in ten entries missing, and a share of the others anywhere up to a size."""
+    T = np.random.default_rng(seed + 1000).random((n, 4)) @ np.random.default_rng(77).random((4, 40))
+    rng = np.random.default_rng(seed)
+    bad = rng.random(T.shape) < share
+    Y = np.where(bad, size * T.max() * rng.random(T.shape), T)
+    return np.where(rng.random(T.shape) < 0.3, np.nan, Y), T
+
+
+def relative_error(P, T, X):
+    hidden = np.isnan(X)
+    return np.linalg.norm((P - T)[hidden]) / np.linalg.norm(T[hidden])
+
+
+@pytest.fixture(scope="module")
+def robust():
+    return HQASD(4, random_state=0).fit(with_gross_errors()[0])
+
+
+def test_completion_agrees_with_the_fit_where_rows_have_gross_errors(robust):
+    X, T = with_gross_errors()
+    filled = HQASD(4, random_state=0).fit_complete(X)
+    np.testing.assert_array_equal(filled, robust.complete(X))
+    assert relative_error(filled, T, X) < 1e-3
+    assert relative_error(NMFImputer(HQASD(4, random_state=0)).fit_transform(X), T, X) < 1e-3
+
+
+@pytest.mark.parametrize("size", [10.0, 1e3, 1e6, 1e9, 1e200])
+def test_new_rows_see_through_gross_errors_of_any_size(robust, size):
+    X, T = with_gross_errors(seed=5, size=size)
+    assert relative_error(robust.complete(X), T, X) < 1e-3
+
+
+def test_codes_of_rows_with_gross_errors_do_not_depend_on_the_batch(robust):
+    X, _ = with_gross_errors(seed=6, n=30)
+    together = robust.transform(X)
+    for i in range(len(X)):
+        np.testing.assert_allclose(robust.transform(X[i : i + 1])[0], together[i], rtol=1e-8)
+    np.testing.assert_allclose(robust.transform(X, weights=np.full(X.shape, 7.0)), together, rtol=1e-8)
+
+
+def test_nonnegative_codes_see_through_gross_errors():
+    X, T = with_gross_errors(n=80)
+    model = HQASD(4, nonnegative=True, max_iter=200, random_state=0)
+    filled = model.fit_complete(X)
+    np.testing.assert_array_equal(filled, model.complete(X))
+    assert (model.transform(X) >= 0).all()
+    assert relative_error(filled, T, X) < 0.1  # without narrowing: 30
+
+
+# --- few entries, and ill-conditioned data -----------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize(("shape", "rank"), [((8, 8), 8), ((5, 400), 5), ((30, 10), 10), ((3, 50), 3), ((40, 6), 9)])
+def test_complete_data_of_full_rank_are_fitted(solver, shape, rank):
+    X = np.random.default_rng(0).random(shape) * 100
+    fitted = HQASD(rank, solver=solver, random_state=0).fit(X)
+    assert fitted.reconstruction_err_ < 1e-3 * np.linalg.norm(X)
+
+
+@both
+@pytest.mark.parametrize("spread", [1e2, 1e4, 1e6])
+def test_ill_conditioned_data_are_fitted(solver, spread):
+    rng = np.random.default_rng(1)
+    U, V = (np.linalg.qr(rng.standard_normal((n, 5)))[0] for n in (40, 30))
+    X = (U * np.geomspace(1, 1 / spread, 5)) @ V.T
+    fitted = HQASD(5, solver=solver, random_state=0).fit(X)
+    assert fitted.reconstruction_err_ < 1e-3 * np.linalg.norm(X)
+
+
+@both
+def test_rows_with_few_entries_stay_within_what_was_observed(solver):
+    X, _ = with_gross_errors(seed=8, share=0.0, n=60)
+    X = X * (1 + 0.05 * np.random.default_rng(0).standard_normal(X.shape))
+    keep = np.random.default_rng(1).random(X.shape) < 0.2
+    X = np.where(keep, X, np.nan)
+    X[0, 3:], X[0, :3] = np.nan, 1.0
+    model = HQASD(8, solver=solver, random_state=0).fit(X)
+    assert np.abs(model.reconstruct()).max() <= 2 * np.nanmax(X) * (1 + 1e-9)
+    free = HQASD(8, solver="pf", finish=False, random_state=0).fit(X)
+    assert free.n_iter_ > 0  # it is the guard that is asked, not luck:
+    codes = robust_codes(DenseData(np.nan_to_num(X), keep.view(np.uint8)), model.components_, np.inf)
+    assert np.abs(codes @ model.components_).max() > 2 * np.nanmax(X)
+
+
+def test_a_row_of_larger_scale_may_exceed_what_was_seen(robust):
+    """The bound on a new row is that of its own values, if these are larger than those of the fit."""
+    X, T = with_gross_errors(seed=9, share=0.0, n=20)
+    assert relative_error(robust.complete(1000 * X), 1000 * T, X) < 1e-3

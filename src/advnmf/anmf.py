@@ -17,14 +17,16 @@ from sklearn.utils import check_random_state
 
 from .adversaries import NoAdversary
 from .bilevel import ADMM, Game
-from .completion import RecodingModel
+from .completion import RecodingModel, at_once
 from .data import DenseData
 from .factors import fill_empty
-from .fitted import COURSE, Chain, Floats, Rule, Whole, check_product
+from .fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
+from .halfquadratic import bounded, robust_codes
 from .loop import Callback, Limits, Result, iterate
 from .losses import Frobenius
 from .penalties import NO_PENALTY
 from .problem import Problem
+from .scaling import REACH, check_finite, check_unit, in_units, unit_of
 from .solvers import HALS
 from .starts import flat_codes, random_factors, solve_codes
 from .validation import MOST_COMPONENTS, check_choice, check_number, describe_empty
@@ -71,13 +73,20 @@ class ANMF(RecodingModel):
     attack_weight : float, default=100.0
         Price of moving the components, in units of the squared norm of a column of ``H``.
     target : {"zero", "mean", "mirror"} or float, default="mean"
-        Z: 0; X plus the mean of X; the largest value minus X; X plus this number.  It is aimed at in observed entries.
+        Z: 0; X plus the mean of X; the largest value minus X; X plus this number, which is in the unit of ``X``.  It is
+        aimed at in observed entries.
     missing : {"ignore", "complete", "zero"}, default="ignore"
         Missing entries have no influence on either term; or one completed matrix serves both terms, filled with
         (1 - beta) H W + beta H B, which couples the terms in the holes; or they are zeros, as the published figures
         suggest (which shrinks all that is completed, for comparison only).
     leader : {"exact", "nash"}, default="exact"
         Whether the learner, when he moves ``W``, knows how ``B`` follows, or takes it as given.
+    unit : "rms" or float, default="rms"
+        What ``X`` is divided by for the fit, so that `attack_weight` means the same in any unit: the root mean square
+        of its observed entries, or a number (1.0: ``X`` as it comes).
+    finish : bool, default=True
+        Keep rows and columns that the game leaves beyond twice the largest observed value within it, by plain
+        nonnegative least squares with the least ridge that does.  False: the last iterate as it is.
     rho : float, default=10.0
         First penalty of the splits, relative to the mean diagonal of the squared factors at the start.  Strong attacks
         (a low `attack_weight`) can make the iterations cycle; a larger `rho` then helps, at the cost of speed.
@@ -108,11 +117,13 @@ class ANMF(RecodingModel):
         T (the codes of the training data) and P.
     residuals_ : ndarray of shape (n_iter_, 2)
         Primal (distance of H, W from T, P) and dual (change of T, P) residual of each iteration, relative.
+    unit_, largest_ : float
+        What ``X`` was divided by, and its largest observed value.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        The learner's objective with the attacker's answer, at the start and after each iteration: of the unsplit
-        factors on the way, of the nonnegative ones at the end.  It may rise.
+        The learner's objective over the divided ``X`` with the attacker's answer, at the start and after each
+        iteration: of the unsplit factors on the way, of the nonnegative ones at the end.  It may rise.
     reconstruction_err_ : float
         Frobenius norm of the residual of T P over the observed entries (weighted by ``weights``).
 
@@ -130,6 +141,8 @@ class ANMF(RecodingModel):
         target: str | float = "mean",
         missing: str = "ignore",
         leader: str = "exact",
+        unit: str | float = "rms",
+        finish: bool = True,
         rho: float = 10.0,
         adapt: bool = True,
         max_iter: int = 1000,
@@ -146,6 +159,8 @@ class ANMF(RecodingModel):
         self.target = target
         self.missing = missing
         self.leader = leader
+        self.unit = unit
+        self.finish = finish
         self.rho = rho
         self.adapt = adapt
         self.max_iter = max_iter
@@ -156,6 +171,7 @@ class ANMF(RecodingModel):
         self.verbose = verbose
         self.callback = callback
 
+    @at_once
     def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
         """Learn codes and components.
 
@@ -171,28 +187,36 @@ class ANMF(RecodingModel):
             ``missing="ignore"``.
         """
         self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(data))
-        game = self._game(data)
+        original = self._check_data(X, mask, weights, reset=True)
+        self._warn(describe_empty(original))
+        self.unit_ = unit_of(original, self.unit)
+        data = in_units(original, self.unit_)
+        game = self._game(data, self.unit_)
         random_state = check_random_state(self.random_state)
+        largest = float(data.values.max())
 
         def run(limits: Limits) -> GameResult:
             factors = random_factors(data, [self.n_components], random_state)
             process = ADMM(game, *factors, self.rho, self.adapt)
             outcome = iterate(process, limits)
+            if self.finish:
+                bounded(data, factors, np.inf, REACH * largest, nonnegative=True)
             return GameResult(factors, *outcome, process.answer, np.array(process.residuals).reshape(-1, 2))
 
         result = self._best_of(run, self.n_init)
-        self._store(data, result)
+        self._store(original, largest * self.unit_, result)
         self._end_fit(result)
         return self
 
-    def _store(self, data: DenseData, result: GameResult) -> None:
-        """Set the fitted attributes."""
-        counts = data.counts, data.column_counts
-        self.factors_ = fill_empty(result.factors, *counts)
+    def _store(self, data: DenseData, largest: float, result: GameResult) -> None:
+        """Set the fitted attributes; the components carry the unit of the data."""
+        counts, unit = (data.counts, data.column_counts), data.dtype.type(self.unit_)
+        T, P = result.factors
+        self.factors_ = fill_empty([T, P * unit], *counts)
         self.components_ = self.factors_[1]
-        self.attacked_components_ = fill_empty([self.factors_[0], result.attacked.copy()], *counts)[1]
+        self.attacked_components_ = fill_empty([T, result.attacked * unit], *counts)[1]
+        check_finite(self, *self.factors_, self.attacked_components_)
+        self.largest_ = largest
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
         self.residuals_ = result.residuals
@@ -203,8 +227,8 @@ class ANMF(RecodingModel):
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _game(self, data: DenseData) -> Game:
-        """The game over some data, with the target that the parameters describe."""
+    def _game(self, data: DenseData, unit: float = 1.0) -> Game:
+        """The game over some data, with the target that the parameters describe in a unit."""
         omega = self._omega(data)
         X, there = data.values, True if data.omega is None else data.omega > 0
         if self.target == "zero":
@@ -212,7 +236,7 @@ class ANMF(RecodingModel):
         elif self.target == "mirror":
             Z = np.where(there, X.max() - X, X.dtype.type(0))
         else:
-            shift = data.mean if self.target == "mean" else self.target
+            shift = data.mean if self.target == "mean" else self.target / unit
             Z = np.where(there, X + X.dtype.type(shift), X.dtype.type(0))
         return Game(DenseData(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
 
@@ -233,9 +257,22 @@ class ANMF(RecodingModel):
         both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
         B = np.hstack([self.components_, self.attacked_components_]).astype(data.dtype)
         problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
-        return np.maximum(
-            solve_codes(problem, flat_codes(problem.data, B), B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0
-        )
+        start = flat_codes(problem.data, B)
+        codes = np.maximum(solve_codes(problem, start, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
+        if self.finish:
+            codes = self._within_bounds(data, codes)
+        check_finite(self, codes)
+        return codes
+
+    def _within_bounds(self, data: DenseData, codes: Array) -> Array:
+        """Codes whose reconstruction leaves twice what was seen give way to those of the clean term with a ridge."""
+        components = self.components_.astype(data.dtype, copy=False)
+        limit = REACH * np.maximum(self.largest_, data.values.max(axis=1))
+        wild = np.flatnonzero(~((codes @ components).max(axis=1) <= limit))
+        if wild.size:
+            part = DenseData(data.values, self._omega(data)).take(wild)
+            codes[wild] = robust_codes(part, components, np.inf, limit[wild], nonnegative=True)
+        return codes
 
     def _fitted_rules(self) -> dict[str, Rule]:
         return {
@@ -246,6 +283,8 @@ class ANMF(RecodingModel):
             "attacked_components_": Floats("size 1", "features"),
             "mean_code_": Floats("size 1"),
             "residuals_": Floats("looks", 2, alone=True),
+            "unit_": Number(low=1e-150),
+            "largest_": Number(low=0.0),
             **COURSE,
         }
 
@@ -259,6 +298,8 @@ class ANMF(RecodingModel):
         check_number("beta", self.beta, high=1.0)
         check_number("attack_weight", self.attack_weight, strict=True, high=1e100)
         check_number("rho", self.rho, strict=True)
+        check_unit(self.unit, "rms")
+        check_choice("finish", self.finish, (True, False))
         check_choice("missing", self.missing, ("ignore", "complete", "zero"))
         check_choice("leader", self.leader, ("exact", "nash"))
         check_choice("adapt", self.adapt, (True, False))

@@ -15,14 +15,15 @@ from typing import Self
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .completion import RecodingModel
+from .completion import RecodingModel, at_once
 from .data import DenseData
 from .factors import fill_empty, mean_of_rows
-from .fitted import COURSE, Chain, Each, Ends, Floats, Rule, Whole, Word
+from .fitted import COURSE, Chain, Each, Ends, Floats, Number, Rule, Whole, Word
 from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
 from .namespaces import Array, as_like, concat, namespace
 from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
+from .scaling import REACH, check_finite, check_unit, in_units, unit_of
 from .validation import MOST_COMPONENTS, check_choice, check_layers, check_number, describe_empty
 
 # The published least gradient.
@@ -62,12 +63,18 @@ class DMF(RecodingModel):
         Penalty of the weights; biases are free.
     alpha_latent : float, default=0.01
         Penalty of the codes.
+    unit : "rms" or float, default="rms"
+        What ``X`` is divided by for the fit, so that no constant here depends on its unit: the root mean square of its
+        observed entries, or a number (1.0: ``X`` as it comes, as published).  Weights are divided by their mean.
+    finish : bool, default=True
+        Cut reconstructions at twice the largest observed size, which weights that little is known of may leave far
+        behind.  False: the output of the network as it is, as published.
     keep : {"best", "last"}, default="best"
         Which iterate makes the model: that of the lowest objective, or the last one, as published.
     max_iter : int, default=1000
         Most iterations.
     tol : float, default=1e-8
-        Stop once an iteration lowers f by less than this.
+        Stop once an iteration lowers f by less than this.  f is that of the divided ``X``, see `unit`.
     goal : float, default=1e-5
         Stop once f is less than this.
     n_init : int, default=1
@@ -89,10 +96,13 @@ class DMF(RecodingModel):
         W_l of shape (s_{l-1}, s_l) and b_l of shape (s_l,).
     activations_ : tuple of str
         Activation of each hidden layer.
+    unit_, largest_ : float
+        What ``X`` and the weights were divided by, and the largest observed size of ``X``.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        f at the start and after each iteration.  It may rise; the model is taken where it is lowest, or last.
+        f of the divided ``X`` at the start and after each iteration.  It may rise; the model is taken where it is
+        lowest, or last.
     reconstruction_err_ : float
         Frobenius norm of the residual over the observed entries (weighted by ``weights``).
 
@@ -101,8 +111,7 @@ class DMF(RecodingModel):
     `transform` minimises the loss of each row over its code by iRprop+, the network fixed, from the training code (of
     a thousand at most) whose output is nearest to the row; the test for backtracking is made for each row by itself, so
     that no row depends on the others.  Training starts at Z = 0, weights and biases uniform on (-b, b),
-    b = 4 sqrt(6 / (s_{l-1} + s_l)).  The constants of the objective are in units
-    of ``X``: data of another scale want other penalties.
+    b = 4 sqrt(6 / (s_{l-1} + s_l)), in the divided ``X``; the last layer is multiplied by `unit_` at the end.
 
     A PyTorch tensor ``X`` is computed on its device, and gives tensors, as in `NMF`.
     """
@@ -118,6 +127,8 @@ class DMF(RecodingModel):
         activation: str | Sequence[str] = "tanh",
         alpha_weights: float = 0.01,
         alpha_latent: float = 0.01,
+        unit: str | float = "rms",
+        finish: bool = True,
         keep: str = "best",
         max_iter: int = 1000,
         tol: float = 1e-8,
@@ -133,6 +144,8 @@ class DMF(RecodingModel):
         self.activation = activation
         self.alpha_weights = alpha_weights
         self.alpha_latent = alpha_latent
+        self.unit = unit
+        self.finish = finish
         self.keep = keep
         self.max_iter = max_iter
         self.tol = tol
@@ -143,6 +156,7 @@ class DMF(RecodingModel):
         self.verbose = verbose
         self.callback = callback
 
+    @at_once
     def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
         """Learn the network and the codes.
 
@@ -157,8 +171,11 @@ class DMF(RecodingModel):
             Weight omega of each entry in the loss; 0 is missing.
         """
         activations = self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(data))
+        original = self._check_data(X, mask, weights, reset=True)
+        self._warn(describe_empty(original))
+        self.unit_ = unit_of(original, self.unit)
+        self.largest_ = max(map(abs, original.value_range()))
+        data = in_units(original, self.unit_)
         random_state = check_random_state(self.random_state)
         sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
 
@@ -172,15 +189,16 @@ class DMF(RecodingModel):
             return NetworkResult([Z], *outcome, net, value)
 
         result = self._best_of(run, self.n_init, key=lambda result: result.value)
-        self._store(data, result)
+        self._store(original, result)
         self._end_fit(result)
         return self
 
     def _store(self, data: DenseData, result: NetworkResult) -> None:
-        """Set the fitted attributes."""
+        """Set the fitted attributes; the last layer carries the unit of the data."""
         (Z,), net = result.factors, result.net
         # A column of the last layer is a feature's, its bias on top.
-        layer = concat([net.intercepts[-1][None, :], net.coefs[-1]])
+        layer = concat([net.intercepts[-1][None, :], net.coefs[-1]]) * self.unit_
+        check_finite(self, Z, layer, *net.parameters)
         self.latent_, layer = fill_empty([Z, layer], data.counts, data.column_counts)
         self.mean_code_ = mean_of_rows(Z, data.counts > 0)
         self.coefs_, self.intercepts_ = [*net.coefs[:-1], layer[1:, :]], [*net.intercepts[:-1], layer[0, :]]
@@ -201,15 +219,21 @@ class DMF(RecodingModel):
         return Network(self.coefs_, self.intercepts_, tuple(self.activations_))
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
-        return predict(self._net.mapped(lambda a: as_like(a, codes, codes.dtype)), codes, columns)
+        P = predict(self._net.mapped(lambda a: as_like(a, codes, codes.dtype)), codes, columns)
+        limit = REACH * self.largest_
+        return namespace(P).clip(P, -limit, limit) if self.finish else P
 
     def _solve_codes(self, data: DenseData) -> Array:
         net = self._net.mapped(data.asarray)
+        net.coefs[-1], net.intercepts[-1] = net.coefs[-1] / self.unit_, net.intercepts[-1] / self.unit_
+        data = in_units(data, self.unit_)
         candidates = data.asarray(self.latent_[:: max(1, self.latent_.shape[0] // _MOST_CANDIDATES), :])
         limits = self.alpha_latent, self.max_iter, self.tol, self.goal
-        return concat(
+        codes = concat(
             [latent_codes(part, net, nearest_codes(part, net, candidates), *limits) for _, part in data.blocks()]
         )
+        check_finite(self, codes)
+        return codes
 
     def _fitted_rules(self) -> dict[str, Rule]:
         return {
@@ -220,6 +244,8 @@ class DMF(RecodingModel):
             "coefs_": Chain("codes", "features"),
             "intercepts_": Ends("features"),
             "activations_": Each(Word(*ACTIVATIONS), tuple),
+            "unit_": Number(low=1e-150),
+            "largest_": Number(low=0.0),
             **COURSE,
         }
 
@@ -234,6 +260,8 @@ class DMF(RecodingModel):
         check_number("alpha_weights", self.alpha_weights)
         check_number("alpha_latent", self.alpha_latent)
         check_number("goal", self.goal)
+        check_unit(self.unit, "rms")
+        check_choice("finish", self.finish, (True, False))
         check_choice("keep", self.keep, ("best", "last"))
         depth = len(check_layers(self.hidden, "hidden"))
         if not isinstance(self.activation, str | tuple | list):

@@ -17,23 +17,26 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .adversaries import NoAdversary
-from .completion import RecodingModel
+from .completion import RecodingModel, at_once
 from .data import DenseData
 from .factors import Factors, fill_empty
 from .fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
-from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
+from .halfquadratic import HalfQuadratic, bounded, least_squares, robust_codes, steepest_descent
 from .loop import Callback, Limits, Result, iterate, minimise
 from .losses import Correntropy
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .robust import interquartile_range
+from .scaling import REACH, check_finite, check_unit, in_units, unit_of
 from .solvers import HALS
-from .starts import flat_codes, random_factors, solve_codes
+from .starts import random_factors
 from .validation import MOST_COMPONENTS, check_choice, check_factors, check_number, describe_empty
 
 Array = np.ndarray
 
 _SOLVERS = {"asd": steepest_descent, "pf": least_squares}
+# Steepest descent that is robust from the start ends too early.
+_SWITCH_TOL = {"asd": 1e-3, "pf": np.inf}
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,34 @@ class HQASD(RecodingModel):
     ----------
     n_components : int, default=10
         Rank r.
-    solver : {"asd", "pf"}, default="asd"
-        One scaled steepest descent step for each factor with exact line search, or (reweighted) least squares for each
-        row and each column, which costs r times as much.
+    solver : {"pf", "asd"}, default="pf"
+        Reweighted least squares for each row and each column, or one scaled steepest descent step for each factor with
+        exact line search, which costs a fraction but ends in poor optima where entries are grossly wrong.
     eta : float, default=2.0
         Width of the kernel in interquartile ranges of the residuals.
     sigma_min : float, default=0.01
-        Least width of the kernel, in units of ``X``.
+        Least width of the kernel, in `unit`.
     nonnegative : bool, default=False
         U, V >= 0, by coordinate descent on the same half-quadratic weights (as ``NMF(loss=Correntropy("iqr"))``).  Then
         `solver` and `switch_tol` are not used, negative data are refused, `tol` is relative to the objective and
         `loss_curve_` holds the criterion ``sum 2 sigma^2 (1 - exp(-e^2 / (2 sigma^2)))`` with the sigma of the moment.
+    unit : "median" or float, default="median"
+        What ``X`` is divided by for the fit, so that no constant here depends on its unit: the median size of its
+        observed entries that are not zero, or a number (1.0: ``X`` as it comes, as published).  Weights are divided by
+        their mean.
+    finish : bool, default=True
+        End with the codes that `transform` gives, and keep rows and columns that their entries do not determine from
+        leaving twice the largest observed size, by the least ridge that does.  False: the last iterate, as published.
     init : {"random", "custom"}, default="random"
-        Uniform draws from (0, 0.001 sqrt(root mean square of ``X``)), or the ``factors`` given to `fit`.
+        Uniform draws from (0, 0.001 sqrt(root mean square of ``X`` in `unit`)), or the ``factors`` given to `fit`.
     max_iter : int, default=500
         Most iterations.
     tol : float, default=1e-5
-        Stop once an iteration after the tenth changes J by less than this, in units of ``X``.
-    switch_tol : float, default=1e-3
-        Change of J that begins phase 2, in units of ``X``.  The small default lets least squares converge first,
-        which completes clean data best; with many gross errors ``switch_tol=inf``, robust from the second
-        iteration on, is far better (the authors' code does so on images, by 1e6 and ``tol=1e-7``).
+        Stop once an iteration after the tenth changes J by less than this, in `unit`.
+    switch_tol : float or None, default=None
+        Change of J that begins phase 2, in `unit`.  None: infinity for "pf", which is robust from the second iteration
+        on, and 1e-3 for "asd", which lets least squares converge first, best on clean data (the authors' code begins at
+        once on images, by 1e6 and ``tol=1e-7``).
     n_init : int, default=1
         Random starts, of which the one with the smallest interquartile range of the residuals is kept.
     time_limit : float or None, default=None
@@ -101,34 +111,40 @@ class HQASD(RecodingModel):
     factors_ : list of ndarray
         U (the codes of the training data) and V.
     sigma_ : float
-        Width of the kernel in the last iteration; infinite if phase 2 never began.
+        Width of the kernel in the last iteration, in the unit of ``X``; infinite if phase 2 never began.
+    unit_, largest_ : float
+        What ``X`` was divided by, and its largest observed size.
     n_components_, n_iter_, stop_reason_, n_features_in_, feature_names_in_
         As in `NMF`.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        J at the start and after each iteration.  It may rise in phase 2, which does not minimise it.
+        J over the divided ``X``, at the start and after each iteration.  It may rise in phase 2, which does not
+        minimise it.
     reconstruction_err_ : float
-        The last J: Frobenius norm of the residual over the observed entries (weighted by ``weights``).
+        Frobenius norm of the residual over the observed entries (weighted by ``weights``).
 
     Notes
     -----
-    `transform` gives each row the code that solves the correntropy problem with ``V`` and ``sigma_`` fixed, by
-    reweighted least squares from the least squares code.  Samples and features with nothing observed get the mean of
-    the others, with a `DataWarning`.  Dependent
-    columns of ``U`` or rows of ``V`` do no harm: pseudo-inverses stand for the inverses of the paper.
+    `transform` gives each row the code that solves the correntropy problem with ``V`` and ``sigma_`` fixed: from least
+    squares, by reweighted least squares with a width that narrows from the scale of the row's own residuals to
+    ``sigma_``, so that gross errors of any size are left out one after the other.  Of codes that fit equally well it
+    takes the smallest.  Samples and features with nothing observed get the mean of the others, with a `DataWarning`.
+    Dependent columns of ``U`` or rows of ``V`` do no harm.
     """
 
     def __init__(
         self,
         n_components: int = 10,
         *,
-        solver: str = "asd",
+        solver: str = "pf",
         eta: float = 2.0,
         sigma_min: float = 0.01,
         nonnegative: bool = False,
+        unit: str | float = "median",
+        finish: bool = True,
         init: str = "random",
         max_iter: int = 500,
         tol: float = 1e-5,
-        switch_tol: float = 1e-3,
+        switch_tol: float | None = None,
         n_init: int = 1,
         time_limit: float | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -140,6 +156,8 @@ class HQASD(RecodingModel):
         self.eta = eta
         self.sigma_min = sigma_min
         self.nonnegative = nonnegative
+        self.unit = unit
+        self.finish = finish
         self.init = init
         self.max_iter = max_iter
         self.tol = tol
@@ -150,6 +168,7 @@ class HQASD(RecodingModel):
         self.verbose = verbose
         self.callback = callback
 
+    @at_once
     def fit(
         self,
         X: object,
@@ -174,33 +193,50 @@ class HQASD(RecodingModel):
             The start for ``init="custom"``.
         """
         self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
+        original = self._check_data(X, mask, weights, reset=True)
+        self._warn(describe_empty(original))
+        unit = unit_of(original, self.unit)
+        data = in_units(original, unit)
         given = None
         if self.init == "custom":
             given = check_factors(factors, data, (self.n_components,), nonnegative=self.nonnegative)
-        self._warn(describe_empty(data))
+            given[1] /= data.dtype.type(unit)
         random_state = check_random_state(self.random_state)
+        largest = float(np.abs(data.values).max())
 
         def run(limits: Limits) -> RobustResult:
-            if self.nonnegative:
-                return self._run_nonnegative(
-                    data, given or random_factors(data, [self.n_components], random_state), limits
-                )
-            factors = given or small_uniform(data, self.n_components, random_state)
-            process = HalfQuadratic(data, factors, _SOLVERS[self.solver], self.eta, self.sigma_min, self.switch_tol)
-            return RobustResult(factors, *iterate(process, limits), process.sigma, process.spread())
+            result = self._run(data, given, random_state, REACH * largest, limits)
+            if self.finish:
+                bounded(data, result.factors, result.sigma, REACH * largest, nonnegative=self.nonnegative)
+            return result
 
         result = self._best_of(run, 1 if given else self.n_init, key=lambda result: result.spread)
-        self._store(data, result)
+        self._store(original, unit, largest, result)
         self._end_fit(result)
         return self
+
+    def _run(
+        self,
+        data: DenseData,
+        given: Factors | None,
+        random_state: np.random.RandomState,
+        limit: float,
+        limits: Limits,
+    ) -> RobustResult:
+        """One start."""
+        if self.nonnegative:
+            return self._run_nonnegative(data, given or random_factors(data, [self.n_components], random_state), limits)
+        factors = given or small_uniform(data, self.n_components, random_state)
+        advance = _SOLVERS[self.solver]
+        switch_tol = _SWITCH_TOL[self.solver] if self.switch_tol is None else self.switch_tol
+        process = HalfQuadratic(data, factors, advance, self.eta, self.sigma_min, switch_tol, limit)
+        return RobustResult(factors, *iterate(process, limits), process.sigma, process.spread())
 
     def _run_nonnegative(self, data: DenseData, factors: Factors, limits: Limits) -> RobustResult:
         """Coordinate descent on the same criterion over U, V >= 0: `NMF` with the loss `Correntropy`."""
         values = data.observed_entries(data.values)
-        # The loss states its smallest width as a share of the mean of |X|, this class in the units of X.
-        share = self.sigma_min / max(float(np.mean(np.abs(values), dtype=np.float64)), np.finfo(np.float64).tiny)
-        problem = self._nonnegative_problem(data, Correntropy("iqr", eta=self.eta, sigma_min=share))
+        loss = Correntropy("iqr", eta=self.eta, sigma_min=1.0, size=self.sigma_min)
+        problem = Problem(data, loss, NoAdversary(), (NO_PENALTY, NO_PENALTY))
         result = minimise(problem, factors, HALS(), limits)
         residuals = data.observed_entries(data.values - factors[0] @ factors[1])
         sigma = problem.loss.adapted(residuals, values).sigma
@@ -208,31 +244,35 @@ class HQASD(RecodingModel):
             factors, result.n_iter, result.stop_reason, result.history, sigma, interquartile_range(residuals)
         )
 
-    def _nonnegative_problem(self, data: DenseData, loss: Correntropy) -> Problem:
-        return Problem(data, loss, NoAdversary(), (NO_PENALTY, NO_PENALTY))
-
     @property
     def _positive_only(self) -> bool:
         return self.nonnegative
 
-    def _store(self, data: DenseData, result: RobustResult) -> None:
-        """Set the fitted attributes."""
-        self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
-        self.components_ = self.factors_[1]
+    def _store(self, data: DenseData, unit: float, largest: float, result: RobustResult) -> None:
+        """Set the fitted attributes, in the unit of the data."""
+        U, V = result.factors
+        self.components_ = V * data.dtype.type(unit)
         self.n_components_ = self.n_components
-        self.sigma_ = result.sigma
+        self.unit_ = unit
+        self.sigma_ = result.sigma * unit
+        self.largest_ = largest * unit
+        U = self._solve_codes(data) if self.finish else U
+        self.factors_ = fill_empty([U, self.components_], data.counts, data.column_counts)
+        check_finite(self, *self.factors_)
+        self.components_ = self.factors_[1]
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
-        self.mean_code_ = self.factors_[0][data.counts > 0].mean(axis=0)
-        self.reconstruction_err_ = self._residual_norm(data, self.factors_[0])
+        self.mean_code_ = U[data.counts > 0].mean(axis=0)
+        self.reconstruction_err_ = self._residual_norm(data, U)
 
     def _solve_codes(self, data: DenseData) -> Array:
-        components = self.components_.astype(data.dtype, copy=False)
-        if self.nonnegative:
-            problem = self._nonnegative_problem(data, Correntropy(self.sigma_))
-            return solve_codes(problem, flat_codes(data, components), components, HALS(), self.max_iter, 1e-6)
-        return robust_codes(data, components, self.sigma_)
+        data = in_units(data, self.unit_)
+        components = self.components_.astype(data.dtype, copy=False) / data.dtype.type(self.unit_)
+        limit = REACH * np.maximum(self.largest_ / self.unit_, np.abs(data.values).max(axis=1))
+        codes = robust_codes(data, components, self.sigma_ / self.unit_, limit, nonnegative=self.nonnegative)
+        check_finite(self, codes)
+        return codes
 
     def _fitted_rules(self) -> dict[str, Rule]:
         low = 0.0 if self.nonnegative else -np.inf
@@ -243,6 +283,8 @@ class HQASD(RecodingModel):
             "components_": Floats("size 1", "features", low=low),
             "mean_code_": Floats("size 1"),
             "sigma_": Number(low=0.0, finite=False),
+            "unit_": Number(low=1e-150),
+            "largest_": Number(low=0.0),
             **COURSE,
         }
 
@@ -256,7 +298,10 @@ class HQASD(RecodingModel):
         check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("eta", self.eta, strict=True)
         check_number("sigma_min", self.sigma_min, strict=True)
-        check_number("switch_tol", self.switch_tol, finite=False)
+        check_unit(self.unit, "median")
+        check_choice("finish", self.finish, (False, True))
+        if self.switch_tol is not None:
+            check_number("switch_tol", self.switch_tol, finite=False)
         check_choice("solver", self.solver, tuple(_SOLVERS))
         check_choice("nonnegative", self.nonnegative, (False, True))
         check_choice("init", self.init, ("random", "custom"))

@@ -237,8 +237,8 @@ _MODEL_OPTIONS = (
     click.option(
         "--solver",
         type=click.Choice(["hals", "mu", "asd", "pf"]),
-        help="Coordinate descent (hals), or multiplicative updates (mu, slower); for hqasd steepest descent (asd), or "
-        "least squares (pf). [default: the first]",
+        help="Coordinate descent (hals), or multiplicative updates (mu, slower); for hqasd reweighted "
+        "least squares (pf), or steepest descent (asd). [default: hals, pf]",
     ),
     click.option(
         "--eta",
@@ -265,8 +265,8 @@ _MODEL_OPTIONS = (
         "--tol",
         type=float,
         metavar="X",
-        help="Stop once an iteration gains less than this share (hqasd, dmf: less than this; anmf: residuals below "
-        "this). [default: 0.0001; hqasd 1e-05, dmf 1e-08, anmf 0.001]",
+        help="Stop once an iteration gains less than this share (hqasd, dmf: less than this, in the scale of the "
+        "data; anmf: residuals below this). [default: 0.0001; hqasd 1e-05, dmf 1e-08, anmf 0.001]",
     ),
 )
 _RATING_OPTIONS = (

@@ -17,7 +17,16 @@ from .search import as_parameters, search
 from .starts import STARTS
 from .tasks import Recipe
 
-__all__ = ["Fitted", "fit", "model_of", "prepared", "start_of"]
+__all__ = ["RELEASED", "Fitted", "fit", "model_of", "prepared", "start_of"]
+
+
+#: What recipes leave unsaid of the systems that are compared with: the constants of the studies are those of released
+#: code, in the unit of the data at hand.
+RELEASED: dict[str, dict[str, Any]] = {
+    "HQASD": {"solver": "asd", "unit": 1.0, "finish": False},
+    "DMF": {"unit": 1.0, "finish": False},
+    "ANMF": {"unit": 1.0, "finish": False},
+}
 
 
 @dataclass(frozen=True)
@@ -96,4 +105,4 @@ def start_of(recipe: Recipe, data: np.ndarray, seed: int) -> list[np.ndarray]:
 def model_of(name: str, params: Mapping[str, Any], seed: int, **more: Any) -> Any:
     """A model, not fitted."""
     cls = Biharmonic if name == "Biharmonic" else getattr(advnmf, name)
-    return cls(**as_parameters(params), random_state=seed, **more)
+    return cls(**{**RELEASED.get(name, {}), **as_parameters(params)}, random_state=seed, **more)
