@@ -528,6 +528,15 @@ def test_npz_keeps_the_other_arrays(tmp_path, compressed):
         np.testing.assert_array_equal(out["file"], ["a", "b"])
 
 
+def test_a_signalling_nan_is_missing(tmp_path):
+    """Damage can make one; NumPy's maxima without NaN take it for the largest value."""
+    content = bytearray(bytes_of(np.save, np.arange(6.0).reshape(2, 3)))
+    content[-40:-32] = (0x7FF4000000000000).to_bytes(8, "little")
+    table = read_table(save(tmp_path / "a.npy", bytes(content)))
+    assert np.argwhere(table.missing).tolist() == [[0, 1]]
+    check_table(table)
+
+
 def test_another_array_that_is_damaged_is_found_before_the_fit(tmp_path):
     """It is not unpacked for reading, but could not be written again."""
     content = bytearray(bytes_of(np.savez, X=np.ones((2, 2)), y=np.full(9, 7.0)))

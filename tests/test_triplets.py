@@ -178,6 +178,7 @@ FILM = ("user", "film", "stars")
         (lambda text: text.replace(",", "\t").replace('"Up\t again"', '"Up, again"'), {}),
         (lambda text: text.replace("5.0", '"5.0"').replace("ann", '"ann"', 1), {}),
         (lambda text: text.replace("Alien,\n", "Alien,-1\n"), {"na": ["-1"]}),
+        (lambda text: text.replace("Alien,\n", "Alien,?\n"), {}),
         (lambda text: text.replace(",", ";").replace("Up; a", "Up, a").replace("5.0", "5,0"), {"decimal": ","}),
     ],
 )
@@ -242,7 +243,7 @@ def test_filled_text_is_the_same_text(file):
     [
         ("stars", "Stars", "there is no column 'stars' in the header when, user, film, Stars"),
         ("when", "user", "there are several columns 'user'"),
-        ("5.0", "-5", "line 5: stars -5 is negative"),
+        ("5.0", "-5", "line 5: stars -5 is negative .*--na -5"),
         ("5.0", "inf", "line 5: stars inf is infinite"),
         ("5.0", "good", "line 5: stars 'good' is not a number: correct it, or leave it empty"),
         ("5.0", '"5,0"', "line 5: stars '5,0' is not a number .decimal commas"),

@@ -20,6 +20,7 @@ from .caching import cached_property
 from .files import FileError, reason, suffix
 from .tables import frames
 from .tables.cells import Cells, read_cells, renumber
+from .tables.columns import without_markers
 from .tables.numbers import Parser, number_text
 from .tables.text import check_delimiter
 
@@ -161,7 +162,8 @@ class Triplets:
                 n = int(np.argmax(wrong))
                 raise error(
                     f"{place(n)}: {names[2]} {self.values[n]:g} is {word} ({np.count_nonzero(wrong)} in all): "
-                    "ratings must be finite and not negative; leave it empty to predict it"
+                    "ratings must be finite and not negative; to predict it leave it empty, or say "
+                    f"--na {self.values[n]:g}"
                 )
         return self
 
@@ -189,7 +191,8 @@ def read_triplets(
     decimal : str
         "." or ",", of a text file.
     na : iterable of str
-        Further markers of missing ratings in a text file, beside empty, NA, NaN, N/A, #N/A and null.
+        Further markers of missing ratings in a text file, beside empty, NA, NaN, N/A, #N/A, null, and ? - . * ND None
+        and the like where all other ratings are numbers.
     max_bytes : int, optional
         Refuse a parquet file that unpacks to more; see `advnmf.limits`.
 
@@ -258,7 +261,7 @@ def read_source(
     values = np.full(len(row), np.nan)
     if len(at) == 3:
         codes, texts = cells.column(at[2], header)
-        ratings = [Parser(tuple(na), decimal).number(text) for text in texts]  # few of them differ
+        ratings, _ = without_markers(texts, Parser(tuple(na), decimal).column(texts))  # few of them differ
         if None in ratings:
             n = int(np.argmax(codes == ratings.index(None)))
             raise FileError(f"{place(n)}: {_not_a_number(texts[codes[n]], names[2], header, n)}")

@@ -110,7 +110,7 @@ def complete(
     """Fill the holes of the nonnegative table IN and write it to OUT.
 
     Files: csv, tsv, npy, npz, mat (not 7.3), hdr; the name of OUT tells its format. NaN is missing, in text
-    tables also cells that are empty, NA, N/A or null.
+    tables also cells that are empty, NA, N/A or null, and ? - . * ND None and the like in a column of numbers.
 
     A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
     pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come

@@ -35,8 +35,8 @@ def find_codes(values: np.ndarray) -> list[Code]:
 
 def is_noise(values: np.ndarray) -> bool:
     """Whether what is negative is small beside the rest of its column, as noise around zero is."""
-    columns = values[:, (values < 0).any(axis=0)]
-    return bool((np.nanmin(columns, axis=0) >= -0.1 * np.nanmax(columns, axis=0)).all())
+    columns = values[:, (values < 0).any(axis=0)].astype(np.float64)
+    return bool((-_highest(-columns) >= -0.1 * _highest(columns)).all())
 
 
 def _negative_codes(values: np.ndarray) -> list[Code]:
@@ -45,7 +45,7 @@ def _negative_codes(values: np.ndarray) -> list[Code]:
     if not negative.size:
         return []
     numbers, counts = np.unique(negative, return_counts=True)
-    highest = max(float(np.nanmax(values)), 0.0)
+    highest = max(float(_highest(values).max()), 0.0)
     few = np.argsort(-counts, kind="stable")[:8]
     marks = [k for k in few.tolist() if _is_mark(float(numbers[k]), int(counts[k]), counts[k] / negative.size, highest)]
     share = counts[marks].sum() / negative.size
@@ -65,8 +65,7 @@ def _is_mark(value: float, count: int, share: float, highest: float) -> bool:
 def _high_codes(values: np.ndarray) -> list[Code]:
     """The largest number of a column where it is written like a mark and far above all others there."""
     found: dict[float, Code] = {}
-    there = np.flatnonzero(~np.isnan(values).all(axis=0))
-    for j, top in zip(there.tolist(), np.nanmax(values[:, there], axis=0).tolist(), strict=True):
+    for j, top in enumerate(_highest(values).tolist()):
         if top in found or not _written_like_a_mark(top):
             continue
         column = values[:, j]
@@ -75,6 +74,13 @@ def _high_codes(values: np.ndarray) -> list[Code]:
         if len(others) and count >= (2 if top < 100 else 1) and top >= 4 * abs(float(others.max())):
             found[top] = _code(values, top, float(others.max()))
     return list(found.values())
+
+
+def _highest(values: np.ndarray) -> np.ndarray:
+    """The largest number of each column, -inf where there is none; np.nanmax trips over NaN of damaged files."""
+    if values.dtype.kind != "f":
+        return values.astype(np.float64).max(axis=0)
+    return np.max(values, axis=0, where=~np.isnan(values), initial=-np.inf)
 
 
 def _code(values: np.ndarray, value: float, largest: float | None = None) -> Code:

@@ -94,7 +94,7 @@ class Column:
 def classify(at: int, name: str, raw: Sequence[str], parse: Parser) -> Column:
     """A column by its name and its cells."""
     values = parse.column(raw)
-    values, n_markers = _without_markers(raw, values)
+    values, n_markers = without_markers(raw, values)
     kind = _kind(name, raw, values)
     by_pattern = False
     if kind is Kind.NUMBERS and (_is_time(name, values) or are_calendar_days(values)):
@@ -115,7 +115,7 @@ def is_date(text: str) -> bool:
     return _DATE.fullmatch(text.strip()) is not None
 
 
-def _without_markers(raw: Sequence[str], values: list[float | None]) -> tuple[list[float | None], int]:
+def without_markers(raw: Sequence[str], values: list[float | None]) -> tuple[list[float | None], int]:
     """Values with NaN at the markers of a column that has no other text, and how many these are."""
     text = [i for i, value in enumerate(values) if value is None]
     if not text or not all(is_marker(raw[i]) for i in text):
