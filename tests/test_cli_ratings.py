@@ -266,7 +266,7 @@ def test_the_check_of_a_search_fits_its_models_again():
     ]
     assert again.column_counts_.sum() == train.nnz
     assert auto.column_counts_.sum() == X.nnz
-    assert refitted(NMF(3, tol=0, max_iter=10**8, sparse_missing="absent"), train, 0.05) is None
+    assert refitted(NMF(3, tol=0, max_iter=10**7, sparse_missing="absent"), train, 0.05) is None
 
 
 def test_an_interruption_of_the_check_keeps_what_is_written(ratings, monkeypatch):
