@@ -687,6 +687,36 @@ def test_indices_outside_are_refused(path, which, where, value):
     refuse(path, "damaged: seen_ of NMF")
 
 
+def test_counts_below_zero_are_refused(path):
+    def edit(tree, content):
+        entry = tree["fitted"]["column_counts_"]["array"]
+        counts = np.lib.format.read_array(io.BytesIO(content[entry[0]])).copy()
+        counts[1] = -3
+        content[entry[0]] = npy(counts, version=(1, 0))
+
+    path.write_bytes(changed(1, edit))
+    refuse(path, "damaged: column_counts_ of NMF holds")
+
+
+@pytest.mark.parametrize(
+    ("item", "value", "message"),
+    [
+        (0, -1.0, "a negative count or deviation"),
+        (2, -1.0, "a negative count or deviation"),
+        (1, {"float": "nan"}, "has an item 2 that is nan"),
+        (2, {"float": "inf"}, "has an item 3 that is inf"),
+        (2, 1e200, "too large to be squared"),
+        (4, 1e9, "has a mean of 1e"),
+    ],
+)
+def test_what_recommendations_are_weighed_by_makes_sense(path, item, value, message):
+    def edit(tree, content):
+        tree["fitted"]["reliability_"]["tuple"][item] = value
+
+    path.write_bytes(changed(1, edit))
+    refuse(path, message)
+
+
 def test_row_pointers_that_fall_are_refused(path):
     def edit(tree, content):
         entry = tree["fitted"]["seen_"]["tuple"][0]["array"]

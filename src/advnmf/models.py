@@ -563,6 +563,7 @@ class NMF(RankingMixin, CompletionModel):
         if self.loss_.adaptive:
             raise ValueError("loss_ has no scale")
         self._make_adversary().check(self.loss_)
+        Reliability(*self.reliability_).check()
         biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
         check_product(self.factors_[0], self.components_, *biases)
 

@@ -31,6 +31,7 @@ from .problem import Problem, total
 _BEYOND = 0.02
 # tau is at least this share of sigma: where predictions do not differ at all, nothing tells columns apart.
 _LEAST_SPREAD = 1e-6
+_LARGEST = float(np.finfo(np.float64).max) ** 0.5
 
 
 class Reliability(NamedTuple):
@@ -52,6 +53,15 @@ class Reliability(NamedTuple):
         level = (P @ (counts / max(counts.sum(), 1)))[:, None]
         trust = np.divide(counts, counts + self.prior_count, out=np.zeros(len(counts)), where=counts > 0)
         return level + trust * (P - level), self.spread * np.sqrt(1 - trust)
+
+    def check(self) -> None:
+        """ValueError for numbers that no fit leaves behind."""
+        if not max(map(abs, self)) < _LARGEST:
+            raise ValueError(f"reliability_ holds {max(self, key=abs):g}, which is too large to be squared")
+        if not min(self.prior_count, self.spread, self.noise) >= 0:
+            raise ValueError("reliability_ holds a negative count or deviation")
+        if not self.lowest <= self.mean <= self.highest:
+            raise ValueError(f"reliability_ has a mean of {self.mean:g} outside {self.lowest:g} .. {self.highest:g}")
 
     def _within_range(self, P: Array) -> Array:
         inside = np.clip(P, self.lowest, self.highest)
