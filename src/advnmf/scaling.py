@@ -12,7 +12,7 @@ from numbers import Real
 import numpy as np
 
 from .data import DenseData
-from .namespaces import namespace, wide
+from .namespaces import Array, namespace, wide
 from .validation import check_number
 
 # How many times the largest observed size a reconstruction may reach.
@@ -56,7 +56,7 @@ def _median_size(data: DenseData) -> float:
 def mean_weight(data: DenseData) -> float:
     """The mean weight of the observed entries; 1 for a mask."""
     omega = data.omega
-    if omega is None or (isinstance(omega, np.ndarray) and omega.dtype == np.uint8):
+    if _is_mask(omega):
         return 1.0
     xp = namespace(omega)
     top = xp.max(omega)
@@ -66,10 +66,17 @@ def mean_weight(data: DenseData) -> float:
 
 
 def in_units(data: DenseData, unit: float, weight: float = 1.0) -> DenseData:
-    """The data with values in multiples of `unit` and weights in multiples of `weight`."""
+    """The data with values in multiples of `unit` and weights, if there are any, in multiples of `weight`."""
     if unit != 1:
         data = replace(data, values=data.values / unit)
-    return data if weight == 1 else replace(data, omega=data.omega / weight)
+    return data if weight == 1 or _is_mask(data.omega) else replace(data, omega=data.omega / weight)
+
+
+def _is_mask(omega: Array | None) -> bool:
+    """Whether nothing is weighted; a tensor's mask is told from weights by its values."""
+    if omega is None or isinstance(omega, np.ndarray):
+        return omega is None or omega.dtype == np.uint8
+    return bool(namespace(omega).all((omega == 0) | (omega == 1)))
 
 
 def check_finite(model: object, *arrays: object) -> None:
