@@ -226,6 +226,9 @@ def test_the_unit_of_the_weights_changes_nothing(model, holes, scale):
     same(there.reconstruct(), here.reconstruct(), tolerance)
     filled = [fit.complete(X, mask=mask, weights=c * weights) for fit, c in ((here, 1.0), (there, scale))]
     same(filled[1], filled[0], tolerance)
+    # New data without weights: each entry counts as an average one did.
+    same(there.complete(X, mask=mask), here.complete(X, mask=mask), tolerance)
+    same(there.transform(X), here.transform(X), tolerance)
 
 
 @pytest.mark.parametrize("model", [HQASD(3, solver="asd"), DMF(2, (5,)), ANMF(3, target=2.0)], ids=repr)

@@ -24,14 +24,14 @@ _BLOCK_ENTRIES = 2**22
 # The published second threshold counts after this many iterations.
 _SETTLED = 10
 # A row's reweighting ends once its reconstruction changes by less than this share, or after so many times.
-_MAX_REWEIGHTINGS, _TOL_REWEIGHTINGS = 300, 1e-5
+_MAX_REWEIGHTINGS, _TOL_REWEIGHTINGS = 150, 1e-5
 # In each reweighting the width of the kernel shrinks by this factor at least, and to so many times the scale of the
 # residuals that still count.
 _SHRINK, _ABOVE_RESIDUALS = 0.5**0.5, 2.0
 # Ridges that are tried, one after the other, where a reconstruction leaves the bounds; the least is always there, in
 # place of a pseudo-inverse.
 _LEAST_RIDGE = 1e-10
-_RIDGES = 10.0 ** np.arange(-7, 2)
+_RIDGES = 10.0 ** np.arange(-7, 2, 2)
 # How much more than the strongest the weakest direction of B is penalised.
 _WEAKEST = 1e4
 _LARGEST = 1e140
