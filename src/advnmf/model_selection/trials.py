@@ -39,7 +39,7 @@ class Fold:
 
     def __init__(self, entries: Entries, train: Array, test: Array) -> None:
         self.entries = entries
-        self.train = train
+        self.train, self.test = train, test
         self.held_out = entries.held_out(test)
         self._lock = threading.Lock()
         self._checked: dict[object, ObservedData] = {}
