@@ -54,10 +54,11 @@ def test_what_was_planted_is_found(fitted):
 def test_it_says_what_it_did(fitted):
     model, _, _ = fitted
     results = model.cv_results_
-    assert len(results["params"]) == len(model.candidates_) <= 40
+    assert len(results["params"]) == len(model.candidates_) <= 41  # the column means beside
     assert results["averaged"].sum() == len(model.models_)
     assert "rank 3" in model.explain()
-    assert f"{len(model.candidates_)} candidates" in model.explain()
+    assert f"{len(model.candidates_) - 1} candidates" in model.explain()
+    assert results["params"][0] == "column means"
     best = results["mean_test_score"][results["averaged"]].max()
     assert model.best_score_ >= best - 1e-12
 
@@ -83,7 +84,7 @@ def test_parts_fit_together(fitted):
     assert codes.shape == (40, sum(each._n_features_out for each in model.models_))
     assert len(model.get_feature_names_out()) == codes.shape[1]
     mean = np.mean([each.inverse_transform(each.transform(X)) for each in model.models_], axis=0)
-    low, high = model.clip_ or (-np.inf, np.inf)
+    low, high = (0, np.inf) if model.clip_ is None else model.clip_
     np.testing.assert_allclose(model.inverse_transform(codes), np.clip(mean, low, high), rtol=1e-10)
     np.testing.assert_allclose(model.predict_pairs([0, 3], [5, 1]), model.reconstruct()[[0, 3], [5, 1]], rtol=1e-10)
     observed = ~np.isnan(X)
@@ -165,7 +166,7 @@ def test_a_good_model_cut_short_beats_a_poor_one_at_its_end():
     X, _ = planted()
     held_out = HeldOut(make_folds(read_entries(X), 3, 0))
     units = Units(float(np.sqrt(np.nanmean(X**2))))
-    search = Search(held_out, units, X.shape, 600, Clock(None), None, None, lambda look: False)
+    search = Search(held_out, units, X.shape, 600, Clock(None), None, np.inf, lambda look: False)
     poor, good = search._look(Choice(1, 0.5), None, "finals"), search._look(Choice(3, 1e-3), 30, "finals")
     assert (poor.done, good.done) == (True, False)
     assert search._best() is good
@@ -190,7 +191,7 @@ def test_a_callback_ends_the_search():
 
     model = AutoNMF(callback=stop, random_state=0).fit(X)
     assert model.stop_reason_ == "callback"
-    assert len(model.candidates_) == 3 == looks[-1].n_looks
+    assert len(model.candidates_) == 3 == looks[-1].n_looks + 1  # the column means come first
     assert looks[-1].best <= looks[0].error
 
 
@@ -286,9 +287,9 @@ def test_an_evaluation_may_go_on_from_another():
     X, _ = planted()
     held_out = HeldOut(make_folds(read_entries(X), 3, 0))
     units = Units(float(np.sqrt(np.nanmean(X**2))))
-    first = evaluate(Choice(3, 1e-2), held_out, units, np.inf)
+    first = evaluate(Choice(3, 1e-2), held_out, units)
     first.advance(500, Clock(None), 0.0, None)
-    cold, warm = (evaluate(Choice(3, 1e-3), held_out, units, np.inf) for _ in range(2))
+    cold, warm = (evaluate(Choice(3, 1e-3), held_out, units) for _ in range(2))
     warm.begin_with(first)
     for each in (cold, warm):
         each.advance(500, Clock(None), 0.0, None)

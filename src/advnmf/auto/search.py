@@ -324,6 +324,8 @@ class Search:
             if after is not None and after.done and after.choice.same_shape(choice):
                 self.found[choice].begin_with(after)
         found = self.found[choice]
+        if found.done:  # nothing new to tell
+            return found
         limit = found.trials[0].estimator.max_iter if n_iter is None else n_iter
         found.advance(limit, self.clock, self._reserve(stage), self.n_jobs)
         errors = [other.error for other in self.found.values()]
