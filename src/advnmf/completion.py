@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -35,6 +36,32 @@ logger = logging.getLogger("advnmf")
 
 class DataWarning(UserWarning):
     """The data leave something undetermined; the message says what was done about it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a fit that has ended in order: what it has learnt is whole."""
+
+
+def at_once(fit: Callable) -> Callable:
+    """A `fit` that learns on a blank copy of the model, which takes over what was learnt in a single step.
+
+    So a model is never half fitted, whatever interrupts it: it is what it was before, or wholly new.  Nothing of an
+    earlier fit outlives a new one.
+    """
+
+    @wraps(fit)
+    def fit_at_once(self: BaseEstimator, *args: object, **kwargs: object) -> BaseEstimator:
+        blank = object.__new__(type(self))
+        vars(blank).update({name: value for name, value in vars(self).items() if not name.endswith("_")})
+        try:
+            fit(blank, *args, **kwargs)
+        except Interrupted:
+            self.__dict__ = vars(blank)
+            raise KeyboardInterrupt from None
+        self.__dict__ = vars(blank)
+        return self
+
+    return fit_at_once
 
 
 class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -90,18 +117,18 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _warn(self, messages: list[str]) -> None:
         """Say what the data leave open; for a line of `fit`."""
         for message in messages:
-            warnings.warn(message, DataWarning, stacklevel=3)
+            warnings.warn(message, DataWarning, stacklevel=4)
 
     def _end_fit(self, result: Result) -> None:
         """Let an interruption go on, and say so if the fit has not converged; for the last line of `fit`."""
         if result.stop_reason == "interrupted":
-            raise KeyboardInterrupt
+            raise Interrupted
         if result.stop_reason == "max_iter" and self.tol > 0:
             warnings.warn(
                 f"The fit has not converged to tol={self.tol:g} within max_iter={self.max_iter} iterations: "
                 "raise max_iter, or tol if the fit is good enough",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     # --- using ---------------------------------------------------------------------------------------------------
@@ -192,17 +219,12 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             raise ValueError(f"callback={self.callback!r} must be callable or None")
 
     def _report(self, progress: Progress) -> bool:
-        """Log, and ask the user's callback whether to stop."""
+        """Print, and ask the user's callback whether to stop."""
         if self.verbose and progress.n_iter % int(self.verbose) == 0:
-            logger.info(
-                "start %d/%d %s sweep %d/%d: objective %.8g (%.1f s)",
-                progress.start + 1,
-                progress.n_init,
-                progress.phase,
-                progress.n_iter,
-                progress.max_iter,
-                progress.objective,
-                progress.seconds,
+            print(
+                f"start {progress.start + 1}/{progress.n_init} {progress.phase} sweep {progress.n_iter}/"
+                f"{progress.max_iter}: objective {progress.objective:.8g} ({progress.seconds:.1f} s)",
+                flush=True,
             )
         return bool(self.callback and self.callback(progress))
 

@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 from . import kernels
 from .data import DenseData
 from .factors import Factors
-from .losses import interquartile_range
+from .robust import interquartile_range
 
 Array = np.ndarray
 

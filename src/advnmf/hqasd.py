@@ -22,7 +22,8 @@ from .data import DenseData
 from .factors import Factors, fill_empty
 from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
 from .loop import Callback, Limits, Result, iterate, minimise
-from .losses import Correntropy, interquartile_range
+from .losses import Correntropy
+from .robust import interquartile_range
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import HALS

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .namespaces import Array, cast, namespace, wide
+from .namespaces import Array, cast, namespace
+from .robust import interquartile_range, winsorised_rms
 
 if TYPE_CHECKING:
     from .data import Groups, ObservedData
@@ -67,6 +68,27 @@ class Loss(ABC):
 
     def adapted(self, residuals: Array, values: Array) -> Loss:
         """The loss with its scale taken from the observed residuals and values."""
+        return self
+
+    def posed(self, size: float, norm: float, eps: float) -> Loss:
+        """The loss with constants that follow the data, once for each fit.
+
+        ``size`` and ``norm`` are typical ones of an observed value and of a sample, ``eps`` is the precision.
+        """
+        return self
+
+    @property
+    def narrowest(self) -> Loss:
+        """The loss at the smallest scale that it may take while it follows the residuals."""
+        return self
+
+    @property
+    def width(self) -> float:
+        """Residuals far beyond it hardly count; infinite where all do (a loss without local minima)."""
+        return np.inf
+
+    def of_width(self, width: float) -> Loss:
+        """The loss of another width; itself where it has none."""
         return self
 
     def value(self, data: ObservedData, P: Array) -> float:
@@ -128,6 +150,10 @@ class Frobenius(SampleLoss):
         return True
 
 
+# Of the typical norm of a sample: where the l2,1 norm becomes quadratic.
+_L21_FLOOR = 1e-10
+
+
 @dataclass(frozen=True)
 class L21(SampleLoss):
     """sum_i x_i: the l2,1 norm of the residual, robust against samples that are wrong as a whole.
@@ -137,27 +163,36 @@ class L21(SampleLoss):
 
     Parameters
     ----------
-    floor : float, default=1e-10
-        In the units of a sample's residual norm.  With an adversary ``lam`` must exceed ``1 / (2 floor)``:
-        ``floor=0.5`` admits every ``lam > 1``.
+    floor : float or None, default=None
+        In the units of a sample's residual norm, so it scales with ``X``.  None: 1e-10 (or the precision of the data,
+        if that is coarser) of the typical norm of a sample, on every scale of ``X``.  With an adversary ``lam`` must
+        exceed ``1 / (2 floor)``: ``floor=0.5`` admits every ``lam > 1``.
     """
 
-    floor: float = 1e-10
+    floor: float | None = None
     name: ClassVar[str] = "l21"
     bound: ClassVar[str] = " or the floor (the bound is 1/(2 floor)), as in L21(floor=0.5)"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.floor, Real) or not 0 < self.floor < np.inf:
+        if self.floor is not None and (not isinstance(self.floor, Real) or not 0 < self.floor < np.inf):
             raise ValueError(f"floor={self.floor!r} of the l2,1 loss must be positive and finite")
+
+    def posed(self, size: float, norm: float, eps: float) -> L21:
+        """With the floor of these data."""
+        return self if self.floor is not None or norm == 0 else L21(max(_L21_FLOOR, eps) * norm)
+
+    @property
+    def _floor(self) -> float:
+        return _L21_FLOOR if self.floor is None else self.floor
 
     def rho(self, x: Array) -> Array:
         """x, and x^2/(2 floor) + floor/2 below the floor."""
-        xp = namespace(x)
-        return xp.where(x < self.floor, xp.square(x) / (2 * self.floor) + self.floor / 2, x)
+        xp, floor = namespace(x), self._floor
+        return xp.where(x < floor, xp.square(x) / (2 * floor) + floor / 2, x)
 
     def weight(self, x: Array) -> Array:
         """1 / (2 max(x, floor))."""
-        return 0.5 / namespace(x).clip(x, self.floor, None)
+        return 0.5 / namespace(x).clip(x, self._floor, None)
 
 
 @dataclass(frozen=True)
@@ -182,6 +217,10 @@ class Elastic(SampleLoss):
     def __post_init__(self) -> None:
         if not isinstance(self.delta, Real) or not self.delta >= 0:
             raise ValueError(f"delta={self.delta!r} must not be negative: 0 is l2,1, inf is Frobenius")
+
+    def posed(self, size: float, norm: float, eps: float) -> Loss:
+        """With the floor of these data, where it is l2,1."""
+        return L21().posed(size, norm, eps) if self.delta == 0 else self
 
     @property
     def _limit(self) -> Loss | None:
@@ -211,21 +250,24 @@ class Correntropy(EntryLoss):
     """sum_ij omega_ij 2 sigma^2 (1 - exp(-e_ij^2 / (2 sigma^2))): squares near 0, indifferent to gross outliers.
 
     The weight of an entry is ``exp(-e^2 / (2 sigma^2))``.  ``sigma="iqr"`` takes sigma before each sweep from the
-    residuals, ``max(eta (q_75 - q_25), sigma_min mean|X|)``: the loss follows the fit on every scale of the data, and
-    the objectives of two sweeps do not compare.
+    residuals, ``max(eta (q_75 - q_25), sigma_min v)`` with ``v`` the root mean square of ``X``, its largest quarter cut
+    off: the loss follows the fit on every scale of the data, and the objectives of two sweeps do not compare.
     Source: HQ-ASD (He et al., 2020), with the scale that makes it squares for large sigma.
 
     Parameters
     ----------
     sigma : float or "iqr", default="iqr"
         In units of ``X``; residuals beyond about 2 sigma hardly count.
-    eta, sigma_min : float, default=2.0 and 1e-2
-        Of ``sigma="iqr"``: multiple of the interquartile range, and smallest share of the mean of ``|X|``.
+    eta, sigma_min : float, default=2.0 and 3e-2
+        Of ``sigma="iqr"``: multiple of the interquartile range, and smallest share of the size of ``X``.
+    size : float or None, default=None
+        This size ``v``; taken from the data of `fit` unless given.
     """
 
     sigma: float | str = "iqr"
     eta: float = 2.0
-    sigma_min: float = 1e-2
+    sigma_min: float = 3e-2
+    size: float | None = None
     name: ClassVar[str] = "correntropy"
 
     def __post_init__(self) -> None:
@@ -242,47 +284,40 @@ class Correntropy(EntryLoss):
         return self.sigma == "iqr"
 
     def adapted(self, residuals: Array, values: Array) -> Correntropy:
-        """The loss with  sigma = max(eta (q_75 - q_25), sigma_min mean|X|); squares where all is zero."""
-        xp = namespace(values)
-        mean = float(xp.sum(xp.abs(values), dtype=wide(values))) / values.shape[0]
-        sigma = max(self.eta * interquartile_range(residuals), self.sigma_min * mean)
+        """The loss with  sigma = max(eta (q_75 - q_25), sigma_min v); squares where all is zero."""
+        size = winsorised_rms(values) if self.size is None else self.size
+        sigma = max(self.eta * interquartile_range(residuals), self.sigma_min * size)
         return replace(self, sigma=sigma if sigma > 0 else np.inf)
+
+    def posed(self, size: float, norm: float, eps: float) -> Correntropy:
+        """With the size of these data."""
+        return replace(self, size=size) if self.adaptive and self.size is None else self
+
+    @property
+    def narrowest(self) -> Correntropy:
+        """With the smallest sigma."""
+        return self.of_width(self.sigma_min * self.size) if self.adaptive and self.size else self
 
     def rho(self, x: Array) -> Array:
         """2 sigma^2 (1 - exp(-x^2 / (2 sigma^2)))."""
-        if not np.isfinite(self._width):
+        if not np.isfinite(self.width):
             return namespace(x).square(x)
         xp = namespace(x)
-        return -2 * self._width**2 * xp.expm1(-xp.square(x / self._width) / 2)
+        return -2 * self.width**2 * xp.expm1(-xp.square(x / self.width) / 2)
 
     def weight(self, x: Array) -> Array:
         """exp(-x^2 / (2 sigma^2))."""
         xp = namespace(x)
-        return xp.exp(-xp.square(x / self._width) / 2)
+        return xp.exp(-xp.square(x / self.width) / 2)
 
     @property
-    def _width(self) -> float:
-        # Before the first residuals are known: squares.
-        # Beyond any residual that can be squared a width is infinite.
+    def width(self) -> float:
+        """Sigma; infinite before the first residuals are known, and beyond any residual that can be squared."""
         return np.inf if self.adaptive or self.sigma > 1e75 else float(self.sigma)
 
-
-def interquartile_range(seen: Array) -> float:
-    """q_0.75 - q_0.25 by Hazen's rule."""
-    return _quantile(seen, 0.75) - _quantile(seen, 0.25)
-
-
-def _quantile(seen: Array, p: float) -> float:
-    """Hazen: at position n p + 1/2, counted from 1, on the line through the sorted values."""
-    # One partition at one place takes a tenth of the time of numpy.quantile.
-    n = seen.shape[0]
-    position = min(max(n * p - 0.5, 0.0), n - 1.0)
-    k = int(position)
-    xp = namespace(seen)
-    parts = np.partition(seen, k) if xp is np else xp.sort(seen)
-    if position == k:
-        return float(parts[k])
-    return float(parts[k] + (position - k) * (xp.min(parts[k + 1 :]) - parts[k]))
+    def of_width(self, width: float) -> Correntropy:
+        """With this sigma."""
+        return replace(self, sigma=width)
 
 
 LOSSES: dict[str, type[Loss]] = {cls.name: cls for cls in (Frobenius, L21, Elastic, Correntropy)}

@@ -13,23 +13,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import offsets
 from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
-from .completion import CompletionModel, DataWarning
+from .completion import CompletionModel, DataWarning, at_once
 from .data import ObservedData
 from .factors import Factors, fill_empty, mean_of_rows, product
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
-from .namespaces import Array, as_like, is_tensor, returned
+from .namespaces import Array, as_like, finfo, is_tensor, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
+from .ridges import Ridges, auto_ridge, spread, typical_size
 from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
 from .starts import flat_codes, pretrained_factors, random_factors, solve_codes
 from .validation import (
     check_choice,
     check_factors,
+    check_finite,
     check_layers,
     check_number,
+    check_strength,
     describe_empty,
     describe_gaps,
 )
@@ -67,9 +70,13 @@ class NMF(RankingMixin, CompletionModel):
     init : {"random", "custom"}, default="random"
         Half-normal draws on the scale of the data, with layer-wise pre-training of deep chains; or the ``factors``
         given to `fit`.
-    alpha_W, alpha_H : float, default=0.0 and "same"
-        Penalties as in `sklearn.decomposition.NMF`: alpha_W (times n_features) on the codes, alpha_H (times
-        n_samples) on every other factor.
+    alpha_W : "auto" or float, default="auto"
+        Penalty of the codes, times n_features, as in `sklearn.decomposition.NMF`.  It has a unit: that of ``X`` under
+        squares.  "auto" is 0 on complete data; where entries are missing, a small ridge (squares, whatever l1_ratio
+        says) in the unit of the data and of the loss, see `advnmf.ridges`: without any, what is hardly observed may be
+        completed with anything.
+    alpha_H : "same", "auto" or float, default="same"
+        Penalty of every other factor, times n_samples; that of the codes unless given.
     l1_ratio : float, default=0.0
         0 for squares (l2), 1 for sums (l1), between for both.
     alpha_scale : {"shape", "observed"}, default="shape"
@@ -79,7 +86,8 @@ class NMF(RankingMixin, CompletionModel):
     biases : bool, default=False
         Offsets of samples and features of any sign beside the nonnegative part (one layer, solver "hals" only):
         ``X_ij ~ a_i . b_j + row_bias_i + column_bias_j + global_bias``, fitted jointly; alpha_W draws those of samples
-        to 0, alpha_H those of features to their mean, by squares.  Codes get one column more: the sample's offset.
+        to 0, alpha_H those of features to their mean, by squares (over the standard deviation of ``X``, so that their
+        ridge changes with the unit of ``X`` as the others do).  Codes get one column more: the sample's offset.
     max_iter : int, default=200
         Most sweeps over all factors.
     pretrain_iter : int or None, default=None
@@ -96,7 +104,7 @@ class NMF(RankingMixin, CompletionModel):
     random_state : int, RandomState instance or None, default=None
         Seed of the random starts; the same number gives the same result.
     verbose : int, default=0
-        Log every `verbose`-th sweep to the logger "advnmf" at level INFO.
+        Print every `verbose`-th sweep.
     callback : callable or None, default=None
         Called after each sweep with a `Progress`; a true answer ends the fit.
 
@@ -112,6 +120,8 @@ class NMF(RankingMixin, CompletionModel):
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
     row_bias_, column_bias_, global_bias_ : ndarray, ndarray, float
         The offsets, with ``biases=True``.
+    alpha_W_, alpha_H_ : float
+        The penalties used.
     n_components_ : int or tuple of int
         Layer sizes used.
     n_iter_ : int
@@ -149,7 +159,7 @@ class NMF(RankingMixin, CompletionModel):
         attack_every: int = 1,
         solver: str | Solver = "hals",
         init: str = "random",
-        alpha_W: float = 0.0,
+        alpha_W: float | str = "auto",
         alpha_H: float | str = "same",
         l1_ratio: float = 0.0,
         alpha_scale: str = "shape",
@@ -188,6 +198,7 @@ class NMF(RankingMixin, CompletionModel):
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
+    @at_once
     def fit(
         self,
         X: object,
@@ -208,8 +219,8 @@ class NMF(RankingMixin, CompletionModel):
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the loss; 0 is not learnt from (but is no hole to fill either).  Sparse like X
-            where X is sparse.
+            Weight of each entry in the loss, relative to their mean over the observed entries (so their unit does not
+            matter); 0 is not learnt from (but is no hole to fill either).  Sparse like X where X is sparse.
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
@@ -231,7 +242,7 @@ class NMF(RankingMixin, CompletionModel):
         self._check_parameters()
         data = self._check_data(X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
-        return self._problem(data, layers), layers
+        return self._pose_data(data, layers), layers
 
     def _learn(self, X: object, problem: Problem, layers: tuple[int, ...], start: Factors | None) -> Result:
         """Solve it, and set the fitted attributes."""
@@ -295,7 +306,7 @@ class NMF(RankingMixin, CompletionModel):
         """
         self._check_parameters()
         layers, solver = check_layers(self.n_components), get_solver(self.solver)
-        problem = self._problem(data, layers)
+        problem = self._pose_data(data, layers)
         if factors is None:
             limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
             factors, cut = self._draw_start(problem, layers, solver, limits, random_state)
@@ -314,6 +325,7 @@ class NMF(RankingMixin, CompletionModel):
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
         data = problem.data
+        check_finite(result.factors)
         self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
@@ -321,6 +333,7 @@ class NMF(RankingMixin, CompletionModel):
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
         self.loss_ = problem.adapted(result.factors).loss if problem.loss.adaptive else problem.loss
+        self.alpha_W_, self.alpha_H_, self.offset_spread_ = problem.ridges
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
@@ -365,11 +378,13 @@ class NMF(RankingMixin, CompletionModel):
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self._linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
+        check_finite([codes])
         return codes[:, : self._n_features_out]
 
     def _coding_problem(self, data: ObservedData) -> Problem:
         """The problem that samples pose to the fitted components."""
-        return replace(self._problem(data, (self.components_.shape[0],)), loss=self.loss_)
+        ridges = Ridges(self.alpha_W_, self.alpha_H_, self.offset_spread_)
+        return self._problem(data, (self.components_.shape[0],), self.loss_, ridges)
 
     def _training_codes(self) -> Array:
         return offsets.beside(self.factors_[0], self.row_bias_) if self.biases else self.factors_[0]
@@ -410,28 +425,46 @@ class NMF(RankingMixin, CompletionModel):
     def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
         return get_adversary(self.adversary)
 
-    def _problem(self, data: ObservedData, layers: tuple[int, ...]) -> Problem:
-        """The problem that the parameters pose over some data."""
-        (codes, inner, last), strengths = self._penalties(data)
+    def _pose_data(self, data: ObservedData, layers: tuple[int, ...]) -> Problem:
+        """The problem that the parameters pose over the data of a fit: what is relative to data is so to these."""
+        rows = data.counts[data.counts > 0]
+        size = typical_size(data)
+        norm = size * float(np.sqrt(rows.mean())) if len(rows) else 0.0
+        loss = self._make_loss().posed(size, norm, float(finfo(data.values).eps))
+        codes, others = self.alpha_W, self.alpha_W if self.alpha_H == "same" else self.alpha_H
+        if "auto" in (codes, others):
+            ridge = auto_ridge(data, loss, len(layers) + 1)
+            codes, others = (ridge if alpha == "auto" else alpha for alpha in (codes, others))
+        return self._problem(data, layers, loss, Ridges(codes, others, spread(data) if self.biases else 1.0))
+
+    def _problem(self, data: ObservedData, layers: tuple[int, ...], loss: Loss, ridges: Ridges) -> Problem:
+        """The problem with strengths that are known."""
+        codes, inner, last = self._penalties(data, ridges)
         penalties = (codes, *[inner] * (len(layers) - 1), last)
         if self.biases:
-            penalties = offsets.penalties(codes, last, layers[0], strengths)
-        return Problem(data, self._make_loss(), self._make_adversary(), penalties)
+            penalties = offsets.penalties(codes, last, layers[0], ridges.spread)
+        return Problem(data, loss, self._make_adversary(), penalties, ridges)
 
-    def _penalties(self, data: ObservedData) -> tuple[list[ElasticNet], tuple[float, float]]:
-        """Those of the codes, of inner factors and of the last one; and how strong the first and the last are."""
-        alpha_W, alpha_H = self.alpha_W, self.alpha_W if isinstance(self.alpha_H, str) else self.alpha_H
+    def _penalties(self, data: ObservedData, ridges: Ridges) -> tuple[ElasticNet, ElasticNet, ElasticNet]:
+        """Those of the codes, of inner factors and of the last one."""
         if self.alpha_scale == "observed":
-            strengths = alpha_W, alpha_H * float(data.column_counts.mean()), alpha_H
+            numbers = 1.0, float(data.column_counts.mean()), 1.0
             scales = data.counts, None, data.column_counts
         else:
-            strengths = alpha_W * data.shape[1], alpha_H * data.shape[0], alpha_H * data.shape[0]
+            numbers = data.shape[1], data.shape[0], data.shape[0]
             scales = None, None, None
-        nets = [
-            ElasticNet(strength * self.l1_ratio, strength * (1 - self.l1_ratio), scale)
-            for strength, scale in zip(strengths, scales, strict=True)
-        ]
-        return nets, (strengths[0], strengths[-1])
+        alphas = ridges.codes, ridges.others, ridges.others
+        shares = [0.0 if auto else self.l1_ratio for auto in self._auto]
+        return tuple(
+            ElasticNet(alpha * number * l1, alpha * number * (1 - l1), scale)
+            for alpha, number, l1, scale in zip(alphas, numbers, shares, scales, strict=True)
+        )
+
+    @property
+    def _auto(self) -> tuple[bool, bool, bool]:
+        """Whether the ridge of the codes, of inner factors and of the last one is chosen here."""
+        others = self.alpha_W if self.alpha_H == "same" else self.alpha_H
+        return self.alpha_W == "auto", others == "auto", others == "auto"
 
     def _attack_interval(self, problem: Problem) -> int | None:
         """Sweeps between two frozen attacks, where these are asked for and there is somebody to attack."""
@@ -443,10 +476,9 @@ class NMF(RankingMixin, CompletionModel):
         check_number("attack_every", self.attack_every, low=1, integer=True)
         if self.pretrain_iter is not None:
             check_number("pretrain_iter", self.pretrain_iter, low=1, integer=True)
-        check_number("alpha_W", self.alpha_W)
+        check_strength("alpha_W", self.alpha_W, ("auto",))
         check_number("l1_ratio", self.l1_ratio, high=1.0)
-        if self.alpha_H != "same":
-            check_number("alpha_H", self.alpha_H)
+        check_strength("alpha_H", self.alpha_H, ("same", "auto"))
         check_choice("attack", self.attack, ("exact", "alternating"))
         check_choice("alpha_scale", self.alpha_scale, ("shape", "observed"))
         check_choice("biases", self.biases, (False, True))

@@ -61,9 +61,12 @@ def parts(factors: Factors, column_counts: Array) -> tuple[Factors, Offsets]:
     return [np.ascontiguousarray(codes[:, :-2]), np.ascontiguousarray(components[:-2])], found
 
 
-def penalties(codes: ElasticNet, components: ElasticNet, rank: int, l2: tuple[float, float]) -> tuple[WithOffset, ...]:
-    """Offsets of rows are drawn to 0, those of columns to their own mean."""
+def penalties(codes: ElasticNet, components: ElasticNet, rank: int, spread: float) -> tuple[WithOffset, ...]:
+    """Offsets of rows are drawn to 0, those of columns to their own mean.
+
+    alpha a^2 is in the unit of X^2 for a factor, as a is about sqrt(X); for an offset alpha b^2 / spread is.
+    """
     return (
-        WithOffset(codes, l2[0], offset=rank, held=rank + 1),
-        WithOffset(components, l2[1], offset=rank + 1, held=rank, centred=True),
+        WithOffset(codes, (codes.l1 + codes.l2) / spread, offset=rank, held=rank + 1),
+        WithOffset(components, (components.l1 + components.l2) / spread, offset=rank + 1, held=rank, centred=True),
     )

@@ -6,7 +6,7 @@ A factor is seen as rows here: the codes of the samples, or the columns of the l
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class ElasticNet:
     l1: float = 0.0
     l2: float = 0.0
     scale: Array | None = None
+    # The coordinate of any sign: none.
+    free: ClassVar[None] = None
 
     def take(self, rows: Rows) -> Self:
         """The penalty of some rows."""
@@ -97,6 +99,11 @@ class WithOffset:
     offset: int
     held: int
     centred: bool = False
+
+    @property
+    def free(self) -> int:
+        """The coordinate of any sign."""
+        return self.offset
 
     def take(self, rows: Rows) -> Self:
         """The penalty of some rows."""

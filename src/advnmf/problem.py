@@ -14,6 +14,7 @@ from .factors import right
 from .losses import Loss
 from .namespaces import Array, cast, concat, finfo, namespace
 from .penalties import ElasticNet, WithOffset
+from .ridges import Ridges
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Problem:
     loss: Loss
     adversary: NoAdversary | FrobeniusPenalty
     penalties: tuple[ElasticNet | WithOffset, ...]
+    # What the penalties were made of, where a model made them.
+    ridges: Ridges = Ridges(0.0, 0.0)
 
     def __post_init__(self) -> None:
         self.adversary.check(self.loss)

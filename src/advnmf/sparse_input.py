@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from .data import SparseData, ZeroFilledData
-from .validation import check_scale
+from .validation import check_scale, weight_scale
 
 
 def check_sparse_data(
@@ -36,7 +36,11 @@ def check_sparse_data(
     if reset:
         check_scale(matrix.data)
     there = ~np.isnan(matrix.data)
-    omega = None if weights is None else _check_weights(weights, matrix, missing)
+    omega = None
+    if weights is not None:
+        omega = _check_weights(weights, matrix, missing)
+        omega = omega / weight_scale(estimator, omega, there & (omega > 0), reset=reset)
+        omega = omega.astype(matrix.dtype)
     shape = matrix.shape
     if missing == "zero":
         values = matrix.data if there.all() else np.where(there, matrix.data, 0).astype(matrix.dtype)
@@ -106,4 +110,4 @@ def _check_weights(weights: object, matrix: sparse.csr_array, missing: str) -> n
         raise ValueError("weights must store the same entries as X")
     if not (np.isfinite(weights.data) & (weights.data >= 0)).all():
         raise ValueError("weights must be finite and not negative")
-    return weights.data.astype(matrix.dtype)
+    return weights.data.astype(np.float64)

@@ -11,12 +11,12 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
+from .caching import cached_property
 from .files import FileError, suffix
 from .tables import frames
 from .tables.cells import Cells, read_cells, renumber

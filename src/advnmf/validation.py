@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 
@@ -55,6 +56,7 @@ def check_data(
             order="C",
         )
     xp = namespace(X)
+    zero = xp.zeros_like(X[:1, :1])
     observed = xp.isfinite(X)
     infinite = ~observed & ~xp.isnan(X)
     if mask is not None:
@@ -75,15 +77,17 @@ def check_data(
         )
     if omega is not None:
         observed &= omega > 0
+        omega = xp.where(observed, cast(omega / weight_scale(estimator, omega, observed, reset=reset), X.dtype), zero)
+        observed &= omega > 0  # of those that vanish beside the others
     # New rows may be empty: each must come out the same whatever else is in its batch.
     if reset and not xp.any(observed):
         raise ValueError("X has no observed entry: all are NaN, masked or of weight 0")
-    complete, zero = bool(xp.all(observed)), xp.zeros_like(X[:1, :1])
+    complete = bool(xp.all(observed))
     values = X if complete else xp.where(observed, X, zero)
     if reset:  # of the data alone that set the scale: codes must not depend on their batch
         check_scale(values)
     if omega is not None:
-        return array_data(values, weights=xp.where(observed, omega, zero))
+        return array_data(values, weights=omega)
     return array_data(values, None if complete else observed)
 
 
@@ -138,12 +142,15 @@ def _is_flag(value: object) -> bool:
 
 
 def check_weights(weights: object, X: Array) -> Array:
-    """`weights` of the entries of ``X``, nonnegative and finite, broadcast from (n, 1) or (1, m) where given so."""
+    """`weights` of the entries of ``X``, nonnegative and finite, broadcast from (n, 1) or (1, m) where given so.
+
+    In double precision, as their unit may be anything.
+    """
     if np.ma.is_masked(weights):
         raise ValueError("weights must not be masked: mask X instead, or use the argument mask (True = observed)")
     xp = namespace(X)
     try:
-        full = xp.broadcast_to(as_like(weights, X, X.dtype), X.shape)
+        full = xp.broadcast_to(as_like(weights, X, wide(X)), X.shape)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
             f"weights of shape {tuple(np.shape(weights))} do not fit X of shape {tuple(X.shape)}: "
@@ -154,6 +161,24 @@ def check_weights(weights: object, X: Array) -> Array:
             f"weights holds {full[at]} at row {at[0]}, column {at[1]}: weights must be finite and not negative"
         )
     return full
+
+
+def weight_scale(estimator: object, weights: Array, observed: Array, *, reset: bool) -> float:
+    """What weights are divided by: their mean over the observed entries of `fit`, which the estimator keeps.
+
+    Only their ratios are to matter: beside a penalty, and inside a loss of sample norms, their unit would too.
+    """
+    if reset:
+        estimator.weight_scale_ = mean_weight(weights, observed)
+    return getattr(estimator, "weight_scale_", 1.0)
+
+
+def mean_weight(weights: Array, observed: Array) -> float:
+    """Mean of the weights of the observed entries, without overflow; 1 where there are none."""
+    xp = namespace(weights)
+    seen = weights[observed]
+    top = float(xp.max(seen)) if seen.shape[0] else 0.0
+    return top * float(xp.mean(seen / top)) if top > 0 else 1.0
 
 
 def _first(bad: Array) -> tuple[int, int] | None:
@@ -223,6 +248,24 @@ def check_number(
         range_ = f"{'above' if strict else 'at least'} {low:g}" + (f" and at most {high:g}" if high < np.inf else "")
         kind_ = "an integer" if integer else "a finite number" if finite else "a number"
         raise ValueError(f"{name}={value!r} must be {kind_} {range_}")
+
+
+def check_strength(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Refuse `value` unless it is one of the words, or a finite number that is not negative."""
+    if isinstance(value, str):
+        if value not in words:
+            raise ValueError(f"{name}={value!r} must be {' or '.join(map(repr, words))}, or a number")
+    else:
+        check_number(name, value)
+
+
+def check_finite(factors: Sequence[Array]) -> None:
+    """Refuse factors that have left the numbers: they would complete with infinities."""
+    if not all(bool(namespace(F).all(namespace(F).isfinite(F))) for F in factors):
+        raise ValueError(
+            "the fit is not finite: the parameters leave the scale of a factor open, or X spans too wide a range for "
+            "its precision; set alpha_W and alpha_H to the same positive number, or give X as float64"
+        )
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..caching import cached_property
 from ..namespaces import Array, cast, namespace, to_numpy, wide
 from ..penalties import Coordinates
 

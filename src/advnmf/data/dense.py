@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from .. import kernels
+from ..caching import cached_property
 from ..namespaces import Array
 from ..penalties import Coordinates
 from .base import ObservedData

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from .. import kernels
+from ..caching import cached_property
 from ..namespaces import Array
 from ..penalties import Coordinates
 from .base import ObservedData

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ..caching import cached_property
 from ..namespaces import Array, as_like, cast, device, namespace, on_cpu, to_numpy, wide
 from .dense import DenseData, Product
 

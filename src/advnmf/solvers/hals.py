@@ -8,6 +8,7 @@ coordinate descent on a surrogate without mask, followed by an exact line search
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class HALS:
         """
         if problem.data.omega is None:
             return nullcontext()
-        return _one_blas_thread()
+        return _OneBlasThread()
 
     def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
@@ -114,29 +115,61 @@ class HALS:
             F[...] = np.where(10 * np.finfo(F.dtype).eps * F < F + D, F + D, 0)
 
 
-class _BlasLimit:
-    """BLAS on one thread while anybody is within.
+class _BlasThreads:
+    """The threads of the BLAS libraries of this process: one each while any fit is within, as before otherwise.
 
-    The limit holds for the process, so fits that run side by side share it: the last to leave lifts it.
+    Fits that run side by side share the limit, and the last to leave lifts it.  Entering and leaving may be interrupted
+    anywhere and done again: `leave` after half an `enter`, or after half a `leave`, puts everything back.
     """
 
     def __init__(self) -> None:
-        self.lock, self.within = threading.Lock(), 0
-        self.libraries = ThreadpoolController()  # looking them up takes milliseconds
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers  # takes milliseconds
+        self.before: list[int] = []
+        self.within: set[object] = set()
+        self.lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):  # in a child nobody but the forking thread is within
+            os.register_at_fork(after_in_child=self._forked)
 
-    def __enter__(self) -> None:
+    def enter(self, fit: object) -> None:
         with self.lock:
-            if self.within == 0:
-                self.limiter = self.libraries.limit(limits=1, user_api="blas")
-            self.within += 1
+            if not self.within:
+                self.before = [library.num_threads for library in self.libraries]
+            self.within.add(fit)
+            for library in self.libraries:
+                library.set_num_threads(1)
 
-    def __exit__(self, *error: object) -> None:
+    def leave(self, fit: object) -> None:
         with self.lock:
-            self.within -= 1
-            if self.within == 0:
-                self.limiter.restore_original_limits()
+            if fit in self.within and len(self.within) == 1:
+                for library, n_threads in zip(self.libraries, self.before, strict=True):
+                    library.set_num_threads(n_threads)
+            self.within.discard(fit)
+
+    def _forked(self) -> None:
+        self.lock = threading.RLock()
 
 
 @cache
-def _one_blas_thread() -> _BlasLimit:
-    return _BlasLimit()
+def _blas_threads() -> _BlasThreads:
+    return _BlasThreads()
+
+
+class _OneBlasThread:
+    """One thread for BLAS within; put back whatever interrupts the way in or out."""
+
+    def __init__(self) -> None:
+        self.threads = _blas_threads()
+
+    def __enter__(self) -> None:
+        try:
+            self.threads.enter(self)
+        except BaseException:
+            self.threads.leave(self)
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.threads.leave(self)
+        except BaseException:
+            self.threads.leave(self)
+            raise

@@ -39,6 +39,10 @@ class MU:
         return nullcontext()
 
     def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
+        """Renew F_1 in place, once: whether a batch has holes must not show in its codes."""
+        return self._update_codes(problem, factors, 0)
+
+    def _update_codes(self, problem: Problem, factors: Factors, n_repeats: int) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
         codes, B = factors[0], right(factors, 0)
         values, weights = [], []
@@ -49,11 +53,11 @@ class MU:
             numerator, denominator = data.code_gradients(T, P, B)
             penalty = problem.penalties[0].take(rows)
             numerator, denominator = w[:, None] * numerator, w[:, None] * denominator
-            _multiply(codes[rows, :], numerator, denominator, penalty, axis=1)
-            if self.n_repeats and data.complete:
+            _multiply(codes[rows, :], numerator, denominator, penalty)
+            if n_repeats and data.complete:
                 gram = B @ B.T
-                for _ in range(self.n_repeats):
-                    _multiply(codes[rows, :], numerator, w[:, None] * (codes[rows, :] @ gram), penalty, axis=1)
+                for _ in range(n_repeats):
+                    _multiply(codes[rows, :], numerator, w[:, None] * (codes[rows, :] @ gram), penalty)
             values.append(value)
             weights.append(d)
         return concat(values), problem.kept(weights)
@@ -61,7 +65,7 @@ class MU:
     def sweep(self, problem: Problem, factors: Factors) -> float:
         """Renew F_1, ..., F_L in turn; the objective on entry."""
         penalty = problem.penalty(factors)
-        values, d = self.update_codes(problem, factors)
+        values, d = self._update_codes(problem, factors, self.n_repeats)
         for index in range(1, len(factors)):
             numerator, denominator = _gradient_parts(problem, factors, index, d)
             _multiply(factors[index].T, numerator.T, denominator.T, problem.penalties[index])
@@ -88,20 +92,20 @@ def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array | N
     return (numerator, denominator) if R is None else (numerator @ R.T, denominator @ R.T)
 
 
-def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet, axis: int | None = None) -> None:
+def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet) -> None:
     """F <- F * numerator / (denominator + s (l1 + l2 F)), in place.
 
-    The denominator vanishes only where the prediction does: eps^2 of the largest (along `axis`: codes must not look at
-    other samples) bounds the ratio by eps^-2 on every scale of the data.
+    Each entry minimises a convex function of its own, so a shorter step of any of them is safe: ratios above eps^-2 are
+    cut.  (A floor under the denominator is not: it turns a rise into a fall where numbers are small.)
     """
     xp, info = namespace(F), finfo(F)
     # Python's numbers leave the arrays their precision.
     eps, tiny = float(info.eps), float(info.smallest_normal)
     if penalty.l1 or penalty.l2:
         denominator += penalty.pull(F)
-    largest = xp.max(xp.maximum(numerator, denominator), axis=axis, keepdims=True)
-    floor = xp.clip(eps**2 * largest, tiny, None)
-    # Both vanish where all weights did: nothing is known there, so nothing moves.
-    F *= xp.where(largest > 0, numerator / xp.maximum(denominator, floor), 1)
+    # Where both vanish all weights did, or are too small for numbers: nothing is known there, so nothing moves.
+    known = denominator > tiny
+    ratio = xp.where(known, numerator / xp.where(known, denominator, 1), 1)
+    F *= xp.clip(ratio, None, eps**-2)
     # Subnormal numbers are a hundred times slower and mean zero.
     F[tiny > F] = 0

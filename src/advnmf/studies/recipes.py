@@ -86,7 +86,7 @@ SETTINGS["synthetic-drawn"] = SETTINGS["synthetic"]
 
 
 def _published(method: str, setting: Setting) -> Recipe:
-    shared = {"n_components": setting.rank}
+    shared = {"n_components": setting.rank, "alpha_W": 0.0}
     multiplicative = {"solver": "mu", "tol": 0.0}
     shallow = {"zero_fill": setting.zero_fill, "start": ("half-normal", 5), "dtype": setting.dtype}
     if method == "NMF":
@@ -97,7 +97,7 @@ def _published(method: str, setting: Setting) -> Recipe:
         limits = {"max_iter": setting.outer * setting.inner}
         return Recipe("ATNMF", {**shared, **attack, **multiplicative, **limits}, **shallow)
     if method == "ANMF":
-        return Recipe("ANMF", {**shared, "missing": "zero", "max_iter": _ITERATIONS[method]})
+        return Recipe("ANMF", {"n_components": setting.rank, "missing": "zero", "max_iter": _ITERATIONS[method]})
     if method in ("ADNMF", "EADNMF"):
         model, params = _deep(method, setting)
         if model != "NMF":  # without an adversary there is nothing to freeze
@@ -142,10 +142,11 @@ def _ridge(setting: Setting) -> dict[str, float]:
 
 def _masked(method: str, setting: Setting) -> Recipe:
     limits = {"max_iter": setting.masked_iter, "tol": 1e-6}
+    shallow = {"n_components": setting.rank, "alpha_W": 0.0, **limits}
     if method == "NMF":
-        return Recipe("NMF", {"n_components": setting.rank, **limits})
+        return Recipe("NMF", shallow)
     if method == "AT-NMF":
-        return Recipe("ATNMF", {"n_components": setting.rank, "lam": setting.lam, **limits})
+        return Recipe("ATNMF", {**shallow, "lam": setting.lam})
     if method == "ANMF":
         return Recipe("ANMF", {"n_components": setting.rank, "max_iter": _ITERATIONS[method]})
     if method in ("ADNMF", "EADNMF"):
