@@ -392,15 +392,21 @@ def _check_network(model: DMF) -> None:
 
 def _check_average(model: AutoNMF) -> None:
     """There are models of the same features, and three numbers of the spread if any."""
-    models, spread, clip = model.models_, model.spread_, model.clip_
+    models, spread, clip, scaling = model.models_, model.spread_, model.clip_, model.scaling_
     good = (
         len(models) > 0
         and all(type(each) is NMF and each.n_features_in_ == model.n_features_in_ for each in models)
         and all(each.factors_[0].shape[0] == models[0].factors_[0].shape[0] for each in models)
         and (spread is None or (len(spread) == 3 and all(s >= 0 for s in spread)))
-        and (clip is None or (len(clip) == 2 and clip[0] <= clip[1]))
+        and (clip is None or (clip.shape == (2, model.n_features_in_) and (clip[0] <= clip[1]).all()))
+        and (scaling is None or _is_scaling(scaling, model.n_features_in_))
     )
     _check_fit(model, good)
+
+
+def _is_scaling(scaling: np.ndarray, n_features: int) -> bool:
+    """Four finite numbers for each feature, of which the second divides."""
+    return scaling.shape == (4, n_features) and bool(np.isfinite(scaling).all() and (scaling[1] > 0).all())
 
 
 def _check_imputer(model: NMFImputer) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from copy import copy
 from dataclasses import replace
 from typing import Self
 
@@ -13,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..completion import CompletionModel, DataWarning
+from ..completion import CompletionModel, Interrupted, at_once
 from ..data import ObservedData
 from ..loop import Limits
 from ..model_selection.entries import read_entries
@@ -49,7 +47,8 @@ class AutoNMF(RankingMixin, CompletionModel):
     time_limit : float or None, default=None
         Seconds for everything.  The search ends in time to fit the best that it has found.
     max_candidates : int or None, default=None
-        Most candidates tried (starts of the same model are candidates of their own).
+        Most candidates tried beside the column means (starts of the same model are candidates of their own).  Where
+        columns turn out to need scales of their own, what was tried before does not count.
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
     sparse_missing : {"absent"}, default="absent"
@@ -110,6 +109,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         self.verbose = verbose
         self.callback = callback
 
+    @at_once
     def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
         """Search, then fit to everything.
 
@@ -124,18 +124,6 @@ class AutoNMF(RankingMixin, CompletionModel):
             Weight of each entry.
         """
         self._check_parameters()
-        fitted = copy(self)
-        fitted._fit(X, mask, weights)
-        # At once: whenever Ctrl-C comes, it finds the model that was there before, or the new one.
-        self.__dict__ = fitted.__dict__
-        if self.stop_reason_ == "interrupted":
-            raise KeyboardInterrupt
-        return self
-
-    # --- parts of fit ---------------------------------------------------------------------------------------------
-
-    def _fit(self, X: object, mask: object, weights: object) -> None:
-        """`fit` with nothing to lose."""
         clock = Clock(self.time_limit)
         data = self._check_data(X, mask, weights, reset=True)
         self._warn(describe_empty(data))
@@ -147,23 +135,27 @@ class AutoNMF(RankingMixin, CompletionModel):
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
             )
             self._fit_unseen(task, clock)
-            return
-        search, chosen, task = self._search(task, clock)
-        self._fit_models(chosen, search.units, task, clock)
-        if chosen[0].choice.rank == 0:
+        else:
+            self._fit_chosen(task, clock)
+        if self.n_components_ == 0 and self.stop_reason_ != "interrupted":
             self._warn(
                 [
-                    "no model predicts held-out entries better than the column means "
-                    f"(error {np.sqrt(chosen[0].error):.4g}): missing entries are filled with these"
+                    "no model predicts held-out entries better than the column means (their error: "
+                    f"{-self.best_score_:.4g}): missing entries are filled with these"
                 ]
             )
+        if self.stop_reason_ == "interrupted":
+            raise Interrupted
+        return self
+
+    # --- parts of fit ---------------------------------------------------------------------------------------------
+
+    def _fit_chosen(self, task: Task, clock: Clock) -> None:
+        """Search, fit, calibrate, describe."""
+        search, chosen, task = self._search(task, clock)
+        self._fit_models(chosen, search.units, task, clock)
         self._calibrate(chosen, search, task)
         self._describe(chosen, search, task)
-
-    def _warn(self, messages: list[str]) -> None:
-        """Say what the data leave open; for a line of `_fit`."""
-        for message in messages:
-            warnings.warn(message, DataWarning, stacklevel=4)
 
     def _seeds(self) -> tuple[int, int]:
         """Of the holes, and of the first start."""
@@ -179,7 +171,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         try:
             return search, search.run(first), task
         except ColumnsNeedScales:
-            task, left = task.standardised(), max(1, left - search.n_tried)
+            task = task.standardised()
             search = task.search(clock.rest(), self.n_jobs, left, self._tell)
             return search, search.run(first), task
 

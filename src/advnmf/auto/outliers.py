@@ -17,8 +17,9 @@ Array = np.ndarray
 _SIGMAS, _LEAST = 6.0, 0.15
 # So many at least may be told by a tail that does not thin out; any number by a gap of so many deviations.
 _TAIL, _GAP = 5, 8.0
-# No more than this share of the entries: outliers are few.
-_MOST = 0.15
+# No more than this share of the entries: outliers are few.  Fewer still where the values are levels of a scale, such as
+# ratings or answers: where a share of all values, _LEVELS, would hold one of each.
+_MOST, _MOST_OF_LEVELS, _LEVELS = 0.15, 0.01, 0.05
 # Rows and columns with fewer entries have no median, columns with fewer no deviation of their own.
 _LEAST_ENTRIES, _LEAST_OF_DEVIATION = 4, 10
 # The medians are taken from so many entries at most.
@@ -37,7 +38,8 @@ def flag_outliers(values: Array, rows: Array, columns: Array, shape: tuple[int, 
     columns = columns[positive]
     found = _log_residuals(values[positive], rows[positive], columns, shape)
     residuals[positive] = found / _deviations(found, columns, shape[1])[columns]
-    bound = _bound(residuals[positive])
+    of_levels = len(np.unique(values)) <= _LEVELS * len(values)
+    bound = _bound(residuals[positive], _MOST_OF_LEVELS if of_levels else _MOST)
     if bound is None:
         return None
     flags = residuals >= bound
@@ -78,10 +80,10 @@ def _medians(values: Array, lines: Array, n: int) -> Array:
     return medians
 
 
-def _bound(residuals: Array) -> float | None:
+def _bound(residuals: Array, most: float) -> float | None:
     """From where on residuals, in deviations, are outliers; None where the tail is that of clean data."""
     n_beyond, n_below = (int(np.count_nonzero(residuals > share * _SIGMAS)) for share in (1.0, 0.5))
-    if not 0 < n_beyond <= _MOST * len(residuals):
+    if not 0 < n_beyond <= most * len(residuals):
         return None
     if n_beyond >= _TAIL and n_beyond > n_below - n_beyond:
         return _SIGMAS
