@@ -138,7 +138,7 @@ def test_outliers_are_heeded():
     rng = np.random.default_rng(5)
     wrong = rng.random(X.shape) < 0.05
     X = np.where(wrong, 20 * rng.random(X.shape) * np.nanmax(X), X)
-    model = AutoNMF(max_candidates=30, random_state=0).fit(X)
+    model = AutoNMF(max_candidates=9, random_state=0).fit(X)
     assert "correntropy" in model.explain().split("Tried beside")[0]
     robust = rmse(model.reconstruct(), truth, np.isnan(X))
     assert robust < 0.2 * rmse(NMF(3, alpha_W=1e-3, random_state=0).fit(X).reconstruct(), truth, np.isnan(X))
@@ -334,7 +334,7 @@ def relative(P, truth, where):
 @pytest.mark.parametrize(
     ("share", "size", "rank"),
     [
-        (1e-3, 10, 2),
+        (1e-3, 30, 2),
         (0.05, 1e9, 2),
         *(pytest.param(*each, marks=pytest.mark.slow) for each in [(2e-3, 1000, 4), (1e-3, 1e9, 4), (0.05, 10, 4)]),
     ],
@@ -387,7 +387,7 @@ def test_what_is_flagged_is_what_was_wrong(size):
     X, truth = contaminated(2, size=size)
     rows, columns = np.nonzero(~np.isnan(X))
     flags, expected = flag_outliers(X[rows, columns], rows, columns, X.shape)
-    wrong = X[rows, columns] > 1.01 * truth[rows, columns]
+    wrong = X[rows, columns] > 2 * truth[rows, columns]
     assert (flags & ~wrong).sum() <= 1
     assert (flags & wrong).sum() > 0.9 * wrong.sum()
     assert np.median(expected / truth[rows, columns][flags]) == pytest.approx(1, abs=0.3)

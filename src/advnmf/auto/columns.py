@@ -18,15 +18,21 @@ Array = np.ndarray
 
 # Scales are said to differ from this ratio of the largest to the smallest on.
 _DIFFERENT = 10.0
-# A column with fewer entries says nothing of its scale.
-_LEAST_ENTRIES = 4
+# A column with fewer positive entries says nothing of its scale.
+_LEAST_ENTRIES = 10
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Moments and ranges of the columns."""
+    """Moments and ranges of the columns.
 
-    counts: Array
+    ``known`` says where there are enough positive entries to tell a scale; ``size`` and ``spread`` are mean and
+    standard deviation of these alone, so that a pixel that is mostly dark is no other unit.
+    """
+
+    known: Array
+    size: Array
+    spread: Array
     mean: Array
     std: Array
     lowest: Array
@@ -35,23 +41,20 @@ class Columns:
     @classmethod
     def of(cls, values: Array, columns: Array, n: int) -> Columns:
         """Those of `n` columns, from entries."""
-        counts = np.bincount(columns, minlength=n)
-        known = np.maximum(counts, 1)
-        mean = np.bincount(columns, values, n) / known
-        std = np.sqrt(np.bincount(columns, np.square(values - mean[columns]), n) / known)
+        counts, mean, std = _moments(values, columns, n)
+        positive = values > 0
+        of_positive, size, spread = _moments(values[positive], columns[positive], n)
         lowest, highest = np.full(n, np.inf), np.full(n, -np.inf)
         np.minimum.at(lowest, columns, values)
         np.maximum.at(highest, columns, values)
         nothing = counts == 0
         lowest[nothing] = highest[nothing] = 0.0
-        return cls(counts, mean, std, lowest, highest)
+        return cls(of_positive >= _LEAST_ENTRIES, size, spread, mean, std, lowest, highest)
 
     @property
     def differ(self) -> bool:
-        """Whether the columns' standard deviations, or their root mean squares, are ten times one another."""
-        enough = self.counts >= _LEAST_ENTRIES
-        sizes = self.std, np.hypot(self.mean, self.std)
-        return any(_ratio(size[enough & (size > 0)]) > _DIFFERENT for size in sizes)
+        """Whether the sizes or the spreads of the columns are more than ten times one another."""
+        return any(_ratio(each[self.known & (each > 0)]) > _DIFFERENT for each in (self.size, self.spread))
 
     @property
     def range(self) -> Array:
@@ -86,6 +89,14 @@ def with_means(scaling: Array, filled: Array, means: Array) -> Array:
     _, _, offset, factor = scaling = scaling.copy()
     offset[filled], factor[filled] = means[filled], 0.0
     return scaling
+
+
+def _moments(values: Array, columns: Array, n: int) -> tuple[Array, Array, Array]:
+    """Number, mean and standard deviation of the entries of each column."""
+    counts = np.bincount(columns, minlength=n)
+    divisor = np.maximum(counts, 1)
+    mean = np.bincount(columns, values, n) / divisor
+    return counts, mean, np.sqrt(np.bincount(columns, np.square(values - mean[columns]), n) / divisor)
 
 
 def _ratio(sizes: Array) -> float:

@@ -128,15 +128,14 @@ class AutoNMF(RankingMixin, CompletionModel):
         data = self._check_data(X, mask, weights, reset=True)
         self._warn(describe_empty(data))
         task = Task.of(read_entries(X, mask, weights), *self._seeds(), data.pattern)
-        task = task.without_outliers(clock, self.n_jobs)
-        self._warn(describe_outliers(task.outliers))
         if task.held_out is None:
             self._warn(
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
             )
             self._fit_unseen(task, clock)
         else:
-            self._fit_chosen(task, clock)
+            task = self._fit_chosen(task, clock)
+        self._warn(describe_outliers(task.outliers))
         if self.n_components_ == 0 and self.stop_reason_ != "interrupted":
             self._warn(
                 [
@@ -150,12 +149,13 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     # --- parts of fit ---------------------------------------------------------------------------------------------
 
-    def _fit_chosen(self, task: Task, clock: Clock) -> None:
-        """Search, fit, calibrate, describe."""
-        search, chosen, task = self._search(task, clock)
+    def _fit_chosen(self, task: Task, clock: Clock) -> Task:
+        """Search, fit, calibrate, describe; what was searched over in the end."""
+        search, chosen, task = self._search(task.without_outliers(clock, self.n_jobs), clock)
         self._fit_models(chosen, search.units, task, clock)
         self._calibrate(chosen, search, task)
         self._describe(chosen, search, task)
+        return task
 
     def _seeds(self) -> tuple[int, int]:
         """Of the holes, and of the first start."""
@@ -171,7 +171,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         try:
             return search, search.run(first), task
         except ColumnsNeedScales:
-            task = task.standardised()
+            task = task.in_own_units(clock, self.n_jobs)
             search = task.search(clock.rest(), self.n_jobs, left, self._tell)
             return search, search.run(first), task
 

@@ -1,4 +1,4 @@
-"""Gross outliers, told without a model: entries far above what their row and their column let expect.
+"""Gross outliers: entries far above what their row and their column, or a small robust model, let expect.
 
     log x_ij ~ level + row_i + column_j        (medians in turn)
 
@@ -16,10 +16,16 @@ Array = np.ndarray
 # by the natural logarithm.
 _SIGMAS, _LEAST = 6.0, 0.15
 # So many at least may be told by a tail that does not thin out; any number by a gap of so many deviations.
-_TAIL, _GAP = 5, 8.0
+_TAIL, _GAP = 5, 7.0
 # No more than this share of the entries: outliers are few.  Fewer still where the values are levels of a scale, such as
 # ratings or answers: where a share of all values, _LEVELS, would hold one of each.
 _MOST, _MOST_OF_LEVELS, _LEVELS = 0.15, 0.01, 0.05
+# Of a robust model: no more than this share of the entries, above a gap of this factor and so many standard deviations;
+# these are told by the share of the errors that are below this quantile of a normal distribution.
+_MOST_LONE, _GAP_OF_LONE, _SIGMAS_OF_LONE = 0.01, 5.0, 12.0
+_CLEAN, _QUANTILE_OF_CLEAN = 0.85, 1.44
+# What exceeds its expectation by less than this share of the root mean square of all others does no harm.
+_HARM = 0.5
 # Rows and columns with fewer entries have no median, columns with fewer no deviation of their own.
 _LEAST_ENTRIES, _LEAST_OF_DEVIATION = 4, 10
 # The medians are taken from so many entries at most.
@@ -43,7 +49,28 @@ def flag_outliers(values: Array, rows: Array, columns: Array, shape: tuple[int, 
     if bound is None:
         return None
     flags = residuals >= bound
-    return flags, values[flags] * np.exp(-found[flags[positive]])
+    expected = np.full(len(values), np.inf)
+    expected[positive] = values[positive] * np.exp(-found)
+    return _harmful(values, expected, flags)
+
+
+def flag_lone_outliers(values: Array, expected: Array) -> tuple[Array, Array] | None:
+    """The same for very few entries: those that a wide gap parts from all other residuals of a robust model."""
+    residuals = values - expected
+    sigma = float(np.quantile(np.abs(residuals), _CLEAN)) / _QUANTILE_OF_CLEAN
+    n = 1 + max(1, int(_MOST_LONE * len(values)))
+    largest = np.sort(residuals)[::-1][: n + 1]
+    largest = largest[largest > 0]
+    wide = np.flatnonzero(largest[:-1] > _GAP_OF_LONE * largest[1:])
+    if not wide.size or not largest[wide[0]] > _SIGMAS_OF_LONE * sigma:
+        return None
+    return _harmful(values, expected, residuals >= largest[wide[0]])
+
+
+def _harmful(values: Array, expected: Array, flags: Array) -> tuple[Array, Array] | None:
+    """Those of the flagged entries that are wrong by much in the scale of all others, and what was to be expected."""
+    flags = flags & (values - expected > _HARM * np.sqrt(np.mean(np.square(values[~flags]))))
+    return (flags, expected[flags]) if flags.any() else None
 
 
 def _log_residuals(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Array:

@@ -128,8 +128,8 @@ class Search:
                 raise trial.error
         best = self._climb(self._look(first, _SCREEN, "climb"), "climb")
         if self.column_weights is not None:
-            of_means, of_best = (self.column_weights * found.errors for found in (self.means, best))
-            if not better(self.held_out, of_best, of_means):
+            of_means, of_best = (self.held_out.mean(self.column_weights * found.errors) for found in (means, best))
+            if not of_best < of_means:
                 raise ColumnsNeedScales
         return best
 

@@ -16,11 +16,11 @@ from ..model_selection.cross_validation import make_folds
 from ..model_selection.entries import Entries, SparseEntries
 from ..model_selection.splits import EntryKFold, EntryShuffleSplit
 from ..models import NMF
-from .choices import Units, first_choice, highest_rank
+from .choices import TOL, Choice, Units, first_choice, highest_rank
 from .columns import Columns, standardised
 from .evaluation import Clock, HeldOut, evaluate
 from .gaps import Seen
-from .outliers import flag_outliers
+from .outliers import flag_lone_outliers, flag_outliers
 from .search import Look, Search
 
 Array = np.ndarray
@@ -31,7 +31,9 @@ _SMALL, _MEDIUM, _MOST_HELD_OUT = 5_000, 50_000, 500_000
 _FEWEST = 20
 # What looks like an outlier is none where a fit of this rank, after so many sweeps, comes nearer to it than this share
 # of how far off it seems to be.
-_RANK_OF_PROBE, _SWEEPS_OF_PROBE, _PREDICTED = 3, 40, 0.8
+_RANK_OF_PROBE, _SWEEPS_OF_PROBE, _PREDICTED = 3, 60, 0.8
+# Outliers that only a model tells are looked for where it takes next to no time; and how often to look again.
+_MOST_FOR_A_MODEL, _ROUNDS = 20_000, 3
 # Sweeps over the codes of new rows, at most.
 _CODE_SWEEPS = 300
 
@@ -62,25 +64,62 @@ class Task:
         return cls(entries, seen, seed_of_holes, seed_of_start, pattern)
 
     def without_outliers(self, clock: Clock, n_jobs: int | None) -> Self:
-        """The task without gross outliers, unless a model predicts them: then they are no outliers."""
+        """The task without gross outliers, if there are any; where the worst are gone, others may show."""
+        task = self
+        for _ in range(_ROUNDS):
+            flags = task._outliers(clock, n_jobs)
+            if flags is None:
+                break
+            task = task._without(flags)
+        return task
+
+    def in_own_units(self, clock: Clock, n_jobs: int | None) -> Self:
+        """Each column in its own unit, in which there may be other outliers."""
+        task = self.standardised()
+        flags = task._outliers(clock, n_jobs)
+        return task if flags is None else self._without(flags).standardised()
+
+    def _outliers(self, clock: Clock, n_jobs: int | None) -> Array | None:
+        """Flags of gross outliers; of what a model predicts none is one."""
+        if self.held_out is None:
+            return None
+        found = flag_outliers(self.values, *self.entries.pairs(), self.shape)
+        if found is None and self.n <= _MOST_FOR_A_MODEL:
+            found = flag_lone_outliers(self.values, self._robustly_expected(clock))
+        return None if found is None or self._predicts(*found, clock, n_jobs) else found[0]
+
+    def _robustly_expected(self, clock: Clock) -> Array:
+        """Observed entries as a small model with the robust loss has them."""
+        choice = replace(self._probe, correntropy=True)
+        model = choice.model(self.units)
+        model._fit_data(self.data, None, Limits(max_iter=_SWEEPS_OF_PROBE, tol=TOL, deadline=clock.end))
+        if model.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt
         rows, columns = self.entries.pairs()
-        found = flag_outliers(self.values, rows, columns, self.shape)
-        if found is None or self.held_out is None or self._predicts(*found, clock, n_jobs):
-            return self
-        flags, _ = found
+        return np.einsum("nk,kn->n", model.factors_[0][rows], model.components_[:, columns]).astype(np.float64)
+
+    @property
+    def _probe(self) -> Choice:
+        """A model that may tell whether what looks like an outlier is one."""
+        first = first_choice(self.shape, self.n, biases=False, seed=self.seed_of_start)
+        return replace(first, rank=max(first.rank, min(_RANK_OF_PROBE, highest_rank(self.shape, self.n))))
+
+    def _without(self, flags: Array) -> Self:
+        """The task without some observed entries, nor the rows and columns that then have none."""
         entries = self.entries.without(flags)
         left = Seen.of(entries)
-        outliers = self.seen.rows.nonzero()[0][rows[flags]], self.seen.columns.nonzero()[0][columns[flags]]
+        at = zip(self.entries.pairs(), (self.seen.rows, self.seen.columns), strict=True)
+        outliers = *(np.flatnonzero(seen)[lines[flags]] for lines, seen in at), self.values[flags]
+        if self.outliers is not None:
+            outliers = tuple(np.concatenate(pair) for pair in zip(self.outliers, outliers, strict=True))
         seen = Seen(self.seen.rows.copy(), self.seen.columns.copy())
         seen.rows[seen.rows], seen.columns[seen.columns] = left.rows, left.columns
         entries = entries if left.all else entries.take(left.rows, left.columns)
-        return replace(self, entries=entries, seen=seen, outliers=(*outliers, self.values[flags]))
+        return replace(self, entries=entries, seen=seen, outliers=outliers)
 
     def _predicts(self, flags: Array, expected: Array, clock: Clock, n_jobs: int | None) -> bool:
         """Whether least squares predict held-out suspects better than to be expected of their rows and columns."""
-        first = first_choice(self.shape, self.n, biases=False, seed=self.seed_of_start)
-        rank = max(first.rank, min(_RANK_OF_PROBE, highest_rank(self.shape, self.n)))
-        probe = evaluate(replace(first, rank=rank), self.held_out, self.units)
+        probe = evaluate(self._probe, self.held_out, self.units)
         probe.advance(_SWEEPS_OF_PROBE, clock, 0.0, n_jobs)
         all_expected = np.full(self.n, np.nan)
         all_expected[flags] = expected
@@ -211,7 +250,7 @@ class Task:
 
     @property
     def _column_weights(self) -> Array | None:
-        """1 / variance of each held-out entry's column, where scales differ."""
+        """1 / variance of each held-out entry's column, where scales differ; 0 where a column tells none."""
         if self.scaling is not None or not self.columns.differ:
             return None
-        return self.columns.scaling()[1][self.held_out.pairs[1]] ** -2.0
+        return (self.columns.known / np.square(self.columns.scaling()[1]))[self.held_out.pairs[1]]
