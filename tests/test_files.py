@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from advnmf.files import FileError, check_target, read_bytes, replacing, require, write_bytes
+from advnmf.files import FileError, check_target, read_bytes, reason, replacing, require, write_bytes
 
 
 def names(folder):
@@ -125,6 +125,22 @@ def test_unreadable_files(tmp_path):
     for name, words in (("empty", "is empty"), ("none", "does not exist"), (".", "is a folder")):
         with pytest.raises(FileError, match=words):
             read_bytes(tmp_path / name)
+
+
+def test_messages_are_one_printable_line():
+    """Whatever is quoted in them: names of files and what stands in these."""
+    for hostile in ("\x1b[31mred\x07", "two\nlines\r", "\u202egpj.exe", "\udcff", "x" * 10**6):
+        message = str(FileError(f"{hostile}: is no table"))
+        assert message.isprintable()
+        assert message.endswith(": is no table")
+        assert len(message) < 700
+    assert str(FileError("Straße/ärger.csv: ≥ 3 µ")) == "Straße/ärger.csv: ≥ 3 µ"
+
+
+def test_reasons_are_one_short_printable_line():
+    assert reason(ValueError("a \x1b[2J b\nsecond line")) == r"a \x1b[2J b"
+    assert reason(KeyError()) == "KeyError"
+    assert len(reason(ValueError("x" * 10**6))) < 300
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

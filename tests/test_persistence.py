@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 
@@ -24,6 +25,7 @@ from advnmf import (
     HQASD,
     L21,
     NMF,
+    AutoNMF,
     DeepNMF,
     Elastic,
     FrobeniusPenalty,
@@ -265,7 +267,7 @@ def test_foreign_archives(path):
 def test_no_file_and_a_folder(path):
     refuse(path, "cannot be read")
     path.mkdir()
-    refuse(path, "cannot be read")
+    refuse(path, "not a regular file")
 
 
 @functools.cache
@@ -436,9 +438,9 @@ COMPONENTS = (*MODEL, "fitted", "components_", "array")
         (set_at(*MODEL, "fitted", "fit", to=1), "no fitted attribute 'fit'"),
         (set_at(*MODEL, "fitted", "__class__", to=1), "no fitted attribute '__class__'"),
         (set_at(*MODEL, "fitted", "mean_code_", to=[1.0]), "damaged"),
-        (set_at(*MODEL, "fitted", "n_features_in_", to=5), "do not fit together"),
-        (set_at("model", "fitted", "n_features_in_", to=5), "do not fit together"),
-        (set_at("model", "fitted", "feature_names_in_", "names", to=["a", "b"]), "do not fit together"),
+        (set_at(*MODEL, "fitted", "n_features_in_", to=5), r"factors_ .* has shape \(1, 4\), expected \(1, 5\)"),
+        (set_at("model", "fitted", "n_features_in_", to=5), r"learnt_features_ .* shape \(4,\), expected \(5,\)"),
+        (set_at("model", "fitted", "feature_names_in_", "names", to=["a", "b"]), r"shape \(2,\), expected \(4,\)"),
         (set_at("model", "fitted", "feature_names_in_", "names", to=[1, 2, 3, 4]), "a name that is no text"),
         (set_at(*COMPONENTS, 0, to="9.npy"), "missing"),
         (set_at(*COMPONENTS, 0, to="../../etc/passwd"), "missing"),
@@ -454,6 +456,236 @@ COMPONENTS = (*MODEL, "fitted", "components_", "array")
 def test_edited_headers_are_refused(path, edit, message):
     path.write_bytes(edited(edit))
     refuse(path, message)
+
+
+# --- nothing is believed: every attribute and every parameter of every model --------------------------------------
+
+
+@functools.cache
+def fitted(index: int) -> bytes:
+    """A file of a small fitted model; together they have every class and every attribute."""
+    X = np.random.default_rng(0).random((6, 4)) + 0.1
+    X[0, 0] = np.nan
+    return written(EVERY[index].fit(sparse.csr_array(np.nan_to_num(X)) if "absent" in repr(EVERY[index]) else X))
+
+
+EVERY = [
+    NMF((3, 2), loss="correntropy", **FEW),
+    NMF(2, biases=True, sparse_missing="absent", **FEW),
+    ATNMF(2, **FEW),
+    DeepNMF((3, 2), **FEW),
+    ADNMF((3, 2), **FEW),
+    EADNMF((3, 2), **FEW),
+    HQASD(2, **FEW),
+    DMF(2, (5, 4), **FEW),
+    ANMF(2, **FEW),
+    AutoNMF(max_candidates=2, random_state=0),
+    NMFImputer(NMF(1, **FEW), add_indicator=True, clip="observed"),
+]
+each_model = pytest.mark.parametrize("index", range(len(EVERY)), ids=lambda index: type(EVERY[index]).__name__)
+
+# What no parameter and no attribute of any model may be.
+ALIENS = [
+    {"tuple": []},
+    {"tuple": [{"float": "nan"}]},
+    {"model": {"class": "HQASD", "params": {}, "fitted": {}}},
+]
+
+
+def test_every_class_is_among_them():
+    assert {type(model) for model in EVERY} == set(persistence.MODELS.values())
+
+
+def changed(index: int, edit) -> bytes:
+    """The file with its model (a tree) and its arrays (by name) edited, whatever else says so made to agree."""
+    content = members(fitted(index))
+    header = json.loads(content["header.json"])
+    edit(header["model"], content)
+    content["header.json"] = json.dumps(header).encode()
+    return packed(content)
+
+
+@each_model
+def test_attributes_are_needed_and_believed_of_no_file(path, index):
+    """Every attribute that is stored is checked: a new one must have its rule."""
+    for name in json.loads(members(fitted(index))["header.json"])["model"]["fitted"]:
+        for alien in ALIENS:
+            path.write_bytes(changed(index, lambda tree, _: tree["fitted"].update({name: alien})))  # noqa: B023
+            refuse(path, f"damaged: .*{name}")
+        path.write_bytes(changed(index, lambda tree, _: tree["fitted"].pop(name)))  # noqa: B023
+        refuse(path, f"damaged: .*{name}")
+
+
+@each_model
+def test_parameters_are_believed_of_no_file(path, index):
+    """Every parameter is checked: a new one must be looked at by `_check_parameters`."""
+    for name, value in EVERY[index].get_params(deep=False).items():
+        counts = [10**15] if isinstance(value, int) and name not in ("verbose", "biases") else []
+        for alien in [*ALIENS[:2], {"float": "nan"}, *counts]:
+            path.write_bytes(changed(index, lambda tree, _: tree["params"].update({name: alien})))  # noqa: B023
+            refuse(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_iter", 10**15),
+        ("n_init", 10**9),
+        ("pretrain_iter", 10**12),
+        ("attack_every", 10**12),
+        ("n_components", 10**9),
+        ("random_state", -1),
+        ("time_limit", {"float": "nan"}),
+        ("alpha_W", {"float": "nan"}),
+        ("solver", {"solver": ["hals", {"n_passes": 10**12}]}),
+        ("solver", {"solver": ["mu", {"n_repeats": 10**12}]}),
+        ("adversary", {"adversary": ["frobenius_penalty", {"lam": 1.0}]}),
+        ("callback", "print"),
+    ],
+)
+def test_absurd_parameters_are_refused_wherever_a_model_stands(path, name, value):
+    """At the top, as the model that an imputer is to fit, and as the one that it has fitted."""
+    for index, keys in [(0, ()), (10, ("params", "estimator", "model")), (10, ("fitted", "estimator_", "model"))]:
+
+        def edit(tree, _, keys=keys):
+            for key in keys:
+                tree = tree[key]
+            tree["params"][name] = value
+
+        path.write_bytes(changed(index, edit))
+        refuse(path, "damaged: ")
+
+
+def test_models_with_absurd_parameters_are_not_saved(path):
+    for model in (NMF(max_iter=10**15), NMF(0), NMFImputer(NMF(alpha_W=-1.0)), NMFImputer(clip=(2, 1))):
+        with pytest.raises(ValueError, match="cannot be saved"):
+            save(model, path)
+    assert not path.exists()
+
+
+def arrays_of(tree: object) -> list[list]:
+    """[member, dtype, shape] of every array, in its place."""
+    if isinstance(tree, dict) and list(tree) == ["array"]:
+        return [tree["array"]]
+    values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [entry for value in values for entry in arrays_of(value)]
+
+
+def harmed(A: np.ndarray) -> list[np.ndarray]:
+    """Arrays in place of `A` that no model can use: of other shapes, and of impossible numbers."""
+    wider = np.concatenate([A, A[..., -1:]], axis=-1)
+    others = [wider, A[None], A[..., :0], A.astype("<f4" if A.dtype != np.float32 else "<f8"), A.astype("|u1")]
+    if A.dtype.kind == "f":
+        for value in (np.nan, np.inf, -np.inf):
+            others.append(A.copy())
+            others[-1].flat[-1] = value
+    return others
+
+
+@each_model
+def test_arrays_are_believed_of_no_file(path, index):
+    content = members(fitted(index))
+    tree = json.loads(content["header.json"])["model"]
+    # The ends of a range may be infinite, and of any precision.
+    ends = arrays_of(tree["fitted"].get("clip_range_"))
+    for number, entry in enumerate(arrays_of(tree)):
+        A = np.lib.format.read_array(io.BytesIO(content[entry[0]]))
+        for B in harmed(A):
+            if entry in ends and B.shape == A.shape and B.dtype.kind == "f" and not np.isnan(B).any():
+                continue
+
+            def edit(tree, content, B=B, number=number):
+                entry = arrays_of(tree)[number]
+                content[entry[0]], entry[1:] = npy(B, version=(1, 0)), [B.dtype.str, list(B.shape)]
+
+            path.write_bytes(changed(index, edit))
+            refuse(path, "damaged: ")
+
+
+def fitted_to(**values: object):
+    def edit(tree, content):
+        for name, value in values.items():
+            if callable(value):
+                value(tree["fitted"][name], content)
+            else:
+                tree["fitted"][name] = value
+
+    return edit
+
+
+def times(factor: float):
+    """Multiply an array, or the last of a list of arrays."""
+
+    def scale(entry, content):
+        entry = (entry[-1] if isinstance(entry, list) else entry)["array"]
+        content[entry[0]] = npy(np.lib.format.read_array(io.BytesIO(content[entry[0]])) * factor, version=(1, 0))
+
+    return scale
+
+
+@pytest.mark.parametrize(
+    ("index", "edit", "message"),
+    [
+        (0, fitted_to(n_components_={"tuple": [2, 3]}), "n_components_"),
+        (0, fitted_to(n_components_=2), "n_components_"),
+        (0, fitted_to(loss_={"loss": ["correntropy", {"sigma": "iqr"}]}), "loss_ has no scale"),
+        (0, fitted_to(components_=times(1e200)), "too large to be squared"),
+        (1, fitted_to(global_bias_=1e200), "too large to be squared"),
+        (2, fitted_to(loss_={"loss": ["elastic", {"delta": 0.5}]}), "lam=2.0 must exceed 3"),
+        (6, fitted_to(sigma_=0.0), "sigma_ is 0"),
+        (6, fitted_to(components_=times(-1e200)), "too large to be squared"),
+        (7, fitted_to(activations_={"tuple": ["tanh"]}), "not of as many layers"),
+        (8, fitted_to(attacked_components_=times(1e200)), "too large to be squared"),
+        (9, fitted_to(n_components_=99), "n_components_ is not"),
+        (9, fitted_to(clip_={"tuple": [2.0, 1.0]}), "clip_ has a lower end above"),
+    ],
+)
+def test_what_must_hold_between_attributes(path, index, edit, message):
+    path.write_bytes(changed(index, edit))
+    refuse(path, f"damaged: .*{message}")
+
+
+def test_models_of_an_average_have_the_same_samples(path):
+    X = np.random.default_rng(0).random((8, 4)) + 0.1
+    auto = AutoNMF(max_candidates=1, random_state=0).fit(X)
+    auto.models_.append(NMF(1, **FEW).fit(X[:5]))
+    with pytest.raises(ValueError, match="models_ are fitted to different numbers of samples"):
+        save(auto, path)
+
+
+def test_the_model_of_an_imputer_knows_what_the_imputer_has_learnt(path):
+    X = np.random.default_rng(0).random((8, 4)) + 0.1
+    imputer = NMFImputer(NMF(1, **FEW)).fit(X)
+    imputer.learnt_features_[0] = False
+    with pytest.raises(ValueError, match="learnt_features_ are 3, but the model inside knows 4"):
+        save(imputer, path)
+
+
+@pytest.mark.parametrize("where", [0, 1, 2, -1])
+@pytest.mark.parametrize("value", [-1, 10**9, -(10**9), 2**31 - 1])
+@pytest.mark.parametrize("which", [0, 1])
+def test_indices_outside_are_refused(path, which, where, value):
+    """Row pointers and columns of what was observed, which `recommend` follows into memory."""
+
+    def edit(tree, content):
+        entry = tree["fitted"]["seen_"]["tuple"][which]["array"]
+        indices = np.lib.format.read_array(io.BytesIO(content[entry[0]])).copy()
+        indices[where] = value
+        content[entry[0]] = npy(indices, version=(1, 0))
+
+    path.write_bytes(changed(1, edit))
+    refuse(path, "damaged: seen_ of NMF")
+
+
+def test_row_pointers_that_fall_are_refused(path):
+    def edit(tree, content):
+        entry = tree["fitted"]["seen_"]["tuple"][0]["array"]
+        indptr = np.lib.format.read_array(io.BytesIO(content[entry[0]])).copy()
+        indptr[[2, 3]] = indptr[[3, 2]]
+        content[entry[0]] = npy(indptr, version=(1, 0))
+
+    path.write_bytes(changed(1, edit))
+    refuse(path, "row pointers that do not rise from 0 to")
 
 
 def test_parameters_of_a_later_version_keep_their_default(path):
@@ -504,8 +736,9 @@ def test_wrong_arrays_are_refused(path, member):
 def test_impossible_factors_are_refused(path, value):
     model = NMF(2, **FEW).fit(np.ones((5, 4)) + np.eye(5, 4))
     model.factors_[0][0, 0] = value
-    path.write_bytes(written(model))
-    refuse(path, "do not fit together")
+    with pytest.raises(ValueError, match="cannot be saved: factors_ of NMF has an item 1 that holds"):
+        save(model, path)
+    assert not path.exists()
 
 
 def test_additional_members_are_refused(path):
@@ -549,9 +782,108 @@ def test_overlapping_members_are_refused(path):
     refuse(path)
 
 
-def test_deep_headers_are_refused(path):
-    path.write_bytes(packed({"header.json": b"[" * 200_000}))
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"[" * 200_000, "nested more than"),
+        (b'{"a": ' * 100 + b"1" + b"}" * 100, "nested more than"),
+        (b'{"format": ' + b"9" * 4_200 + b"}", "an integer of 4200 digits"),
+        (b'{"format": -' + b"9" * 100_000 + b"}", "an integer of 100001 digits"),
+        (b'{"format": 1e999}', "the number 1e999"),
+        (b'{"format": NaN}', "the number NaN"),
+        (b'{"format": 0.' + b"1" * 5_000 + b"}", "the number 0.1111"),
+        (b'{"format": 1, "format": 2}', "one thing twice"),
+        (b'{"format": "\xff"}', "damaged"),
+        (json.dumps({"format": 1}).encode("utf-16"), "damaged"),
+        (b'{"format": "' + b'\\"' * 2_000_000, "damaged"),
+        (b'"' + b"\\" * 4_000_001, "damaged"),
+    ],
+)
+def test_headers_that_no_model_has_are_refused(path, header, message):
+    path.write_bytes(packed({"header.json": header}))
+    refuse(path, message)
+
+
+def test_brackets_in_names_are_not_taken_for_nesting(path):
+    frame = pd.DataFrame(np.ones((3, 60)) + np.eye(3, 60), columns=[f'a \\"[{{[ {j}' for j in range(60)])
+    save(NMF(1, **FEW).fit(frame), path)
+    assert list(load(path).feature_names_in_) == list(frame.columns)
+
+
+def test_too_many_values_are_refused(path):
+    def edit(tree, _):
+        tree["params"]["n_components"] = [{"model": {"class": "NMF", "params": {}, "fitted": {}}}] * 2000
+
+    path.write_bytes(changed(0, edit))
+    refuse(path, "more than 200000 values")
+
+
+def test_a_limit_of_size_that_can_be_raised(path):
+    """Of the file, and of its header."""
+    path.write_bytes(saved())
+    size = len(saved())
+    with pytest.raises(ValueError, match=f"it has {size} bytes, more than max_bytes=1000: .*max_bytes={size}"):
+        load(path, max_bytes=1000)
+    with pytest.raises(ValueError, match=r"its header has .* bytes, more than") as raised:
+        load(path, max_bytes=size)
+    enough = int(str(raised.value).rpartition("max_bytes=")[2].partition(")")[0])
+    assert written(load(path, max_bytes=enough)) == saved()
+
+
+def test_a_file_of_holes_is_refused_before_it_is_read(path):
+    """Two gigabytes that take no room on the disk."""
+    with open(path, "wb") as stream:
+        stream.truncate(2**31)
+    refuse(path, "more than max_bytes")
+
+
+def test_archives_of_very_many_files_are_refused(path):
+    path.write_bytes(packed({f"{n}.npy": b"" for n in range(25_000)}))
+    refuse(path, "too many files")
+
+
+def test_the_directory_is_not_read_in_the_size_that_it_claims(path):
+    """The record of large archives may claim any size."""
+    content = saved()
+    end = content.index(b"PK\x05\x06")
+    claimed = (end - 100).to_bytes(8, "little")
+    record = b"PK\x06\x06" + (44).to_bytes(8, "little") + bytes(12) + (9).to_bytes(8, "little") * 2 + claimed + bytes(8)
+    locator = b"PK\x06\x07" + bytes(4) + (end + 2**21).to_bytes(8, "little") + (1).to_bytes(4, "little")
+    path.write_bytes(content[:end] + bytes(2**21) + record + locator + content[end:])
     refuse(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_is_not_waited_for(path):
+    os.mkfifo(path)
+    refuse(path, "not a regular file")
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2J\x07", "a\nb\rc", "\u202egpj.", "x" * 10**6], ids=["escape", "line", "bidi", "long"]
+)
+@pytest.mark.parametrize("where", ["class", "parameter", "attribute", "value", "kind", "part", "member"])
+def test_what_a_file_says_is_not_shown_as_it_is(path, where, text):
+    """Control characters of a file never reach a terminal, and its length is not that of the message."""
+
+    def edit(tree, content):
+        if where == "class":
+            tree["class"] = text
+        elif where == "part":
+            tree["params"]["loss"] = {"loss": [text, {}]}
+        elif where == "member":
+            content[text[:60_000]] = b""
+        elif where == "attribute":
+            tree["fitted"][text] = 1
+        else:
+            key = {"parameter": text}.get(where, "attack")
+            tree["params"][key] = {text: 1} if where == "kind" else text
+
+    path.write_bytes(changed(0, edit))
+    with pytest.raises(ValueError, match=r"damaged|does not have|not known|no parameter|no fitted attribute") as raised:
+        load(path)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 700
 
 
 def test_the_package_version_is_noted():

@@ -104,7 +104,7 @@ def test_penalties_by_count_mean_the_sum_they_say(ratings):
 
 @pytest.mark.parametrize("alpha_scale", ["shape", "observed"])
 def test_without_components_offsets_solve_their_ridge_problem(ratings, alpha_scale):
-    """min over r, c, m  sum (x - r - c - m)^2 + alpha (s r^2 + t c^2), solved directly."""
+    """min over r, c, m  sum (x - r - c - m)^2 + alpha / std(X) (s r^2 + t c^2), solved directly."""
     X, alpha = ratings[0], 0.02
     n, m = X.shape
     there = ~np.isnan(X)
@@ -112,7 +112,7 @@ def test_without_components_offsets_solve_their_ridge_problem(ratings, alpha_sca
     s, t = (there.sum(1), there.sum(0)) if alpha_scale == "observed" else (np.full(n, m), np.full(m, n))
     design = np.zeros((len(rows) + n + m, n + m + 1))
     design[np.arange(len(rows)), rows] = design[np.arange(len(rows)), n + columns] = design[: len(rows), -1] = 1
-    design[len(rows) :, : n + m] = np.diag(np.sqrt(alpha * np.r_[s, t]))
+    design[len(rows) :, : n + m] = np.diag(np.sqrt(alpha / np.nanstd(X) * np.r_[s, t]))
     solution = np.linalg.lstsq(design, np.r_[X[there], np.zeros(n + m)], rcond=None)[0]
 
     fit = model(n_components=1, alpha_W=alpha, alpha_scale=alpha_scale, init="custom", max_iter=3000, tol=1e-15)

@@ -42,7 +42,7 @@ def test_moffet_nine_in_ten_missing(moffet):
 @pytest.mark.usefixtures("data_dir")
 def test_synthetic_half_missing():
     data = datasets.fetch_synthetic()
-    model = NMF(5, max_iter=1000, tol=1e-6, n_init=5, random_state=0)
+    model = NMF(5, alpha_W=0.0, max_iter=1000, tol=1e-6, n_init=5, random_state=0)
     assert test_error(model, data.X, data.masks[0.5]) <= 0.02
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import re
 from dataclasses import replace
@@ -182,7 +183,7 @@ def test_only_the_last_settings_are_told(tmp_path):
     keep(tmp_path, tasks, 9.0, setup="earlier", key="earlier")
     page = page_of(keep(tmp_path, tasks, 5.37))
     assert page.line("table2 synthetic published", "NMF")[0][0][0] == "5.370 ✓; ±0, 2 runs"
-    assert [text for text, _ in page.tables["effort"][1]][1::3] == ["2", "1"]
+    assert [text for text, _ in page.tables["effort"][1]][1::3] == ["2", "2"]
 
 
 def test_targets_and_names_of_others(tmp_path):
@@ -195,6 +196,117 @@ def test_targets_and_names_of_others(tmp_path):
     assert found[0][0] == "not run"
     rows = page.tables["table2 synthetic published"]
     assert [text for text, _ in rows[-1]][:3] == ["<i>mine</i> & yours", "here", "1.000; 1 run"]
+
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'><b>", "{{ 7 * 7 }}", "$\\frac{", "[/red]")
+TAGS = "html head meta title style body h1 h2 h3 p dl dt dd em b span nav ul li a section div table thead tbody tr th"
+TAGS += " td small figure img figcaption details summary"
+ATTRIBUTES = "id class href src alt width height title scope rowspan tabindex role lang charset name aria-label content"
+ATTRIBUTES += " http-equiv"
+
+
+class Strict(HTMLParser):
+    """Tags, attributes and texts of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.texts = set(), [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def hostile(words):
+    """What replaces all text of a row that is shown where its target and protocol are known."""
+    named = {words: words, "nested": {words: [words]}}
+    same = dict.fromkeys(("dataset", "mask", "method", "stop_reason", "version", "setup", "key", "kind"), words)
+    settings = {"model": words, "params": named, "space": words}
+    return {**same, "settings": settings, "options": named, "point": named, "found": named}
+
+
+@pytest.mark.parametrize("target", ["table2", "ablation-synthetic", "fig7", "parts", "unknown"])
+def test_no_value_of_a_row_is_markup(tmp_path, target):
+    known = "table2" if target == "unknown" else target
+    tasks = plan(known, ["published", "tuned"], runs=1)[:3]
+    keep(tmp_path, tasks)
+    for words in HOSTILE:
+        named = {"target": words, "protocol": words} if target == "unknown" else {}
+        keep(tmp_path, tasks[:1], curves={words: [1.0]}, **hostile(words), **named)
+    files = write_report(tmp_path)
+    found = Strict(files[0].read_text(encoding="utf-8"))
+    assert found.tags <= set(TAGS.split())
+    assert {name for name, _ in found.attributes} <= set(ATTRIBUTES.split())
+    assert {value.partition(",")[0] for name, value in found.attributes if name == "src"} <= {"data:image/png;base64"}
+    for words in HOSTILE:  # all of them are there, as text
+        assert any(words in text for text in found.texts)
+    if target == known:
+        assert set(HOSTILE) <= {line["method"] for line in lines_of(tmp_path / "report" / f"{target}.csv")}
+
+
+def test_nothing_runs_and_nothing_is_fetched(table2):
+    page = write_report(table2)[0].read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
+    rules = dict(rule.split(maxsplit=1) for rule in policy.split("; "))
+    assert rules.keys() == {"default-src", "img-src", "style-src", "base-uri", "form-action"}
+    assert {rules[name] for name in ("default-src", "base-uri", "form-action")} == {"'none'"}
+    assert rules["img-src"] == "data:"
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert rules["style-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+    assert " style=" not in page
+
+
+def test_a_table_computes_nothing(tmp_path):
+    keep(tmp_path, plan("table2", methods=["NMF"], missing=[0.3], runs=1), method="=1+1", point={"@x": "-1"})
+    write_report(tmp_path)
+    (line,) = lines_of(tmp_path / "report" / "table2.csv")
+    assert line["method"] == "'=1+1"
+    assert line["'@x"] == "'-1"
+
+
+@pytest.mark.parametrize("target", ["lambda", "fig6", "fig7", "fig8", "parts", "restoration"])
+def test_rows_that_fit_no_figure_hide_no_other(tmp_path, target):
+    """Wrong methods, points, curves and arrays leave the picture of the good rows as it is; alone they give none."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    tasks = plan(target, runs=1)[:5]
+    curved = {"curves": curves(1)} if target == "fig6" else {}
+    keep(good, tasks, arrays=faces, **curved)
+    before = page_of(good).pictures
+    for folder in (good, bad):
+        keep(folder, tasks[:1], method="$\\frac{", key="1", point={"lam": "x", "delta": []}, curves={"objective": []})
+        keep(folder, tasks[:1], dataset="elsewhere", key="2", point={})
+    assert page_of(good, overwrite=True).pictures == before
+    page = page_of(bad)
+    assert page.pictures == []
+    assert "no figure. none of its rows is of its own" in page.text
+
+
+@pytest.mark.parametrize("name", ["components", "none", "text", "shape", "nan", "large", "empty"])
+def test_arrays_of_others(tmp_path, name):
+    array = {
+        "components": {"components": np.ones((5, 361))},
+        "none": {"others": np.ones((5, 361))},
+        "text": {"components": np.full((5, 361), "x")},
+        "shape": {"components": np.ones((5, 3))},
+        "nan": {"components": np.full((5, 361), np.nan)},
+        "large": {"components": np.full((5, 361), 1e300)},
+        "empty": {"components": np.zeros((0, 361))},
+    }[name]
+    keep(tmp_path, plan("parts", runs=1), arrays=lambda _: array)
+    page = page_of(tmp_path)
+    assert len(page.pictures) == (name == "components")
+    assert ("has no components of 19 x 19 pixels" in page.text) == (name != "components")
+
+
+def test_arrays_that_would_not_fit_into_memory(tmp_path, monkeypatch):
+    keep(tmp_path, plan("parts", runs=1), arrays=faces)
+    monkeypatch.setattr("advnmf.studies.store._LARGEST_ARRAYS", 10_000)
+    assert re.search(r"it holds [\d,]+ bytes, more than 10,000", page_of(tmp_path).text)
 
 
 def test_settings_and_what_was_found(tmp_path):
@@ -391,6 +503,19 @@ def test_folders_without_rows(tmp_path, content, words):
     with pytest.raises(FileError, match=words):
         write_report(tmp_path)
     assert not (tmp_path / "report").exists()
+
+
+def test_command_names_spoilt_lines_in_one_line(table2):
+    with open(table2 / "rows.jsonl", "ab") as stream:
+        stream.write(b'{"rmse": "0.5"}\n[]\n')
+    result = CliRunner().invoke(program, ["report", str(table2)])
+    assert result.exit_code == 0
+    told, _ = result.stderr.splitlines()
+    assert told == (
+        f"Warning: {table2}/rows.jsonl, line 13 is no row of results: target is missing (nor is 1 more: 14); left out"
+    )
+    page = Page((table2 / "report" / "index.html").read_text(encoding="utf-8"))
+    assert page.line("table2 synthetic published", "NMF")[0][0][0] == "5.340 ✓; ±0.02, 3 runs"
 
 
 def test_command(table2):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from advnmf import HQASD, NMF, metrics, studies
+from advnmf import HQASD, NMF, DataWarning, metrics, studies
 from advnmf.cli.app import program
 from advnmf.files import FileError
 from advnmf.model_selection import EntryShuffleSplit, cross_val_score_entries
@@ -229,12 +232,200 @@ def test_broken_last_line_is_no_row_and_is_repaired(tmp_path):
     assert len(file.read_bytes().splitlines()) == len(read_rows(tmp_path)) == 2
 
 
-def test_spoilt_line_is_told(tmp_path):
-    done([task(), task(number=1)], tmp_path)
+def test_a_whole_row_without_the_end_of_its_line_is_kept(tmp_path):
+    done([task()], tmp_path)
     file = tmp_path / "rows.jsonl"
-    file.write_bytes(b"{}\n" + file.read_bytes())
+    file.write_bytes(file.read_bytes()[:-1])  # as editors do
+    assert len(read_rows(tmp_path)) == 1
+    done([task(), task(number=1)], tmp_path)
+    assert [row.run for row in read_rows(tmp_path)] == [0, 1]
+
+
+def wrong(**changes):
+    """The line of a row in which something is wrong; ... stands for a field that is missing."""
+    values = {**asdict(execute(task())[0]), **changes}
+    return json.dumps({name: value for name, value in values.items() if value is not ...}).encode()
+
+
+def deep(levels):
+    return [deep(levels - 1)] if levels else []
+
+
+SPOILT = {
+    "text for a number": (lambda: wrong(rmse="0.5"), "rmse is text, not a number"),
+    "NaN": (lambda: wrong(rmse=float("nan")), "rmse is not finite"),
+    "infinity": (lambda: wrong(mae=0).replace(b'"mae": 0', b'"mae": 1e999'), "mae is not finite"),
+    "too large": (lambda: wrong(seconds=1e300), "seconds is too large a number"),
+    "negative": (lambda: wrong(rmse=-0.5), "rmse is negative"),
+    "no share": (lambda: wrong(fraction=3), "fraction is not between 0 and 1"),
+    "true for a number": (lambda: wrong(run=True), "run is true or false, not a whole number"),
+    "3.5 for a whole number": (lambda: wrong(n_iter=3.5), "n_iter is a number, not a whole number"),
+    "a large integer": (lambda: wrong(seed=10**4000), "seed is too large a number"),
+    "a huge integer": (
+        lambda: wrong(seed=0).replace(b'"seed": 0', b'"seed": ' + b"9" * 10**6),
+        "cannot be read as JSON",
+    ),
+    "missing": (lambda: wrong(rmse=...), "rmse is missing"),
+    "nothing": (lambda: wrong(method=None), "method is null, not text"),
+    "a list for text": (lambda: wrong(dataset=["a"]), "dataset is a list, not text"),
+    "a list for an object": (lambda: wrong(point=[1]), "point is a list, not an object"),
+    "too deep": (lambda: wrong(found={"a": deep(30)}), "found holds a value that"),
+    "far too deep": (
+        lambda: wrong(found=0).replace(b'"found": 0', b'"found": ' + b"[" * 10**5),
+        "cannot be read as JSON",
+    ),
+    "settings without a model": (lambda: wrong(settings={"params": {}}), "settings has no model"),
+    "settings without parameters": (lambda: wrong(settings={"model": "NMF"}), "settings has no params"),
+    "a curve of text": (lambda: wrong(curves={"objective": ["a"]}), "curves has a curve that is not a list of numbers"),
+    "a path": (lambda: wrong(arrays="../../secret.npz"), "arrays is not the name of an .npz file"),
+    "half a character": (lambda: wrong(mask="\ud800"), "mask has characters that cannot be printed"),
+    "a command for the terminal": (lambda: wrong(mask="\x1b[31m"), "mask has characters that cannot be printed"),
+    "one more field": (lambda: wrong(more=1), "a field that is none of a row"),
+    "no object": (lambda: b"[1]", "it is a list, not an object"),
+    "no JSON": (lambda: b"rmse 0.5", "cannot be read as JSON"),
+    "no UTF-8": (lambda: wrong().replace(b"uniform", b"\xff\xfeform"), "cannot be read as JSON"),
+    "binary": (lambda: bytes(range(11, 256)), "cannot be read as JSON"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_line_is_told_and_hides_no_other(tmp_path, name):
+    content, words = SPOILT[name]
+    good = done([task(), task(number=1)], tmp_path)
+    file = tmp_path / "rows.jsonl"
+    first, second = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first + content() + b"\n" + second)
+    with pytest.warns(DataWarning) as caught:
+        assert read_rows(tmp_path) == good
+    (message,) = [str(each.message) for each in caught]
+    assert re.fullmatch(rf"{re.escape(str(file))}, line 2 is no row of results: .*; left out", message)
+    assert words in message
+    assert message.isprintable()
+    with pytest.warns(DataWarning, match="line 2"):
+        store = Store(tmp_path)
+    assert store.rows([task(), task(number=1)]) == good
+    file.write_bytes(content() + b"\n")
     with pytest.raises(FileError, match="line 1 is no row"):
         read_rows(tmp_path)
+
+
+def test_many_spoilt_lines_are_one_warning(tmp_path):
+    done([task()], tmp_path)
+    with open(tmp_path / "rows.jsonl", "ab") as stream:
+        stream.write(b"\n" + b"{}\n" * 1000)  # an empty line is none
+    with pytest.warns(DataWarning, match=r"line 3 is .* \(nor are 999 more: 4, 5, 6, 7, 8, …\); left out") as caught:
+        assert len(read_rows(tmp_path)) == 1
+    assert len(caught) == 1
+
+
+def test_a_result_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr("advnmf.studies.running.metrics.rmse", lambda *_, **__: float("nan"))
+    (failure,) = done([task()], tmp_path)
+    assert "rmse is not finite" in str(failure.error)
+    assert read_rows(tmp_path) == []
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+
+def test_a_line_that_another_process_writes_is_left_alone(tmp_path):
+    done([task(), task(number=1)], tmp_path)
+    file = tmp_path / "rows.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-30])  # as far as it has come
+    Store(tmp_path)
+    with open(file, "ab") as stream:
+        stream.write(whole[-30:])
+    assert [row.run for row in read_rows(tmp_path)] == [0, 1]
+
+
+def test_what_others_have_written_is_taken_up(tmp_path):
+    one, other = Store(tmp_path), Store(tmp_path)
+    first, second = (execute(task(number=number))[0] for number in range(2))
+    one.append(first)
+    assert other.append(second) == second
+    assert other.rows([task(), task(number=1)]) == [first, second]
+    again = replace(first, seconds=9.0)
+    assert other.append(again) == first  # and not written a second time
+    assert read_rows(tmp_path) == [first, second]
+
+
+def test_several_runs_of_the_same_tasks_share_them(tmp_path, monkeypatch):
+    """Threads with a store of their own exclude each other as processes do."""
+    few, computed = [task(number=number) for number in range(9)], []
+    made = {t.key: execute(t) for t in few}
+
+    def slowly(t):
+        computed.append(t.key)
+        time.sleep(0.01)
+        return made[t.key]
+
+    monkeypatch.setattr("advnmf.studies.running.execute", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(lambda _: done(few, tmp_path), range(3)))
+    assert sorted(computed) == sorted(made)
+    assert all({row.key for row in rows} == set(made) for rows in told)
+    assert len(read_rows(tmp_path)) == len(made)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["rows.jsonl", "rows.lock"]
+
+
+CLAIMS = """
+import pickle, sys, time
+from advnmf.studies import Store
+store = Store(sys.argv[1])
+assert store.claim(pickle.loads(bytes.fromhex(sys.argv[2])))
+print("claimed", flush=True)
+time.sleep(60)
+"""
+
+
+def test_claims_of_a_killed_process_are_nobodys(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLAIMS, str(tmp_path), pickle.dumps(task()).hex()], stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"claimed\n"
+    store = Store(tmp_path)
+    assert not store.claim(task())
+    assert store.claim(task(number=1))
+    assert list(run([task()], store, jobs=1, time_limit=0)) == []
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert [row.run for row in done([task()], tmp_path)] == [0]
+
+
+def test_parts_that_killed_runs_left_are_removed(tmp_path):
+    done([task(kind="components")], tmp_path)
+    (arrays,) = (tmp_path / "arrays").iterdir()
+    arrays.with_name(f".{arrays.stem}-0123abcd.part.npz").write_bytes(b"PK")
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "0123.lock").touch()
+    Store(tmp_path)
+    assert list((tmp_path / "arrays").iterdir()) == [arrays]
+    assert not (tmp_path / "claims").exists()
+
+
+def test_what_cannot_be_locked_or_written_is_told_in_a_line(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("advnmf.studies.locks._lock", refuse)
+    with pytest.raises(FileError, match=r"rows\.lock cannot be locked: No locks available"):
+        Store(tmp_path)
+    monkeypatch.undo()
+    store, row = Store(tmp_path), execute(task())[0]
+    monkeypatch.setattr("os.fsync", lambda _: refuse())
+    with pytest.raises(FileError, match="cannot take results"):
+        store.append(row)
+    monkeypatch.undo()
+    assert store.append(row) == row
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_in_the_place_of_the_rows_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "rows.jsonl")
+    with pytest.raises(FileError, match="not a regular file"):
+        Store(tmp_path)
 
 
 def test_no_results_is_told(tmp_path):

@@ -20,13 +20,14 @@ from .bilevel import ADMM, Game
 from .completion import RecodingModel
 from .data import DenseData
 from .factors import fill_empty
+from .fitted import COURSE, Chain, Floats, Rule, Whole, check_product
 from .loop import Callback, Limits, Result, iterate
 from .losses import Frobenius
 from .penalties import NO_PENALTY
 from .problem import Problem
 from .solvers import HALS
 from .starts import flat_codes, random_factors, solve_codes
-from .validation import check_choice, check_number, describe_empty
+from .validation import MOST_COMPONENTS, check_choice, check_number, describe_empty
 
 Array = np.ndarray
 
@@ -236,9 +237,25 @@ class ANMF(RecodingModel):
             solve_codes(problem, flat_codes(problem.data, B), B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0
         )
 
+    def _fitted_rules(self) -> dict[str, Rule]:
+        return {
+            "n_features_in_": Whole("features"),
+            "n_components_": Whole("size 1"),
+            "factors_": Chain("samples", "features", low=0.0),
+            "components_": Floats("size 1", "features", low=0.0),
+            "attacked_components_": Floats("size 1", "features"),
+            "mean_code_": Floats("size 1"),
+            "residuals_": Floats("looks", 2, alone=True),
+            **COURSE,
+        }
+
+    def _check_fitted(self) -> None:
+        for components in (self.components_, self.attacked_components_):
+            check_product(self.factors_[0], components)
+
     def _check_parameters(self) -> None:
         self._check_common_parameters()
-        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("beta", self.beta, high=1.0)
         check_number("attack_weight", self.attack_weight, strict=True, high=1e100)
         check_number("rho", self.rho, strict=True)

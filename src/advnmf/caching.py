@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class cached_property:  # noqa: N801
+class cached_property:
     """A method whose result is kept in the instance, under its own name."""
 
     def __init__(self, method: Callable[[Any], Any]) -> None:

@@ -5,6 +5,8 @@ A model derives from `CompletionModel`, sets ``components_`` or has its own `_de
     _check_parameters()         refuse parameters that mean nothing
     _solve_codes(data)          codes of the samples of some data, each from its own row alone
     _training_codes()           codes of the data of `fit`
+    _fitted_rules()             what the attributes are that `fit` sets, see `fitted`
+    _check_fitted()             refuse those that do not fit together
 
 and the parameters max_iter, tol, n_init, time_limit, verbose and callback.
 """
@@ -19,6 +21,7 @@ from dataclasses import replace
 from functools import wraps
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
@@ -27,9 +30,9 @@ from sklearn.utils.validation import check_is_fitted
 from .data import ObservedData
 from .factors import fill_rows
 from .loop import Limits, Progress, Result
-from .namespaces import Array, as_like, returned
+from .namespaces import Array, as_like, namespace, returned
 from .problem import total
-from .validation import check_codes, check_data, check_number, fill_holes
+from .validation import MOST_STARTS, MOST_SWEEPS, check_codes, check_data, check_number, check_seed, fill_holes
 
 logger = logging.getLogger("advnmf")
 
@@ -64,6 +67,15 @@ def at_once(fit: Callable) -> Callable:
     return fit_at_once
 
 
+def finite(values: Array, what: str) -> Array:
+    """The values that a method gives; a ValueError where an overflow has made them infinite or NaN."""
+    stored = values.data if sparse.issparse(values) else values
+    xp = namespace(stored)
+    if not xp.all(xp.isfinite(stored)):
+        raise ValueError(f"{what} is not finite: X, or the factors of the model, are beyond {stored.dtype}: rescale X")
+    return values
+
+
 class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A model of matrices with holes: codes of samples, and a decoder that turns codes into whole samples."""
 
@@ -81,7 +93,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def fit_complete(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
-        return self._fill(X, fit_params.get("mask"), self._training_codes())
+        return finite(self._fill(X, fit_params.get("mask"), self._training_codes()), "the completion")
 
     def _best_of(
         self,
@@ -155,22 +167,23 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 stacklevel=3,
             )
             codes = fill_rows(codes, empty, data.asarray(self.mean_code_))
-        return codes
+        return finite(codes, "a code")
 
     def inverse_transform(self, X: object) -> Array:
         """The reconstruction that codes ``X`` stand for."""
         check_is_fitted(self)
-        return self._decode(check_codes(X, self._n_features_out, tensors=self._tensors is not None))
+        codes = check_codes(X, self._n_features_out, tensors=self._tensors is not None)
+        return finite(self._decode(codes), "the reconstruction")
 
     def complete(self, X: object, *, mask: object = None, weights: object = None) -> Array:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
-        return self._fill(X, mask, self._encode(X, mask, weights))
+        return finite(self._fill(X, mask, self._encode(X, mask, weights)), "the completion")
 
     def reconstruct(self, rows: object = None, columns: object = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
         codes = self._training_codes()
-        return self._decode(codes if rows is None else codes[rows, :], columns)
+        return finite(self._decode(codes if rows is None else codes[rows, :], columns), "the reconstruction")
 
     def score(self, X: object, y: object = None, *, mask: object = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
@@ -209,8 +222,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _check_common_parameters(self) -> None:
         """Refuse values of the parameters that all models have, by name and value."""
-        check_number("max_iter", self.max_iter, low=1, integer=True)
-        check_number("n_init", self.n_init, low=1, integer=True)
+        check_number("max_iter", self.max_iter, low=1, high=MOST_SWEEPS, integer=True)
+        check_number("n_init", self.n_init, low=1, high=MOST_STARTS, integer=True)
+        check_seed(self.random_state)
         check_number("tol", self.tol)
         check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.time_limit is not None:

@@ -18,11 +18,12 @@ from sklearn.utils import check_random_state
 from .completion import RecodingModel
 from .data import DenseData
 from .factors import fill_empty, mean_of_rows
+from .fitted import COURSE, Chain, Each, Ends, Floats, Rule, Whole, Word
 from .irprop import IRprop
 from .loop import Callback, Limits, Result, iterate
 from .namespaces import Array, as_like, concat, namespace
 from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
-from .validation import check_choice, check_layers, check_number, describe_empty
+from .validation import MOST_COMPONENTS, check_choice, check_layers, check_number, describe_empty
 
 # The published least gradient.
 _FLAT = 1e-8
@@ -210,10 +211,26 @@ class DMF(RecodingModel):
             [latent_codes(part, net, nearest_codes(part, net, candidates), *limits) for _, part in data.blocks()]
         )
 
+    def _fitted_rules(self) -> dict[str, Rule]:
+        return {
+            "n_features_in_": Whole("features"),
+            "n_components_": Whole("codes"),
+            "latent_": Floats("samples", "codes"),
+            "mean_code_": Floats("codes"),
+            "coefs_": Chain("codes", "features"),
+            "intercepts_": Ends("features"),
+            "activations_": Each(Word(*ACTIVATIONS), tuple),
+            **COURSE,
+        }
+
+    def _check_fitted(self) -> None:
+        if not len(self.coefs_) == len(self.intercepts_) == len(self.activations_) + 1:
+            raise ValueError("coefs_, intercepts_ and activations_ are not of as many layers")
+
     def _check_parameters(self) -> tuple[str, ...]:
         """Refuse parameters that mean nothing; the activation of each hidden layer."""
         self._check_common_parameters()
-        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("alpha_weights", self.alpha_weights)
         check_number("alpha_latent", self.alpha_latent)
         check_number("goal", self.goal)

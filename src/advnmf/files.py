@@ -41,8 +41,25 @@ _SIGNATURES = (
 )
 
 
+# Characters of a message, and of what a foreign library says within one.
+_LONGEST, _LONGEST_REASON = 600, 200
+
+
 class FileError(ValueError):
-    """A file cannot be read as what it should hold, or cannot be written; the message is one line."""
+    """A file cannot be read as what it should hold, or cannot be written; the message is one printable line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str, longest: int = _LONGEST) -> str:
+    """One line that a terminal can be shown: what is no printable character is escaped, a long text cut in its middle.
+
+    Messages quote file names and contents, and these may hold anything.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest * 2 // 3]} ... {text[-longest // 3 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def require(module: str, extra: str = "cli") -> ModuleType:
@@ -65,11 +82,11 @@ def describe(data: bytes) -> str | None:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an exception's message, or its kind where it has none."""
+    """The first line of an exception's message, shortened, or its kind where it has none."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return printable(text.splitlines()[0], _LONGEST_REASON) if text else type(error).__name__
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

@@ -20,15 +20,16 @@ from .adversaries import NoAdversary
 from .completion import RecodingModel
 from .data import DenseData
 from .factors import Factors, fill_empty
+from .fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
 from .halfquadratic import HalfQuadratic, least_squares, robust_codes, steepest_descent
 from .loop import Callback, Limits, Result, iterate, minimise
 from .losses import Correntropy
-from .robust import interquartile_range
 from .penalties import NO_PENALTY
 from .problem import Problem
+from .robust import interquartile_range
 from .solvers import HALS
 from .starts import flat_codes, random_factors, solve_codes
-from .validation import check_choice, check_factors, check_number, describe_empty
+from .validation import MOST_COMPONENTS, check_choice, check_factors, check_number, describe_empty
 
 Array = np.ndarray
 
@@ -233,9 +234,26 @@ class HQASD(RecodingModel):
             return solve_codes(problem, flat_codes(data, components), components, HALS(), self.max_iter, 1e-6)
         return robust_codes(data, components, self.sigma_)
 
+    def _fitted_rules(self) -> dict[str, Rule]:
+        low = 0.0 if self.nonnegative else -np.inf
+        return {
+            "n_features_in_": Whole("features"),
+            "n_components_": Whole("size 1"),
+            "factors_": Chain("samples", "features", low=low),
+            "components_": Floats("size 1", "features", low=low),
+            "mean_code_": Floats("size 1"),
+            "sigma_": Number(low=0.0, finite=False),
+            **COURSE,
+        }
+
+    def _check_fitted(self) -> None:
+        if self.sigma_ == 0:
+            raise ValueError("sigma_ is 0, expected a positive number")
+        check_product(self.factors_[0], self.components_)
+
     def _check_parameters(self) -> None:
         self._check_common_parameters()
-        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("eta", self.eta, strict=True)
         check_number("sigma_min", self.sigma_min, strict=True)
         check_number("switch_tol", self.switch_tol, finite=False)

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .auto import AutoNMF
 from .completion import CompletionModel, Interrupted, at_once
-from .validation import check_data, check_mask, check_weights
+from .fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
+from .validation import check_choice, check_data, check_mask, check_weights
 
 Array = np.ndarray
 
@@ -94,7 +95,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Weight of each entry in the loss.  An entry of weight 0 teaches nothing, but is not filled either: only
             missing ones are.
         """
-        _check_estimator(self.estimator)
+        self._check_parameters()
         values, missing, weights = self._read(X, mask, weights, reset=True)
         used = ~missing if weights is None else ~missing & (weights > 0)
         learnt = used.any(axis=0)
@@ -155,6 +156,26 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             missing |= ~check_mask(mask, values)
         return values, missing, None if weights is None else check_weights(weights, values)
 
+    def _check_parameters(self) -> None:
+        _check_estimator(self.estimator)
+        _check_clip(self.clip)
+        check_choice("add_indicator", self.add_indicator, (False, True))
+        check_choice("keep_empty_features", self.keep_empty_features, (False, True))
+
+    def _fitted_rules(self) -> dict[str, Rule]:
+        return {
+            "n_features_in_": Whole("features"),
+            "learnt_features_": Truths("features"),
+            "indicator_": Perhaps(Indicator("features")),
+            "clip_range_": Perhaps(Bounds("features")),
+            "estimator_": Fitted(CompletionModel),
+        }
+
+    def _check_fitted(self) -> None:
+        learnt, known = int(self.learnt_features_.sum()), self.estimator_.n_features_in_
+        if learnt != known:
+            raise ValueError(f"learnt_features_ are {learnt}, but the model inside knows {known}")
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -200,6 +221,15 @@ def _fit_indicator(missing: Array) -> MissingIndicator:
     return MissingIndicator(error_on_new=False).fit(_as_nan(missing))
 
 
+def _check_clip(clip: object) -> None:
+    """Refuse what is no range."""
+    if clip is None or (isinstance(clip, str) and clip == "observed"):
+        return
+    pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)
+    if not pair or not clip[0] <= clip[1]:
+        raise ValueError(f'clip={clip!r} must be None, "observed" or a pair (low, high) with low <= high')
+
+
 def _clip_range(clip: object, values: Array, used: Array) -> Array | None:
     """Lower and upper end for each feature: of the used values, or as given.  Features without any get [0, 0]."""
     if clip is None:
@@ -208,7 +238,4 @@ def _clip_range(clip: object, values: Array, used: Array) -> Array | None:
         low = np.min(values, axis=0, where=used, initial=np.inf)
         high = np.max(values, axis=0, where=used, initial=-np.inf)
         return np.where(used.any(axis=0), [low, high], 0).astype(values.dtype)
-    pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)
-    if not pair or not clip[0] <= clip[1]:
-        raise ValueError(f'clip={clip!r} must be None, "observed" or a pair (low, high) with low <= high')
     return np.repeat(np.array(clip, dtype=values.dtype)[:, None], values.shape[1], axis=1)

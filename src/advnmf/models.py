@@ -16,6 +16,7 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning, at_once
 from .data import ObservedData
 from .factors import Factors, fill_empty, mean_of_rows, product
+from .fitted import COURSE, Chain, Floats, Instance, LayerSizes, Number, Pattern, Perhaps, Rule, Whole, check_product
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
 from .namespaces import Array, as_like, finfo, is_tensor, returned
@@ -27,6 +28,7 @@ from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
 from .starts import flat_codes, pretrained_factors, random_factors, solve_codes
 from .validation import (
+    MOST_SWEEPS,
     check_choice,
     check_factors,
     check_finite,
@@ -229,6 +231,16 @@ class NMF(RankingMixin, CompletionModel):
         self._warn(self._gaps(problem.data, layers))
         self._end_fit(self._learn(X, problem, layers, given))
         return self
+
+    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+        """Learn the model; the codes of the training data (see `fit` for the arguments).
+
+        Where a code has more numbers than there are features, many codes say the same: then those of `transform`.
+        """
+        self.fit(X, y, **fit_params)
+        if self._n_features_out <= self.n_features_in_:
+            return self._training_codes()
+        return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))
 
     def _fit_from(self, start: Factors, X: object, mask: object, weights: object) -> Self:
         """`fit` from factors of another fit, offsets included, which are updated in place."""
@@ -473,9 +485,11 @@ class NMF(RankingMixin, CompletionModel):
     def _check_parameters(self) -> None:
         self._check_common_parameters()
         get_solver(self.solver)
-        check_number("attack_every", self.attack_every, low=1, integer=True)
+        check_layers(self.n_components)
+        self._make_adversary().check(self._make_loss())
+        check_number("attack_every", self.attack_every, low=1, high=MOST_SWEEPS, integer=True)
         if self.pretrain_iter is not None:
-            check_number("pretrain_iter", self.pretrain_iter, low=1, integer=True)
+            check_number("pretrain_iter", self.pretrain_iter, low=1, high=MOST_SWEEPS, integer=True)
         check_strength("alpha_W", self.alpha_W, ("auto",))
         check_number("l1_ratio", self.l1_ratio, high=1.0)
         check_strength("alpha_H", self.alpha_H, ("same", "auto"))
@@ -492,6 +506,37 @@ class NMF(RankingMixin, CompletionModel):
             raise ValueError(f"biases=True needs a single layer, got n_components={self.n_components!r}")
         if not get_solver(self.solver).signed:
             raise ValueError(f"biases=True needs solver='hals': offsets of any sign are beyond {self.solver!r}")
+
+    def _fitted_rules(self) -> dict[str, Rule]:
+        rules: dict[str, Rule] = {
+            "n_features_in_": Whole("features"),
+            "factors_": Chain("samples", "features", low=0.0),
+            "components_": Floats("size 1", "features", low=0.0),
+            "mean_code_": Floats(("size 1", int(self.biases))),
+            "n_components_": LayerSizes(),
+            "loss_": Instance(Loss),
+            "alpha_W_": Number(low=0.0),
+            "alpha_H_": Number(low=0.0),
+            "offset_spread_": Number(low=np.finfo(float).tiny),
+            "seen_": Perhaps(Pattern("samples", "features")),
+        }
+        if self.biases:
+            rules |= {
+                "row_bias_": Floats("samples"),
+                "column_bias_": Floats("features"),
+                "global_bias_": Number(),
+            }
+        return rules | COURSE
+
+    def _check_fitted(self) -> None:
+        layers = tuple(len(F) for F in reversed(self.factors_[1:]))
+        if self.n_components_ != (layers[0] if len(layers) == 1 else layers):
+            raise ValueError(f"n_components_ is {self.n_components_}, expected {layers}, the sizes of factors_")
+        if self.loss_.adaptive:
+            raise ValueError("loss_ has no scale")
+        self._make_adversary().check(self.loss_)
+        biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
+        check_product(self.factors_[0], self.components_, *biases)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

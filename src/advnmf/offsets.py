@@ -66,7 +66,11 @@ def penalties(codes: ElasticNet, components: ElasticNet, rank: int, spread: floa
 
     alpha a^2 is in the unit of X^2 for a factor, as a is about sqrt(X); for an offset alpha b^2 / spread is.
     """
+
+    def strength(net: ElasticNet) -> float:
+        return net.l1 / spread**1.5 + net.l2 / spread
+
     return (
-        WithOffset(codes, (codes.l1 + codes.l2) / spread, offset=rank, held=rank + 1),
-        WithOffset(components, (components.l1 + components.l2) / spread, offset=rank + 1, held=rank, centred=True),
+        WithOffset(codes, strength(codes), offset=rank, held=rank + 1),
+        WithOffset(components, strength(components), offset=rank + 1, held=rank, centred=True),
     )

@@ -7,6 +7,10 @@ Nothing in a file names code: classes, losses, adversaries and solvers are looke
 Members are stored, not compressed, so a file cannot unfold to more than its own size; each array's shape and dtype
 stand in the tree, in its .npy header and in the member's size, and all must agree before memory is taken.  Equal models
 give equal bytes.
+
+Nothing that a file says is believed.  The size of the file, its directory, its header, the nesting and the number of
+values in it are bounded before they are read; parameters and fitted attributes are checked by the rules that each model
+declares (`advnmf.fitted`), by `load` and by `save` alike, so that no file is written that could not be read again.
 """
 
 from __future__ import annotations
@@ -15,12 +19,12 @@ import json
 import math
 import os
 import re
+import stat
 import struct
 import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import fields
-from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -30,15 +34,14 @@ from sklearn.impute import MissingIndicator
 from .adversaries import ADVERSARIES
 from .anmf import ANMF
 from .auto import AutoNMF
-from .completion import CompletionModel
 from .dmf import DMF
 from .files import FileError, reason, replacing
+from .fitted import SOMETIMES, check_model, fitted_values
 from .hqasd import HQASD
 from .imputer import NMFImputer
 from .losses import LOSSES
 from .models import NMF
 from .namespaces import to_numpy
-from .network import ACTIVATIONS
 from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
 from .solvers import SOLVERS
 
@@ -58,16 +61,18 @@ PARTS: dict[str, dict[str, type]] = {
 }
 
 _DTYPES = ("<f8", "<f4", "<i8", "<i4", "|u1", "|b1")
-_FITTED_NAME = re.compile(r"n_features_in_|[a-z][A-Za-z0-9_]*[A-Za-z0-9]_")
+# What a file may hold.  A header takes some twenty times its own size once it is parsed.
+MAX_BYTES, _HEADER_SHARE = 2**30, 256
+# Bytes that are read at a time; the directory of the archive is read at once, which allows for 20,000 arrays.
+_PIECE = 2**20
+# Values in the header, of which a model counts as many, and how deep they may be nested.
+_MOST_VALUES, _MODEL_VALUES, _DEEPEST = 200_000, 200, 40
+# Characters of an integer of 64 bits and of a float, with room to spare.
+_INTEGER_LENGTH, _FLOAT_LENGTH = 20, 40
 # Version 1.0 of the .npy format as NumPy writes it; nothing else is read.
-_NPY_START = struct.Struct("<8sH")
-_NPY_HEADER = re.compile(
-    rb"\{'descr': '([<|][a-z][0-9])', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \} *\n"
-)
-_BROKEN = (
-    zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, EOFError, KeyError, IndexError, TypeError, AttributeError,
-    ValueError, OverflowError, RuntimeError, NotImplementedError,
-)  # fmt: skip
+_NPY_START, _NPY_LONGEST = struct.Struct("<8sH"), 1024
+# A string of JSON, or what begins as one: without an end, or each quote in it would be a beginning of its own.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 
 
 def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -91,7 +96,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     TypeError
         For another class (subclasses too), or a parameter that is not part of this package.
     ValueError
-        Where the file cannot be written.
+        Where the file cannot be written, or `load` would refuse it: for invalid parameters, or fitted attributes that
+        do not fit together.
     """
     arrays: list[np.ndarray] = []
     header = {
@@ -109,39 +115,79 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
-def load(path: str | os.PathLike[str]) -> BaseEstimator:
+def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> BaseEstimator:
     """The model that `save` wrote.
+
+    Any file may be given, whoever made it: nothing in it is run, and it is a model that works or an error.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    max_bytes : int, default=2**30
+        Largest file that is read, and 256 times the largest header (names of features); about as much memory is taken.
+        Raise it for larger models of your own.
 
     Raises
     ------
     ValueError
-        In one line that names the path: a file that is missing, cut, damaged or foreign, or of a newer format.
+        In one line that names the path: a file that is missing, too large, damaged or foreign, or of a newer format.
     """
     try:
-        with open(path, "rb") as stream:
-            return _read(stream)
+        with open(path, "rb", opener=_open_file) as stream:
+            return _read(stream, max_bytes)
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {reason(error)}") from error
-    except (*_BROKEN, RecursionError, MemoryError) as error:
-        known = isinstance(error, FileError)
-        what = reason(error) if known else f"not a model saved by advnmf, or damaged ({reason(error)})"
-        raise FileError(f"{path}: {what}") from error
+    except MemoryError as error:
+        raise FileError(f"{path}: there is not enough memory to read it") from error
+    except Exception as error:  # of a file that anybody may have made, nothing is certain
+        what = f"{type(error).__name__}: {reason(error)}"
+        raise FileError(f"{path}: not a model saved by advnmf, or damaged ({what})") from error
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a file, and nothing that could keep one waiting, such as a pipe."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise FileError("not a regular file")
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
 
 
-def _read(stream: BinaryIO) -> BaseEstimator:
+def _read(stream: BinaryIO, max_bytes: int) -> BaseEstimator:
     """Check the archive, then build the model."""
-    with zipfile.ZipFile(stream) as archive:
+    size = os.fstat(stream.fileno()).st_size
+    if size > max_bytes:
+        raise FileError(f"it has {size} bytes, more than max_bytes={max_bytes}: load(..., max_bytes={size}) reads it")
+    with zipfile.ZipFile(_Pieces(stream)) as archive:
         members = {info.filename: info for info in archive.infolist()}
-        _check_members(archive, members, os.fstat(stream.fileno()).st_size)
-        header = _read_header(archive.read(members.pop("header.json")))
+        _check_members(archive, members, size)
+        header = _read_header(archive, members.pop("header.json"), max_bytes // _HEADER_SHARE)
         reader = _Reader(archive, members)
         model = _decode_model(header["model"], reader)
         if reader.unread:
-            raise FileError(f"damaged: it holds arrays that nothing refers to ({sorted(reader.unread)[0]!r})")
+            raise FileError(f"damaged: it holds arrays that nothing refers to ({sorted(reader.unread)[0]!r:.60})")
         return model
+
+
+class _Pieces:
+    """A file that is not read at once, as the directory of an archive would be whatever size it claims."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, or all that are left; an error where these are more than a piece."""
+        data = self._stream.read(_PIECE + 1 if size < 0 else min(size, _PIECE + 1))
+        if len(data) > _PIECE:
+            raise FileError("not a model saved by advnmf: an archive of too many files, or damaged")
+        return data
 
 
 def _check_members(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], file_size: int) -> None:
@@ -152,19 +198,27 @@ def _check_members(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]
         raise FileError("damaged: two members have one name")
     for info in members.values():
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
-            raise FileError(f"not a model saved by advnmf: {info.filename!r} is compressed or encrypted")
+            raise FileError(f"not a model saved by advnmf: {info.filename!r:.60} is compressed or encrypted")
     if sum(info.file_size for info in members.values()) > file_size:
         raise FileError("damaged: its members declare more bytes than the file has")
 
 
-def _read_header(text: bytes) -> dict:
+def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, longest: int) -> dict:
     """The JSON header, of a format that this version knows."""
-    header = json.loads(text)
+    if info.file_size > longest:
+        raise FileError(
+            f"its header has {info.file_size} bytes, more than {longest}: "
+            f"load(..., max_bytes={info.file_size * _HEADER_SHARE}) reads it"
+        )
+    text = bytearray(info.file_size)
+    with archive.open(info) as member:
+        _read_into(member, memoryview(text), "the header")
+    header = _parse(bytes(text))
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise FileError("not a model saved by advnmf: its header says so")
     version = header.get("format_version")
     if type(version) is not int or version < 1:
-        raise FileError(f"damaged: format_version is {version!r}")
+        raise FileError(f"damaged: format_version is {version!r:.60}")
     if version > FORMAT_VERSION:
         raise FileError(
             f"saved by advnmf {header.get('advnmf_version')!s:.20} in format {version}; "
@@ -173,42 +227,95 @@ def _read_header(text: bytes) -> dict:
     return header
 
 
+def _read_into(member: BinaryIO, target: memoryview, name: str) -> None:
+    """Fill the target with the rest of a member, piece by piece."""
+    for start in range(0, len(target), _PIECE):
+        piece = target[start : start + _PIECE]
+        if member.readinto(piece) != len(piece):
+            raise FileError(f"damaged: {name} is cut")
+    # The last read, of nothing, is where zipfile compares the checksum.
+    if member.read(1):
+        raise FileError(f"damaged: {name} goes on after its end")
+
+
+def _parse(text: bytes) -> object:
+    """The JSON value of a text, if it is as `save` writes it."""
+    # Strings apart, brackets tell how deep it goes; the parser of JSON would find out on the stack.
+    plain = np.frombuffer(_STRING.sub(b"", text), np.uint8)
+    steps = np.isin(plain, list(b"[{")).astype(np.int32) - np.isin(plain, list(b"]}"))
+    if steps.size and steps.cumsum(dtype=np.int32).max() > _DEEPEST:
+        raise FileError(f"damaged: its header is nested more than {_DEEPEST} deep")
+    return json.loads(
+        text.decode(),
+        parse_int=_integer,
+        parse_float=_real,
+        parse_constant=_real,
+        object_pairs_hook=_unique,
+    )
+
+
+def _integer(digits: str) -> int:
+    # Thousands of digits take quadratic time.
+    if len(digits) > _INTEGER_LENGTH:
+        raise FileError(f"damaged: its header holds an integer of {len(digits)} digits")
+    return int(digits)
+
+
+def _real(digits: str) -> float:
+    if len(digits) > _FLOAT_LENGTH or not math.isfinite(float(digits)):
+        raise FileError(f"damaged: its header holds the number {digits:.40}")
+    return float(digits)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise FileError("damaged: its header says one thing twice")
+    return values
+
+
 class _Reader:
-    """Takes arrays out of the archive, each once."""
+    """Takes arrays out of the archive, each once, and counts the values of the header."""
 
     def __init__(self, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> None:
         self.archive = archive
         self.unread = members
+        self.values_left = _MOST_VALUES
+
+    def count(self, n_values: int) -> None:
+        """Refuse a header of too many values, before they are made."""
+        self.values_left -= n_values
+        if self.values_left < 0:
+            raise FileError(f"damaged: its header holds more than {_MOST_VALUES} values")
 
     def array(self, name: str, dtype: str, shape: list[int]) -> np.ndarray:
         """The array of that name, whose dtype and shape must be as said."""
-        if dtype not in _DTYPES or not all(type(n) is int and n >= 0 for n in shape):
-            raise FileError(f"damaged: {name!r} is declared with dtype {dtype!r} and shape {shape!r}")
+        good = dtype in _DTYPES and isinstance(shape, list) and len(shape) <= 2
+        if not good or not all(type(n) is int and n >= 0 for n in shape):
+            raise FileError(f"damaged: {name!r:.60} is declared with dtype {dtype!r:.60} and shape {shape!r:.60}")
         if name not in self.unread:
-            raise FileError(f"damaged: the array {name!r} is missing")
+            raise FileError(f"damaged: the array {name!r:.60} is missing")
         info = self.unread.pop(name)
         with self.archive.open(info) as member:
-            found, fortran, length = _read_npy_header(member)
+            fortran, length = _read_npy_header(member, dtype, tuple(shape))
             n_bytes = np.dtype(dtype).itemsize * math.prod(shape)
-            if found != (dtype, tuple(shape)) or info.file_size != length + n_bytes:
-                raise FileError(f"damaged: the array {name!r} is not of dtype {dtype} and shape {tuple(shape)}")
+            if fortran is None or info.file_size != length + n_bytes:
+                raise FileError(f"damaged: the array {name!r:.60} is not of dtype {dtype} and shape {tuple(shape)}")
             array = np.empty(shape, dtype, order="F" if fortran else "C")
-            flat = (array.T if fortran else array).reshape(-1).view(np.uint8)
-            # The last read, of nothing, is where zipfile compares the checksum.
-            if member.readinto(flat) != n_bytes or member.read(1):
-                raise FileError(f"damaged: the array {name!r} is cut")
+            _read_into(member, (array.T if fortran else array).reshape(-1).view(np.uint8).data, "an array")
+        if dtype == "|b1" and array.view(np.uint8).max(initial=0) > 1:
+            raise FileError(f"damaged: the array {name!r:.60} holds what is neither true nor false")
         return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _read_npy_header(member: BinaryIO) -> tuple[tuple[str, tuple[int, ...]], bool, int]:
-    """(dtype, shape), whether in column order, and the bytes before the data."""
+def _read_npy_header(member: BinaryIO, dtype: str, shape: tuple[int, ...]) -> tuple[bool | None, int]:
+    """Whether the array is in column order, None if it is another one, and the number of bytes before the data."""
     magic, length = _NPY_START.unpack(member.read(_NPY_START.size))
-    match = _NPY_HEADER.fullmatch(member.read(length)) if magic == b"\x93NUMPY\x01\x00" else None
-    if match is None:
+    if magic != b"\x93NUMPY\x01\x00" or length > _NPY_LONGEST:
         raise FileError("damaged: an array without a .npy header of version 1.0")
-    descr, fortran, shape = (group.decode() for group in match.groups())
-    sizes = tuple(int(n) for n in shape.split(",") if n.strip())
-    return (descr, sizes), fortran == "True", _NPY_START.size + length
+    text = member.read(length).rstrip().decode("latin-1")
+    orders = {f"{{'descr': {dtype!r}, 'fortran_order': {order}, 'shape': {shape}, }}": order for order in (False, True)}
+    return orders.get(text), _NPY_START.size + length
 
 
 # --- models as trees of JSON values ------------------------------------------------------------------------------
@@ -219,13 +326,17 @@ def _encode_model(model: object, arrays: list[np.ndarray]) -> dict:
     name = type(model).__name__
     if MODELS.get(name) is not type(model):
         raise TypeError(f"{name} cannot be saved: only {', '.join(MODELS)} can")
-    params = model.get_params(deep=False)
-    fitted = {k: v for k, v in vars(model).items() if k not in params and _FITTED_NAME.fullmatch(k)}
-    return {
+    params, fitted = model.get_params(deep=False), fitted_values(model)
+    tree = {
         "class": name,
         "params": {k: _encode(f"{name}.{k}", _storable(name, k, v), arrays) for k, v in params.items()},
         "fitted": {k: _encode(f"{name}.{k}", v, arrays) for k, v in fitted.items()},
     }
+    try:
+        check_model(model, fitted)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be saved: {error}") from error
+    return tree
 
 
 def _storable(model: str, name: str, value: object) -> object:
@@ -278,23 +389,33 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
     name, params, fitted = tree["class"], tree["params"], tree["fitted"]
     if name not in MODELS:
         raise FileError(f"it holds a {name!r:.60}, which this version of advnmf does not have")
+    reader.count(_MODEL_VALUES)
     model = MODELS[name]()
-    # A parameter that an older version did not have keeps its default.
-    for key, value in params.items():
-        if key not in model.get_params(deep=False):
-            raise FileError(f"{name} has no parameter {key!r:.60} in this version of advnmf")
-        setattr(model, key, _decode(value, reader))
-    for key, value in fitted.items():
-        if not _FITTED_NAME.fullmatch(key) or hasattr(type(model), key):
-            raise FileError(f"{name} has no fitted attribute {key!r:.60}")
-        setattr(model, key, _decode(value, reader))
-    if fitted:
-        next(check for kind, check in _CHECKS.items() if isinstance(model, kind))(model)
+    try:
+        # A parameter that an older version did not have keeps its default.
+        for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():
+            setattr(model, key, _decode(value, reader))
+        rules = model._fitted_rules().keys() | {*SOMETIMES}
+        values = {k: _decode(v, reader) for k, v in _known(fitted, rules, f"{name} has no fitted attribute").items()}
+        for key, value in values.items():
+            setattr(model, key, value)
+        check_model(model, values)
+    except ValueError as error:
+        raise error if isinstance(error, FileError) else FileError(f"damaged: {error}") from error
     return model
+
+
+def _known(values: dict[str, object], names: set[str], refusal: str) -> dict[str, object]:
+    """The values, if all of them have one of the names."""
+    for key in values:
+        if key not in names:
+            raise FileError(f"{refusal} {key!r:.60} in this version of advnmf")
+    return values
 
 
 def _decode(value: object, reader: _Reader) -> object:
     """The value that `_encode` was given."""
+    reader.count(len(value) if isinstance(value, list) else 1)
     if isinstance(value, list):
         return [_decode(item, reader) for item in value]
     if not isinstance(value, dict):
@@ -306,7 +427,10 @@ def _decode(value: object, reader: _Reader) -> object:
         name, values = content
         if name not in PARTS[kind]:
             raise FileError(f"its {kind} {name!r:.60} is not known to this version of advnmf")
-        return PARTS[kind][name](**{k: _decode(v, reader) for k, v in values.items()})
+        known = {f.name for f in fields(PARTS[kind][name])}
+        return PARTS[kind][name](
+            **{k: _decode(v, reader) for k, v in _known(values, known, f"the {kind} {name} has no parameter").items()}
+        )
     if kind not in _DECODERS:
         raise FileError(f"it holds a value of kind {kind!r:.60}, which this version of advnmf does not have")
     return _DECODERS[kind](content, reader)
@@ -324,7 +448,10 @@ def _decode_names(content: list[str], reader: _Reader) -> np.ndarray:
 
 def _decode_indicator(content: dict, reader: _Reader) -> MissingIndicator:
     """The indicator fitted to one row that has holes where the stored flags say so."""
-    return MissingIndicator(error_on_new=False).fit(np.where(_decode(content, reader), np.nan, 0.0)[None])
+    holes = _decode(content, reader)
+    if not isinstance(holes, np.ndarray) or holes.dtype != bool or holes.ndim != 1:
+        raise FileError("damaged: an indicator without flags")
+    return MissingIndicator(error_on_new=False).fit(np.where(holes, np.nan, 0.0)[None])
 
 
 _DECODERS: dict[str, Callable[[object, _Reader], object]] = {
@@ -335,106 +462,6 @@ _DECODERS: dict[str, Callable[[object, _Reader], object]] = {
     "names": _decode_names,
     "tuple": lambda content, reader: tuple(_decode(item, reader) for item in content),
 }
-
-
-# --- fitted attributes that belong together ----------------------------------------------------------------------
-
-
-def _check_factorisation(model: NMF | HQASD | ANMF) -> None:
-    """The factors form a chain  (n, r_p), ..., (r_1, m)  of finite numbers, and the rest fits to it."""
-    factors, components = model.factors_, model.components_
-    chain = [F.shape for F in factors]
-    biased = getattr(model, "biases", False)
-    arrays = [*factors, components, model.mean_code_]
-    good = (
-        len(chain) >= 2
-        and all(F.ndim == 2 and F.dtype == components.dtype for F in factors)
-        and all(a[1] == b[0] for a, b in pairwise(chain))
-        and components.dtype.kind == "f"
-        and components.shape == (chain[0][1], chain[-1][1])
-        and model.mean_code_.shape == (chain[0][1] + biased,)
-        and model.n_features_in_ == chain[-1][1]
-        and all(np.isfinite(F).all() for F in arrays)
-        and (isinstance(model, HQASD) or all((F >= 0).all() for F in factors))
-    )
-    if biased:
-        good = (
-            good
-            and (model.row_bias_.shape, model.column_bias_.shape) == (chain[0][:1], chain[-1][1:])
-            and all(np.isfinite(b).all() for b in (model.row_bias_, model.column_bias_, model.global_bias_))
-        )
-    if isinstance(model, HQASD):
-        good = good and model.sigma_ > 0
-    if isinstance(model, ANMF):
-        attacked = model.attacked_components_
-        good = good and attacked.shape == components.shape and np.isfinite(attacked).all()
-    _check_fit(model, good)
-
-
-def _check_network(model: DMF) -> None:
-    """The layers follow each other from the codes to the features, with finite numbers and known activations."""
-    layers = list(zip(model.coefs_, model.intercepts_, strict=True))
-    sizes = [model.latent_.shape[1], *(W.shape[1] for W, _ in layers)]
-    arrays = [*model.coefs_, *model.intercepts_, model.latent_, model.mean_code_]
-    good = (
-        len(layers) >= 2
-        and all(
-            W.shape == shape and b.shape == shape[1:] for (W, b), shape in zip(layers, pairwise(sizes), strict=True)
-        )
-        and all(a.dtype == model.latent_.dtype and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays)
-        and model.mean_code_.shape == (sizes[0],)
-        and model.n_features_in_ == sizes[-1]
-        and len(model.activations_) == len(layers) - 1
-        and all(name in ACTIVATIONS for name in model.activations_)
-    )
-    _check_fit(model, good)
-
-
-def _check_average(model: AutoNMF) -> None:
-    """There are models of the same features, and three numbers of the spread if any."""
-    models, spread, clip, scaling = model.models_, model.spread_, model.clip_, model.scaling_
-    good = (
-        len(models) > 0
-        and all(type(each) is NMF and each.n_features_in_ == model.n_features_in_ for each in models)
-        and all(each.factors_[0].shape[0] == models[0].factors_[0].shape[0] for each in models)
-        and (spread is None or (len(spread) == 3 and all(s >= 0 for s in spread)))
-        and (clip is None or (clip.shape == (2, model.n_features_in_) and (clip[0] <= clip[1]).all()))
-        and (scaling is None or _is_scaling(scaling, model.n_features_in_))
-    )
-    _check_fit(model, good)
-
-
-def _is_scaling(scaling: np.ndarray, n_features: int) -> bool:
-    """Four finite numbers for each feature, of which the second divides."""
-    return scaling.shape == (4, n_features) and bool(np.isfinite(scaling).all() and (scaling[1] > 0).all())
-
-
-def _check_imputer(model: NMFImputer) -> None:
-    """The model inside knows as many features as the imputer has learnt."""
-    learnt, clip, indicator = model.learnt_features_, model.clip_range_, model.indicator_
-    good = (
-        learnt.dtype == bool
-        and learnt.shape == (model.n_features_in_,)
-        and (clip is None or clip.shape == (2, learnt.size))
-        and (indicator is None or indicator.n_features_in_ == learnt.size)
-        and isinstance(model.estimator_, CompletionModel)
-        and model.estimator_.n_features_in_ == learnt.sum()
-    )
-    _check_fit(model, good)
-
-
-_CHECKS: dict[type, Callable] = {
-    NMFImputer: _check_imputer,
-    DMF: _check_network,
-    AutoNMF: _check_average,
-    CompletionModel: _check_factorisation,
-}
-
-
-def _check_fit(model: BaseEstimator, good: bool) -> None:
-    names = getattr(model, "feature_names_in_", None)
-    if not good or (names is not None and len(names) != model.n_features_in_):
-        raise FileError(f"damaged: the fitted attributes of {type(model).__name__} do not fit together")
 
 
 def _package_version() -> str:

@@ -14,7 +14,7 @@ from .factors import right
 from .losses import Loss
 from .namespaces import Array, cast, concat, finfo, namespace
 from .penalties import ElasticNet, WithOffset
-from .ridges import Ridges
+from .ridges import NO_RIDGES, Ridges
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Problem:
     adversary: NoAdversary | FrobeniusPenalty
     penalties: tuple[ElasticNet | WithOffset, ...]
     # What the penalties were made of, where a model made them.
-    ridges: Ridges = Ridges(0.0, 0.0)
+    ridges: Ridges = NO_RIDGES
 
     def __post_init__(self) -> None:
         self.adversary.check(self.loss)

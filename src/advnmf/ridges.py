@@ -19,7 +19,7 @@ from .losses import Loss
 from .namespaces import Array
 from .robust import winsorised_rms
 
-#: What ``alpha="auto"`` stands for where entries are missing, in that unit.
+# What ``alpha="auto"`` stands for where entries are missing, in that unit.
 AUTO_RIDGE = 1e-3
 
 
@@ -29,6 +29,9 @@ class Ridges(NamedTuple):
     codes: float
     others: float
     spread: float = 1.0
+
+
+NO_RIDGES = Ridges(0.0, 0.0)
 
 
 def typical_size(data: ObservedData) -> float:
@@ -48,12 +51,16 @@ def spread(data: ObservedData) -> float:
 
 
 def auto_ridge(data: ObservedData, loss: Loss, n_factors: int) -> float:
-    """``alpha="auto"``: 0 on complete data, else `AUTO_RIDGE` in the unit of the data."""
+    """``alpha="auto"``:  r / sqrt(q) in the unit of the data, with q the share observed;  0 on complete data.
+
+    r = 1e-3 costs at most 2 % where a fit without any ridge is well posed, and was near the best where it is not (faces
+    and a cube with 30 to 90 % missing, ranks 10 and 40, layers (40, 25)).
+    """
     counts = np.asarray(data.counts)
-    size = typical_size(data)
-    if counts.sum() == data.shape[0] * data.shape[1] or size == 0:
+    size, q = typical_size(data), counts.sum() / (data.shape[0] * data.shape[1])
+    if q == 1 or size == 0:
         return 0.0
-    return AUTO_RIDGE * _loss_of_zero(loss, data, counts, size) / size ** (2 / n_factors)
+    return AUTO_RIDGE / q**0.5 * _loss_of_zero(loss, data, counts, size) / size ** (2 / n_factors)
 
 
 def _loss_of_zero(loss: Loss, data: ObservedData, counts: Array, size: float) -> float:

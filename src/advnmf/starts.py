@@ -13,8 +13,10 @@ from .factors import Factors, layer_shapes, take_rows
 from .loop import Limits, minimise
 from .losses import Frobenius
 from .namespaces import Array, as_like, cast, concat, host_dtype, namespace, to_numpy
-from .penalties import NO_PENALTY
+from .penalties import NO_PENALTY, ElasticNet
 from .problem import Problem
+from .ridges import typical_size
+from .robust import winsorised_rms
 from .solvers import Solver
 
 # Numbers that are drawn at a time.
@@ -60,7 +62,7 @@ def pretrained_factors(
     Once cut short, each layer left gets a single sweep, so that the chain is whole.
     """
     limits = replace(limits, attack_every=None, phase="pretrain")
-    layer = replace(problem, adversary=NoAdversary(), penalties=(problem.penalties[0], problem.penalties[-1]))
+    layer = replace(problem, adversary=NoAdversary(), penalties=_of_two_factors(problem, len(n_components) + 1))
     seen, chain, cut = problem.data.counts > 0, [], ""
     for size in n_components:
         result = minimise(layer, random_factors(layer.data, [size], random_state), solver, limits)
@@ -73,7 +75,26 @@ def pretrained_factors(
         layer = Problem(array_data(H), Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
     mean = namespace(H).mean(H, axis=0, keepdims=True)
     place = np.where(seen, np.cumsum(seen) - 1, H.shape[0])
-    return [take_rows(concat([H, mean]), place), *chain], cut
+    return balanced([take_rows(concat([H, mean]), place), *chain]), cut
+
+
+def _of_two_factors(problem: Problem, n_factors: int) -> tuple[ElasticNet, ElasticNet]:
+    """The first and the last penalty of a chain, as strong beside X ~ H F as they are beside X ~ F_1 ... F_L.
+
+    Factors are about v^(1/L) there and v^(1/2) here, v the size of X: what has this as its unit changes with it.
+    """
+    unit = typical_size(problem.data) ** (1 / n_factors - 1 / 2) if problem.data.mean > 0 else 1.0
+    first, last = problem.penalties[0], problem.penalties[-1]
+    return tuple(replace(net, l1=net.l1 * unit, l2=net.l2 * unit**2) for net in (first, last))
+
+
+def balanced(factors: Factors) -> Factors:
+    """The same product from factors of one size (root mean square), so that a penalty weighs all of them alike."""
+    sizes = [winsorised_rms(namespace(F).reshape(F, (-1,))) for F in factors]
+    if not min(sizes) > 0:
+        return factors
+    common = float(np.exp(np.mean(np.log(sizes))))
+    return [F * (common / size) for F, size in zip(factors, sizes, strict=True)]
 
 
 def narrowed(factors: Factors, n_before: int, n_components: int) -> Factors:

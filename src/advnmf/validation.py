@@ -15,6 +15,11 @@ from .data import DenseData, ObservedData, array_data
 from .factors import layer_shapes
 from .namespaces import Array, as_like, cast, finfo, is_bool, is_tensor, namespace, on_cpu, to_numpy, wide
 
+# Counts beyond these can only be mistakes (or a file that is to hang whoever loads it), since a sweep of the smallest
+# matrix takes ten microseconds and a rank of a million 8 MB for each row and column.  Passes within one sweep are
+# compiled code, which Ctrl-C does not reach, and after some dozens nothing moves any more.
+MOST_SWEEPS, MOST_STARTS, MOST_COMPONENTS, MOST_PASSES = 10**7, 10**6, 10**6, 1000
+
 
 def check_data(
     estimator: object,
@@ -222,6 +227,8 @@ def check_layers(n_components: object, name: str = "n_components") -> tuple[int,
     layers = tuple(n_components) if isinstance(n_components, (tuple, list, np.ndarray)) else (n_components,)
     if not layers or not all(isinstance(r, Integral) and not isinstance(r, bool) and r >= 1 for r in layers):
         raise ValueError(f"{name}={n_components!r} must be a positive integer, or a tuple of them (one a layer)")
+    if max(layers) > MOST_COMPONENTS:
+        raise ValueError(f"{name}={n_components!r} must be at most {MOST_COMPONENTS}")
     return tuple(int(r) for r in layers)
 
 
@@ -266,6 +273,20 @@ def check_finite(factors: Sequence[Array]) -> None:
             "the fit is not finite: the parameters leave the scale of a factor open, or X spans too wide a range for "
             "its precision; set alpha_W and alpha_H to the same positive number, or give X as float64"
         )
+
+
+def check_seed(random_state: object) -> None:
+    """Refuse what is not None, a seed or a RandomState."""
+    if isinstance(random_state, Integral):
+        check_number("random_state", random_state, high=2**32 - 1, integer=True)
+    elif not (random_state is None or random_state is np.random or isinstance(random_state, np.random.RandomState)):
+        raise ValueError(f"random_state={random_state!r} must be None, an integer or a numpy.random.RandomState")
+
+
+def check_jobs(n_jobs: object) -> None:
+    """Refuse what is not None or an integer other than 0; negative ones count from the number of processors."""
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
+        raise ValueError(f"n_jobs={n_jobs!r} must be None or an integer other than 0")
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -11,14 +11,30 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..completion import CompletionModel, Interrupted, at_once
+from ..completion import CompletionModel, Interrupted, at_once, finite
 from ..data import ObservedData
+from ..fitted import (
+    Bounds,
+    Each,
+    Fitted,
+    Flag,
+    Floats,
+    LayerSizes,
+    Number,
+    Perhaps,
+    Record,
+    Rule,
+    Sizes,
+    Whole,
+    Word,
+)
 from ..loop import Limits
 from ..model_selection.entries import read_entries
+from ..models import NMF
 from ..offsets import with_ones
 from ..ranking import RankingMixin
 from ..sparse_input import check_sparse_data, fill_sparse
-from ..validation import check_choice, check_number, describe_empty, fill_holes
+from ..validation import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty, fill_holes
 from .choices import MAX_ITER, TOL, Choice, Units, first_choice
 from .columns import standardised_data, with_means
 from .evaluation import Clock, Evaluation, HeldOut
@@ -272,7 +288,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
         """
         codes = self._encode(X, mask, weights)
-        filled = self._fill(X, mask, codes)
+        filled = finite(self._fill(X, mask, codes), "the completion")
         return (filled, self._std(X, mask, codes)) if return_std else filled
 
     @property
@@ -368,12 +384,37 @@ class AutoNMF(RankingMixin, CompletionModel):
             return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
         return super()._check_data(X, mask, weights, reset=reset)
 
+    def _fitted_rules(self) -> dict[str, Rule]:
+        error, seconds = Number(low=0.0, finite=False, nan=True), Number(low=0.0)
+        return {
+            "n_features_in_": Whole("features"),
+            "models_": Each(Fitted(NMF, "features")),
+            "n_components_": _LayerSizesOrNone(),
+            "clip_": Perhaps(Bounds("features")),
+            "scaling_": Perhaps(Floats(4, "features", alone=True)),
+            "best_score_": Number(finite=False, nan=True),
+            "spread_": Perhaps(Record(*[Number(low=0.0)] * 3)),
+            "stop_reason_": Word(),
+            "candidates_": Each(Record(Word(), error, Whole(), seconds, Flag())),
+            "explanation_": Word(),
+        }
+
+    def _check_fitted(self) -> None:
+        if len({len(model.factors_[0]) for model in self.models_}) > 1:
+            raise ValueError("models_ are fitted to different numbers of samples")
+        if self.n_components_ not in (0, self.models_[0].n_components_):
+            raise ValueError(f"n_components_ is not {self.models_[0].n_components_}, that of the first of models_")
+        if self.scaling_ is not None and not (self.scaling_[1] > 0).all():
+            raise ValueError("scaling_ holds a scale that is not positive")
+
     def _check_parameters(self) -> None:
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, strict=True, finite=False)
         if self.max_candidates is not None:
-            check_number("max_candidates", self.max_candidates, low=1, integer=True)
+            check_number("max_candidates", self.max_candidates, low=1, high=MOST_STARTS, integer=True)
         check_choice("biases", self.biases, (None, False, True))
+        check_jobs(self.n_jobs)
+        check_seed(self.random_state)
         if self.sparse_missing != "absent":
             raise ValueError(
                 f"sparse_missing={self.sparse_missing!r} must be 'absent': AutoNMF takes what a sparse X does not "
@@ -387,6 +428,15 @@ class AutoNMF(RankingMixin, CompletionModel):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _LayerSizesOrNone(LayerSizes):
+    """The sizes of layers; 0 for the column means, which have none."""
+
+    def check(self, value: object, sizes: Sizes) -> None:
+        """0, or positive integers."""
+        if value != 0:
+            super().check(value, sizes)
 
 
 def _no_better(held_out: HeldOut, prediction: Array, means: Array, n_columns: int) -> Array:

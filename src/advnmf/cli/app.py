@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from .. import __version__
-from ..files import FileError, reason
+from ..files import FileError, printable, reason
 from .complete import complete
 from .datasets import datasets
 from .demo import demo
@@ -20,6 +20,8 @@ from .recommend import recommend
 from .report import report
 from .reproduce import reproduce
 
+# Characters of the line that ends a command.
+_LONGEST = 2000
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 # Older versions of click show the help themselves.
@@ -74,8 +76,7 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _stop(line: str, code: int) -> NoReturn:
-    # Labels of a file in an old encoding may not be printable.
-    click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
+    click.echo(printable(line, _LONGEST), err=True)
     sys.exit(code)
 
 

@@ -25,14 +25,14 @@ def note(text: str, quiet: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def warnings_as_notes(quiet: bool = False) -> Iterator[None]:
+def warnings_as_notes(quiet: bool = False, words: Callable[[str], str] = in_options) -> Iterator[None]:
     """Warnings for users become lines; those for programmers, and "not converged", are not shown.
 
-    Whether a fit converged is in the closing line of the command.
+    ``words`` is how a message is put.  Whether a fit converged is in the closing line of the command.
     """
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        note(f"Warning: {in_options(' '.join(str(message).split()))}", quiet)
+        note(f"Warning: {words(' '.join(str(message).split()))}", quiet)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

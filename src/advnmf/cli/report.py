@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from .progress import note
+from .progress import note, warnings_as_notes
 
 
 @click.command()
@@ -20,10 +20,12 @@ def report(folder: str, out: str | None, force: bool, quiet: bool) -> int:
     out, the winners, the figures, and how all was computed. Beside it there are a .csv for each table and figure and a
     .png for each figure.
 
-    What has not been run is shown as missing, so a report can be made at any time.
+    What has not been run is shown as missing, so a report can be made at any time. Lines that are no results are named
+    and left out.
     """
     from .. import studies
 
-    files = studies.write_report(folder, out, overwrite=force)
+    with warnings_as_notes(quiet, str):  # files may be called as parameters are
+        files = studies.write_report(folder, out, overwrite=force)
     note(f"{files[0]}: the report, with {len(files) - 1} tables and pictures beside it", quiet)
     return 0

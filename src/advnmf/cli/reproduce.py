@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .progress import note
+from .progress import note, warnings_as_notes
 
 _INTERRUPTED = 130
 
@@ -76,7 +76,8 @@ def reproduce(
     -moffet, -mnist; or, tuned, ablation-synthetic, -cbcl, -moffet, -mnist.
 
     Every run is kept in DIR as soon as it is done: the same command goes on where an earlier one was stopped, and what
-    is there is not computed again. Results of other settings, or of another version, are never mixed in.
+    is there is not computed again. Commands with the same DIR at the same time share the work. Results of other
+    settings, or of another version, are never mixed in.
 
     The data are read from the folder that ADVNMF_DATA names, or downloaded (see advnmf datasets).
 
@@ -91,7 +92,8 @@ def reproduce(
     if not set(protocols) & set(offered):
         raise click.UsageError(f"{target} has no protocol {protocol}; choose from {', '.join(offered)}")
     tasks = studies.plan(target, protocols, methods=methods, missing=missing, runs=runs, quick=quick)
-    store = studies.Store(out)
+    with warnings_as_notes(quiet, str):  # files may be called as parameters are
+        store = studies.Store(out)
     there = len(store.rows(tasks))
     note(f"{target}: {len(tasks)} runs, {there} of them in {out} already", quiet)
     failures, interrupted = [], False

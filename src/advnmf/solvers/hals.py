@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 from .. import kernels
 from ..factors import Factors, left, right
 from ..problem import Problem
+from ..validation import MOST_PASSES, check_number
 
 Array = np.ndarray
 
@@ -33,6 +34,9 @@ class HALS:
     name: ClassVar[str] = "hals"
     signed: ClassVar[bool] = True
     numpy_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_number("n_passes", self.n_passes, low=1, high=MOST_PASSES, integer=True)
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """BLAS on one thread while the rows of masked data are shared among ours.

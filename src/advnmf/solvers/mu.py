@@ -18,6 +18,7 @@ from ..factors import Factors, left, right
 from ..namespaces import Array, cast, concat, finfo, namespace
 from ..penalties import ElasticNet
 from ..problem import Problem, total
+from ..validation import MOST_PASSES, check_number
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class MU:
     name: ClassVar[str] = "mu"
     signed: ClassVar[bool] = False
     numpy_only: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_number("n_repeats", self.n_repeats, high=MOST_PASSES, integer=True)
 
     def session(self, problem: Problem) -> AbstractContextManager:
         """Nothing to prepare: BLAS does the work, on all its threads."""

@@ -17,8 +17,9 @@ from .nearness import Nearness, nearness
 from .printed import Printed, printed_values
 from .recipes import METHODS, PROTOCOLS, SETTINGS, Setting
 from .report import write_report
-from .rows import Row, Store, load_arrays, read_rows
+from .rows import Row
 from .running import Failure, run
+from .store import Store, load_arrays, read_rows
 from .summaries import Cell, summarise
 from .targets import TARGETS, Target, plan
 from .tasks import Recipe, Task

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .printed import Printed, printed_at
+from .printed import Printed, printed_at, printed_values
 from .recipes import PROTOCOLS
 from .rows import Row
 from .summaries import Cell, summarise
@@ -60,11 +59,15 @@ class Study:
         """The same of (fraction, mask)."""
         return _merged(self.target.cases, ((cell.fraction, cell.mask) for cell in self.cells))
 
+    def only(self, dataset: str, protocol: str) -> Study:
+        """What there is of a data set under a protocol; others that have rows elsewhere are not told of."""
+        cells = [cell for cell in self.cells if (cell.dataset, cell.protocol) == (dataset, protocol)]
+        return replace(self, cells=cells)
+
     @property
     def has_print(self) -> bool:
         """Whether figures were printed."""
-        places = product(self.datasets, self.methods, self.cases)
-        return any(self.printed(dataset, method, case) for dataset, method, case in places)
+        return bool(printed_values(self.name))
 
     def cell(self, dataset: str, protocol: str, method: str, case: Case) -> Cell | None:
         """What came out, if it was run."""

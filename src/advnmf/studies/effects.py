@@ -59,7 +59,10 @@ class Effect:
 
 
 def paired_effects(rows: Iterable[Row]) -> list[Effect]:
-    """The effects of the parts, by data set, missing fraction and corruption; only draws that have all pairs count."""
+    """The effects of the parts, by data set, missing fraction and corruption.
+
+    Only draws count that have all pairs, with errors above 0.
+    """
     draws: dict[tuple[str, float | None, str], dict[tuple[float, int], dict[str, float]]] = {}
     for row in rows:
         corruption = row.mask.partition("+")[2]
@@ -70,7 +73,8 @@ def paired_effects(rows: Iterable[Row]) -> list[Effect]:
     for place in sorted(draws, key=_order):
         found = draws[place]
         for part, pairs in PAIRS.items():
-            whole = [errors for errors in found.values() if {name for pair in pairs for name in pair} <= set(errors)]
+            names = {name for pair in pairs for name in pair}
+            whole = [errors for errors in found.values() if all(errors.get(name, 0) > 0 for name in names)]
             if whole:
                 changes = [np.mean([np.log(errors[b] / errors[a]) for a, b in pairs]) for errors in whole]
                 effects.append(Effect(*place, part, *_interval(np.array(changes)), len(changes)))

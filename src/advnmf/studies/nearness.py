@@ -57,6 +57,6 @@ def _ratios(study: Study, dataset: str, protocol: str, variant: str, method: str
     for case in study.cases:
         cell = study.cell(dataset, protocol, variant, case)
         printed = printed_at(study.target.printed_in, dataset, method, *case)
-        if cell is not None and printed is not None:
+        if cell is not None and printed is not None and cell.rmse_mean > 0:
             ratios[case] = cell.rmse_mean / printed.mean
     return ratios

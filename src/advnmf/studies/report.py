@@ -12,7 +12,7 @@ from ..files import FileError, reason, require, write_bytes
 from .collecting import Study, collect
 from .figures import DRAWINGS
 from .page import Picture, make_page
-from .rows import read_rows
+from .store import read_rows
 from .summaries import Cell
 
 __all__ = ["write_report"]
@@ -80,13 +80,20 @@ def _pictures(study: Study, folder: Path) -> list[Picture]:
         return []
     pictures = []
     for protocol in study.protocols:
-        file = f"{study.name}-{protocol}.png"
+        png, missing = b"", ""
         try:
-            png, missing = _png(drawing.draw(study, protocol, str(folder))), ""
-        except FileError as error:  # rows that were copied without their arrays
-            png, missing = b"", str(error)
-        pictures.append(Picture(file, protocol, drawing.caption, png, missing))
+            png = _drawn(study, protocol, folder)
+        except (FileError, ValueError) as error:  # rows that were copied without their arrays, or made up
+            missing = reason(error)
+        file, title = f"{study.name}-{protocol}.png", f"{study.target.title}, {protocol}"
+        pictures.append(Picture(file, protocol, title, drawing.caption, png, missing))
     return pictures
+
+
+def _drawn(study: Study, protocol: str, folder: Path) -> bytes:
+    if not any(row.protocol == protocol and study.target.plans(row) for row in study.rows):
+        raise FileError("none of its rows is of its own data, cases and methods")
+    return _png(DRAWINGS[study.name].draw(study, protocol, str(folder)))
 
 
 def _png(figure: Any) -> bytes:
@@ -104,7 +111,7 @@ def _table(study: Study) -> str:
     points = dict.fromkeys(name for cell in study.cells for name in cell.point)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_PLACE, *points, "quick", *_RESULTS, "printed_mean", "printed_std", "agrees"])
+    writer.writerow([*_PLACE, *map(_no_formula, points), "quick", *_RESULTS, "printed_mean", "printed_std", "agrees"])
     writer.writerows(_line(cell, list(points)) for cell in study.cells)
     return stream.getvalue()
 
@@ -112,4 +119,9 @@ def _table(study: Study) -> str:
 def _line(cell: Cell, points: list[str]) -> list[Any]:
     printed = (cell.printed.mean, cell.printed.std) if cell.printed else (None, None)
     place = [getattr(cell, name) for name in _PLACE] + [cell.point.get(name) for name in points]
-    return [*place, cell.quick, *(getattr(cell, name) for name in _RESULTS), *printed, cell.agrees]
+    return [*map(_no_formula, place), cell.quick, *(getattr(cell, name) for name in _RESULTS), *printed, cell.agrees]
+
+
+def _no_formula(value: Any) -> Any:
+    """Text that a spreadsheet would compute begins with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value

@@ -1,28 +1,22 @@
-"""Results of runs as lines of a file that survives whatever ends the program.
-
-A line is written as a whole and forced to the disk before the next run counts.  A last line without its end is what
-a killed program leaves: it is no row, and is removed before the next one is written.
-"""
+"""The result of one run, and how it is written as a line and read from one that anybody may have written."""
 
 from __future__ import annotations
 
 import json
-import os
-import zipfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-import numpy as np
-
 from .. import __version__
-from ..files import FileError, reason, replacing
 from .tasks import Task
 
-__all__ = ["Row", "Store", "load_arrays", "read_rows"]
+__all__ = ["Row"]
 
-_ROWS, _ARRAYS = "rows.jsonl", "arrays"
+# What an honest row stays far below, and no sum or square of which is beyond what a float holds.
+_LARGEST, _LARGEST_WHOLE, _DEEPEST, _LONGEST = 1e150, 2**63, 8, 16 * 2**20
+_ARRAYS = re.compile(r"[\w-]{1,100}\.npz", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -73,6 +67,36 @@ class Row:
             **results,
         )
 
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        """The row of a line; ValueError says what is wrong with it, in words that are none of the line's."""
+        if len(line) > _LONGEST:
+            raise ValueError(f"it is longer than {_LONGEST >> 20} MB")
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("it cannot be read as JSON") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"it is {_kind(values)}, not an object")
+        if not values.keys() <= _CHECKS.keys():
+            raise ValueError("it has a field that is none of a row")
+        for name in _NEEDED:
+            if name not in values:
+                raise ValueError(f"{name} is missing")
+        return cls(**values).checked()
+
+    def checked(self) -> Self:
+        """The row itself, as one that may be written; ValueError names a field that cannot be what it says."""
+        for name, check in _CHECKS.items():
+            if wrong := check(getattr(self, name)):
+                raise ValueError(f"{name} {wrong}")
+        return self
+
+    @property
+    def line(self) -> bytes:
+        """What `read` reads, and the end of the line."""
+        return json.dumps(asdict(self), allow_nan=False).encode() + b"\n"
+
     def told_as(self, task: Task) -> Self:
         """The same result under the heading of another task."""
         headings = ("target", "protocol", "method", "quick")
@@ -84,91 +108,102 @@ class Row:
         return self.target, self.protocol, self.method, self.quick
 
 
-def read_rows(folder: str | os.PathLike[str]) -> list[Row]:
-    """The rows of a folder of results, in the order of their writing; FileError where there are none to be read."""
-    file = Path(folder, _ROWS)
-    if not file.is_file():
-        raise FileError(f"{folder} holds no results: there is no file {_ROWS} in it (advnmf reproduce makes it)")
-    return list(_read(file).values())
+# --- checks: what is wrong with a value, in words; "" for nothing ----------------------------------------------------
 
 
-def load_arrays(folder: str | os.PathLike[str], row: Row) -> dict[str, np.ndarray]:
-    """The arrays that belong to a row, such as the components of kind "parts"; {} where none do.
-
-    FileError where their file cannot be read.
-    """
-    if row.arrays is None:
-        return {}
-    path = Path(folder, _ARRAYS, row.arrays)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise FileError(f"{path} cannot be read: {reason(error)}") from error
+def _text(value: Any) -> str:
+    """Text without control characters, which would reach terminals, and without halves of characters."""
+    if not isinstance(value, str):
+        return f"is {_kind(value)}, not text"
+    return "" if value.isprintable() else "has characters that cannot be printed"
 
 
-class Store:
-    """The rows of a folder, and a way to add to them."""
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        self._file = self.folder / _ROWS
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with open(self._file, "ab+") as stream:
-                _cut_broken_line(stream)
-        except OSError as error:
-            raise FileError(f"{folder} cannot take results: {reason(error)}") from error
-        self._rows = _read(self._file)
-        self._by_key = {row.key: row for row in self._rows.values()}
-
-    def rows(self, tasks: Iterable[Task]) -> list[Row]:
-        """The rows of these tasks that are there."""
-        found = (self._rows.get(_identity(task)) for task in tasks)
-        return [row for row in found if row is not None]
-
-    def __contains__(self, task: Task) -> bool:
-        return _identity(task) in self._rows
-
-    def result(self, key: str) -> Row | None:
-        """A row of this key, under whatever heading."""
-        return self._by_key.get(key)
-
-    def append(self, row: Row, arrays: Mapping[str, np.ndarray] | None = None) -> Row:
-        """Keep a row, after the arrays that belong to it; the row as kept."""
-        if arrays:
-            row = replace(row, arrays=f"{row.key}.npz")
-            (self.folder / _ARRAYS).mkdir(exist_ok=True)
-            with replacing(self.folder / _ARRAYS / row.arrays, overwrite=True) as temporary:
-                np.savez_compressed(temporary, **arrays)
-        line = json.dumps(asdict(row), allow_nan=False) + "\n"
-        with open(self._file, "ab") as stream:
-            stream.write(line.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._rows[_identity(row)] = self._by_key[row.key] = row
-        return row
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"is {_kind(value)}, not a number"
+    if isinstance(value, int):
+        return "" if abs(value) < _LARGEST_WHOLE else "is too large a number"
+    if not math.isfinite(value):
+        return "is not finite"
+    return "" if abs(value) < _LARGEST else "is too large a number"
 
 
-def _identity(row: Row | Task) -> tuple[Any, ...]:
-    return (*row.heading, row.key)
+def _measure(value: Any) -> str:
+    return _number(value) or ("" if value >= 0 else "is negative")
 
 
-def _read(file: Path) -> dict[tuple[Any, ...], Row]:
-    rows: dict[tuple[Any, ...], Row] = {}
-    try:
-        *lines, _ = file.read_bytes().split(b"\n")
-    except OSError as error:
-        raise FileError(f"{file} cannot be read: {reason(error)}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            row = Row(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise FileError(f"{file}, line {number} is no row of results: {reason(error)}") from error
-        rows.setdefault(_identity(row), row)
-    return rows
+def _share(value: Any) -> str:
+    return _number(value) or ("" if 0 <= value <= 1 else "is not between 0 and 1")
 
 
-def _cut_broken_line(stream: Any) -> None:
-    stream.seek(0)
-    stream.truncate(stream.read().rfind(b"\n") + 1)
+def _count(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"is {_kind(value)}, not a whole number"
+    return _measure(value)
+
+
+def _flag(value: Any) -> str:
+    return "" if isinstance(value, bool) else f"is {_kind(value)}, not true or false"
+
+
+def _plain(value: Any, depth: int = 0) -> str:
+    """Text, numbers, true, false, nothing, and lists and objects of these."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int | float):
+        return _number(value)
+    if depth == _DEEPEST:
+        return "is nested too deeply"
+    if isinstance(value, Mapping):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        return f"is {_kind(value)}"
+    return next((f"holds a value that {wrong}" for wrong in (_plain(part, depth + 1) for part in parts) if wrong), "")
+
+
+def _object(value: Any) -> str:
+    return _plain(value) if isinstance(value, Mapping) else f"is {_kind(value)}, not an object"
+
+
+def _settings(value: Any) -> str:
+    if wrong := _object(value):
+        return wrong
+    if not isinstance(value.get("model"), str):
+        return "has no model"
+    return "" if isinstance(value.get("params"), Mapping) else "has no params"
+
+
+def _curves(value: Any) -> str:
+    if wrong := _object(value):
+        return wrong
+    numbers = all(isinstance(curve, list) and not any(map(_number, curve)) for curve in value.values())
+    return "" if numbers else "has a curve that is not a list of numbers"
+
+
+def _file(value: Any) -> str:
+    good = value is None or (isinstance(value, str) and _ARRAYS.fullmatch(value))
+    return "" if good else "is not the name of an .npz file"
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+_CHECKS: Mapping[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("target", "dataset", "mask", "method", "protocol", "stop_reason"), _text),
+    **dict.fromkeys(("version", "setup", "key", "kind"), _text),
+    **dict.fromkeys(("rmse", "mae", "seconds"), _measure),
+    **dict.fromkeys(("run", "seed", "n_iter"), _count),
+    **dict.fromkeys(("options", "point", "found"), _object),
+    "fraction": _share,
+    "settings": _settings,
+    "quick": _flag,
+    "curves": _curves,
+    "arrays": _file,
+}
+_NEEDED = [each.name for each in fields(Row) if each.default is MISSING and each.default_factory is MISSING]

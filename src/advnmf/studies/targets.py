@@ -46,6 +46,11 @@ class Target:
     options: Mapping[str, Any] = field(default_factory=dict)
     printed_in: str = ""
 
+    def plans(self, told: Any) -> bool:
+        """Whether a row or cell is of one of its own data sets, cases and variants."""
+        names = {variant.name for variant in self.variants}
+        return told.dataset in self.datasets and (told.fraction, told.mask) in self.cases and told.method in names
+
 
 def _cases(mask: str, fractions: Sequence[float] = _FRACTIONS) -> tuple[tuple[float, str], ...]:
     return tuple((fraction, mask) for fraction in fractions)
