@@ -52,11 +52,19 @@ _UNSEEN_RIDGE = 0.03
 class AutoNMF(RankingMixin, CompletionModel):
     """Nonnegative matrix factorisation that chooses everything by itself, from the observed entries alone.
 
-    Some observed entries are held out, the same for all candidates.  Rank and ridge are searched where the held-out
-    error is lowest; then a loss against outliers (where there are any), offsets of rows and columns, an adversary, the
-    elastic loss and a second layer are tried, and kept if they gain more than a standard error; then the lowest rank
-    that loses less than one is taken; then models of several starts, ranks and ridges are averaged where that lowers
-    the error.  What was chosen goes on to learn from all observed entries.
+    Some observed entries are held out, the same for all candidates.  The first candidate are the column means: what
+    does not predict these entries better, by more than a standard error, is not taken.  Rank and ridge are searched
+    where the held-out error is lowest; then a loss against outliers (where there are any), offsets of rows and columns,
+    an adversary, the elastic loss and a second layer are tried, and kept if they gain more than a standard error; then
+    the lowest rank that loses less than one is taken; then models of several starts, ranks and ridges are averaged
+    where that lowers the error.  What was chosen goes on to learn from all observed entries.
+
+    - Gross outliers, up to about five per cent of the entries, are found beforehand; nothing is learnt from them, a
+      `DataWarning` tells of them, and the model has a robust loss, so that new rows may hold some too.
+    - Where the scales of columns are ten times one another and the fit is no better than the column means once each
+      column counts in its own standard deviations, columns are standardised and the search begins anew by that measure;
+      a column that is then not predicted better than by its mean is filled with its mean.
+    - Rows and columns with nothing observed have no influence on anything.  What is filled is never negative.
 
     Parameters
     ----------
@@ -76,7 +84,7 @@ class AutoNMF(RankingMixin, CompletionModel):
     random_state : int, RandomState instance or None, default=None
         Seed of the holes and of the starts; the same number gives the same result, unless the time limit ends it.
     verbose : int, default=0
-        Not 0: log what is found to the logger "advnmf" at level INFO.
+        Not 0: print each candidate with its held-out error, the lowest so far and the seconds since the start.
     callback : callable or None, default=None
         Called after each candidate with a `Look`; a true answer ends the search.
 
@@ -85,14 +93,20 @@ class AutoNMF(RankingMixin, CompletionModel):
     models_ : list of NMF
         The models whose mean is the reconstruction, the best one first.
     n_components_ : int or tuple of int
-        Rank or layers of the first.
+        Rank or layers of the first; 0 for the column means.
     components_ : ndarray of shape (n_codes, n_features)
         What codes multiply, for the mean of models without offsets: their components, each over the number of models.
     candidates_ : list of tuple
         What was tried, in words, with its root mean square error over held-out entries, sweeps, seconds, and whether it
         is among the models averaged; see `cv_results_`.
     best_score_ : float
-        Minus the root mean square error of the choice over held-out entries; NaN where none could be held out.
+        Minus the root mean square error of the choice over held-out entries, in the unit that `explain` names; NaN
+        where none could be held out.
+    clip_ : ndarray of shape (2, n_features) or None
+        The range that predictions are held in, where that lowers the held-out error.
+    scaling_ : ndarray of shape (4, n_features) or None
+        Where columns are standardised: z = max(0, x - shift) / scale is what the models learn, x = offset + factor z
+        what they predict; the rows are shift, scale, offset and factor.
     stop_reason_ : {"done", "time_limit", "max_candidates", "callback", "interrupted"}
         Why the search ended.
     n_features_in_, feature_names_in_
@@ -100,8 +114,7 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     Notes
     -----
-    Codes are those of all models side by side.  Predictions are clipped to the range of the observed values where that
-    helps.  ``fit_complete(X)`` uses the codes of the fit; ``fit(X).complete(X)`` solves them again, which takes longer.
+    Codes are those of all models side by side.  ``fit_complete(X)`` uses the codes of the fit; ``fit(X).complete(X)`` solves them again, which takes longer.
     """
 
     def __init__(
