@@ -114,7 +114,8 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     Notes
     -----
-    Codes are those of all models side by side.  ``fit_complete(X)`` uses the codes of the fit; ``fit(X).complete(X)`` solves them again, which takes longer.
+    Codes are those of all models side by side.  ``fit_complete(X)`` uses the codes of the fit;
+    ``fit(X).complete(X)`` solves them again, which takes longer.
     """
 
     def __init__(

@@ -19,7 +19,8 @@ def explain(search: Search, chosen: Sequence[Evaluation], task: Task) -> str:
     lines += [_choice(search, chosen)]
     lines += _lowest(search, chosen[0])
     if task.outliers is not None:
-        lines.append(f"{len(task.outliers[0])} gross outliers were left out.")
+        n = len(task.outliers[0])
+        lines.append(f"{n} gross outlier{'s were' if n > 1 else ' was'} left out.")
     if search.notes:
         lines.append(f"Tried beside: {'; '.join(search.notes)}.")
     if search.stop_reason != "done":
@@ -34,8 +35,8 @@ def describe_outliers(outliers: tuple[Array, Array, Array] | None) -> list[str]:
     rows, columns, values = outliers
     at = int(np.argmax(values))
     return [
-        f"{len(rows)} observed entries of X look like gross outliers, as {values[at]:g} at row {rows[at]}, column "
-        f"{columns[at]}: nothing is learnt from them"
+        f"gross outliers among the observed entries of X, nothing is learnt from them: {len(rows)}, the largest "
+        f"{values[at]:g} at row {rows[at]}, column {columns[at]}"
     ]
 
 
