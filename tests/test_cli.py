@@ -100,7 +100,7 @@ def test_holes_are_filled_and_the_rest_is_the_same_text(table):
     out = table.with_name("out.csv")
     result = run("complete", table, out, "--rank", 1, "--alpha", 0, "--tol", 1e-9)
     assert result.stdout == ""
-    assert "8 x 4 values, a header, 1 label column, 2 missing (6.2%)" in result.stderr
+    assert "8 x 4 values, a header, 2 missing (6.2%)\nleft alone: 'id' (identifiers); " in result.stderr
     assert "converged; wrote" in result.stderr
     before, after = cells(table), cells(out)
     for i, (old, new) in enumerate(zip(before, after, strict=True)):
@@ -212,6 +212,8 @@ def test_wrong_options(table, args, words):
     [
         (b"a,b\n1,x\n2,3\n4,5\n", "line 2, column 2 is not a number: 'x'"),
         (b"a,b\n1,-1\n", "negative value -1 at line 2, column 2"),
+        (b"x,y\n-999,2\n1,3\n2,4\n", "line 2, column 1 (1 in all) looks like a mark of missing cells: say --na -999,"),
+        (b"u,i,w\na,x,1\na,y,\nb,x,3\nb,y,4\n", "say --triplets u,i,w, or --columns w for"),
         (b"a,b\n1\n2,3\n4,5\n", "line 2 has 1 cells"),
         (b"a,b\n,\n", "all 2 values are missing"),
         (b"", "is empty"),
@@ -222,6 +224,39 @@ def test_wrong_tables(tmp_path, content, words):
     (tmp_path / "in.csv").write_bytes(content)
     assert words in refused("complete", tmp_path / "in.csv", tmp_path / "out.csv")
     assert os.listdir(tmp_path) == ["in.csv"]
+
+
+def test_a_sentinel_is_not_made_a_zero_and_can_be_kept(tmp_path):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text("x,y\n-999,2\n1,3\n2,4\n")
+    assert "say --na -999," in refused("complete", path, out, "--clip-negative")
+    run("complete", path, out, "--clip-negative", "--keep-codes")
+    assert out.read_text() == path.read_text()
+    run("complete", path, out, "--na", -999, "--rank", 1, "--force")
+    assert 0 < float(out.read_text().splitlines()[1].split(",")[0]) < 2
+
+
+def test_what_is_left_alone_is_told(tmp_path):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text("id,s1,when,s2,\n1,2.5,2020-01-01,?,\n2,,2020-01-02,4,\n3,2.7,2020-01-03,5,\n")
+    result = run("complete", path, out, "--rank", 1)
+    assert "3 x 2 values, a header, 2 missing (33.3%), 1 of them by markers such as ? or -\n" in result.stderr
+    assert "left alone: 'id' (identifiers), 'when' (dates or times), column 5 (empty); --columns" in result.stderr
+    lines = [line.split(",") for line in out.read_text().splitlines()]
+    assert [line[::2] for line in lines] == [line.split(",")[::2] for line in path.read_text().splitlines()]
+    assert float(lines[2][1]) > 1
+    assert float(lines[1][3]) > 1
+    result = run("complete", path, out, "--columns", "s1,1", "--rank", 1, "--force")
+    assert "left alone: 'when' (dates or times), 's2' (numbers), column 5 (empty)" in result.stderr
+
+
+def test_a_model_of_either_sign_takes_negative_values(tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 6))
+    X[3, 3] = np.nan
+    np.save(tmp_path / "in.npy", X)
+    assert "--model hqasd takes" in refused("complete", tmp_path / "in.npy", tmp_path / "out.npy")
+    run("complete", tmp_path / "in.npy", tmp_path / "out.npy", "--model", "hqasd", "--scale-columns")
+    assert np.isfinite(np.load(tmp_path / "out.npy")).all()
 
 
 def test_wrong_targets_are_found_before_the_fit(table, monkeypatch):
@@ -465,10 +500,51 @@ def test_as_a_program(table):
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "\x1b" not in done.stderr
-    assert len(done.stderr.splitlines()) == 2
+    assert len(done.stderr.splitlines()) == 3
     again = subprocess.run(command, cwd=table.parent, env=environment(), capture_output=True, text=True)
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr == "Error: out.csv exists already (--force, or overwrite=True, replaces it)\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell and devices of POSIX")
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_stderr_that_is_closed_or_full_does_not_cost_the_result(tmp_path, stderr):
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n3,4\n")  # without a hole, for the sake of speed
+    command = f"'{sys.executable}' -m advnmf complete in.csv out.csv {stderr}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "out.csv").read_text() == "a,b\n1,2\n3,4\n"
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "x"])
+def test_numba_threads_that_are_none(monkeypatch, capsys, threads):
+    from advnmf.cli import main
+
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err == (
+        f"Error: the environment variable NUMBA_NUM_THREADS={threads!r} must be a number of threads, at least 1, or "
+        "not set\n"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+@pytest.mark.parametrize("name", ["in.csv", "in.npy", "in.mat", "in.parquet", "in.hdr"])
+def test_a_pipe_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    options = ["--triplets", "1,2,3"] if name == "in.parquet" else []
+    assert "is a pipe or a device" in refused("complete", tmp_path / name, tmp_path / "out.csv", *options)
+
+
+def test_nothing_of_a_file_controls_the_terminal(tmp_path):
+    evil = "\x1b]0;gone\x07\x1b[2J\u202e\x9b"
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    for text in (f"a{evil},b,{evil}\nx,2,\ny,,\nz,3,\n", f"a,b\n1,{evil}\n2,3\n4,5\n", f"u,{evil}\n1,{evil}\n"):
+        path.write_text(text, encoding="utf-8")
+        for options in ([], ["--columns", evil], ["--triplets", f"a,b,{evil}"], ["--key", evil], ["--na", evil]):
+            result = CliRunner().invoke(program, ["complete", str(path), str(out), "--rank", "1", "--force", *options])
+            assert all(c.isprintable() or c == "\n" for c in result.output), result.output
 
 
 def without_extras(code):

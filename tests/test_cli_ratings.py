@@ -6,10 +6,15 @@ import contextlib
 import csv
 import os
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import sparse
 
+from advnmf import NMF, AutoNMF
+from advnmf.cli.held_out import check_recommendations, refitted, split
+from advnmf.metrics import ndcg_at_k, precision_at_k
 from test_cli import refused, run
 
 pl = pytest.importorskip("polars")
@@ -136,6 +141,15 @@ def test_a_pair_rated_twice_is_told(tmp_path):
     assert "Warning: 1 ratings are of pairs that were rated before: each pair gets the mean" in result.stderr
 
 
+def test_labels_that_parquet_cannot_hold_are_found_before_the_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr("advnmf.cli.ratings.fit_ratings", lambda *_: pytest.fail("the fit began"))
+    (tmp_path / "in.csv").write_bytes("user,item,rating\nM\xfcller,x,1\nb,x,2\nb,y,\n".encode("latin-1"))
+    (tmp_path / "pairs.csv").write_bytes("user,item\nM\xfcller,x\n".encode("latin-1"))
+    args = (tmp_path / "in.csv", tmp_path / "out.parquet", "--triplets", "user,item,rating")
+    for command in (("complete", *args, "--pairs", tmp_path / "pairs.csv"), ("recommend", *args)):
+        assert r"label 'M\udcfcller' is in an older encoding than UTF-8" in refused(*command)
+
+
 # --- recommend -----------------------------------------------------------------------------------------------------
 
 
@@ -151,8 +165,7 @@ def test_recommendations(ratings):
     for user in users:
         own = [row for row in rows if row[0] == user]
         assert [row[1] for row in own] == [str(k + 1) for k in range(len(own))]
-        stars = [float(row[3]) for row in own]
-        assert stars == sorted(stars, reverse=True)
+        assert all(1 <= float(row[3]) <= 5 for row in own)
     # The same as are predicted for these pairs.
     with open(ratings.with_name("pairs.csv"), "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([["user", "film"], *([row[0], row[2]] for row in rows)])
@@ -162,6 +175,109 @@ def test_recommendations(ratings):
     some = ratings.with_name("some.csv")
     run("recommend", ratings, some, *COLUMNS, *FAST, "-n", 3, "--users", "u7,u3")
     assert table(some)[1:] == [row for user in ("u7", "u3") for row in rows if row[0] == user]
+
+
+def test_what_recommendations_are_ranked_by(ratings):
+    with open(ratings, "a", encoding="utf-8") as stream:
+        stream.write("999,u1,lucky,5,\n")
+    out = {by: ratings.with_name(f"{by}.csv") for by in ("lower-bound", "prediction", "expected-hits")}
+    for by, path in out.items():
+        run("recommend", ratings, path, *COLUMNS, *FAST, "-n", 3, "--by", by)
+    for by, path in out.items():
+        first = [row[2] for row in table(path)[1:] if row[1] == "1"]
+        stars = [float(row[3]) for row in table(path)[1:]]
+        assert (first.count("lucky") > 15) == (by == "prediction"), by
+        falls = all(a >= b for (a, b), same in zip(pairwise(stars), own_pairs(table(path)[1:]), strict=True) if same)
+        assert falls == (by == "prediction"), by
+    strict = ratings.with_name("strict.csv")
+    run("recommend", ratings, strict, *COLUMNS, *FAST, "--by", "prediction", "--min-ratings", 2)
+    assert "lucky" not in {row[2] for row in table(strict)}
+
+
+def own_pairs(rows):
+    """Whether two rows that follow each other are of one user."""
+    return [a[0] == b[0] for a, b in pairwise(rows)]
+
+
+def test_recommendations_are_checked_on_held_out_ratings(ratings):
+    words = (
+        r"a check on (\d+) held-out ratings, a hit is ([\d.]+) or more: precision and NDCG at 3 (0\.\d+) and (0\.\d+); "
+    )
+    words += r"most rated items 0\.\d+ and 0\.\d+; best means, shrunken by 20 ratings, 0\.\d+ and 0\.\d+"
+    out = ratings.with_name("out.csv")
+    args = "recommend", ratings, out, *COLUMNS, *FAST, "-n", 3, "--force"
+    found = re.search(words, run(*args).stderr)
+    assert 20 <= int(found[1]) <= 40
+    assert 2.5 < float(found[2]) < 3.5
+    asked = re.search(words, run(*args, "--check", "--quiet", "--liked", 3, "--by", "expected-hits").stderr)
+    assert float(asked[2]) == 3
+    assert "a check on" not in run(*args, "--no-check").stderr
+    assert "a check on" not in run(*args, "--quiet").stderr
+    table_of_few = ratings.with_name("few.csv")
+    table_of_few.write_text("user,film,stars\na,x,1\na,y,3\nb,x,2\nb,y,4\nb,z,4\n")
+    few = "recommend", table_of_few, out, *COLUMNS, *FAST, "--force"
+    assert "held" not in run(*few).stderr
+    assert "too few ratings to hold any out" in run(*few, "--check").stderr
+
+
+def test_the_check_holds_out_a_fifth_of_each_user_and_keeps_the_rest():
+    X = sparse.random_array((30, 20), density=0.4, format="csr", rng=np.random.default_rng(0))
+    train, held_out = split(X, np.random.default_rng(1))
+    np.testing.assert_array_equal((train + held_out).toarray(), X.toarray())
+    assert not train.astype(bool).multiply(held_out.astype(bool)).nnz
+    np.testing.assert_array_equal(np.diff(held_out.indptr), np.diff(X.indptr) // 5)
+
+
+@pytest.mark.parametrize("by", ["lower_bound", "expected_hits"])
+def test_the_check_counts_hits_among_what_was_not_learnt_from(by):
+    rng = np.random.default_rng(3)
+    level = 3 + rng.normal(0, 0.5, (40, 1)) + rng.normal(0, 1, 25)
+    X = np.clip(np.rint(level + rng.normal(0, 0.5, level.shape)), 1, 5)
+    X = sparse.csr_array(np.where(rng.random(X.shape) < rng.uniform(0.2, 0.9, 25), X, 0))
+    fit = NMF(2, biases=True, alpha_W=0.1, alpha_scale="observed", sparse_missing="absent", random_state=0).fit(X)
+    check = check_recommendations(fit, X, 5, liked=4.0, seed=1, seconds=None, by=by, min_ratings=1)
+
+    train, held_out = split(X, np.random.default_rng(1))
+    seen, liked = train.toarray() > 0, held_out.toarray() >= 4
+    assert check.n_held_out == held_out.nnz
+
+    def precision(scores):
+        order = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")
+        return np.take_along_axis(liked, order[:, :5], axis=1)[liked.any(axis=1)].mean()
+
+    counts, total = seen.sum(axis=0), train.sum(axis=0)
+    assert check.most_rated.precision == pytest.approx(precision(np.tile(counts, (40, 1))))
+    means = (total + 20 * train.data.mean()) / (counts + 20)
+    assert check.best_means.precision == pytest.approx(precision(np.tile(means, (40, 1))))
+    again = refitted(fit, train, None)
+    options = {"liked": 4.0} if by == "expected_hits" else {}
+    columns, _ = again.recommend(n=5, by=by, **options)
+    assert check.model.precision == precision_at_k(held_out, columns, liked=4)
+    assert check.model.ndcg == ndcg_at_k(held_out, columns, liked=4)
+
+
+def test_the_check_of_a_search_fits_its_models_again():
+    X = sparse.random_array((30, 20), density=0.6, format="csr", rng=np.random.default_rng(2))
+    auto = AutoNMF(max_candidates=6, random_state=0).fit(X)
+    train, _ = split(X, np.random.default_rng(1))
+    again = refitted(auto, train, None)
+    assert [m.get_params() | {"max_iter": 0} for m in again.models_] == [
+        m.get_params() | {"max_iter": 0} for m in auto.models_
+    ]
+    assert again.column_counts_.sum() == train.nnz
+    assert auto.column_counts_.sum() == X.nnz
+    assert refitted(NMF(3, tol=0, max_iter=10**8, sparse_missing="absent"), train, 0.05) is None
+
+
+def test_an_interruption_of_the_check_keeps_what_is_written(ratings, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("advnmf.cli.recommend.check_recommendations", interrupt)
+    out = ratings.with_name("out.csv")
+    result = run("recommend", ratings, out, *COLUMNS, *FAST, code=130)
+    assert result.stderr.splitlines()[-1].startswith("interrupted in the check")
+    assert len(table(out)) > 10
 
 
 def test_a_column_called_rank(tmp_path):

@@ -355,7 +355,7 @@ class TestFetch:
     def test_ctrl_c_keeps_what_is_there(self, server, monkeypatch):
         register(monkeypatch, "set/a.bin", server.content, server.url)
 
-        def interrupted(url, file):
+        def interrupted(url, file, n_bytes):
             file.write_bytes(server.content[:500])
             raise KeyboardInterrupt
 
@@ -375,7 +375,8 @@ class TestFetch:
     @pytest.mark.parametrize(
         ("path", "content", "words"),
         [
-            ("", b"other", "does not match the known hash"),
+            ("", bytes(300_000), "does not match the known hash"),
+            ("", b"other", "the server sends more than the 5 bytes of the registered file"),
             ("/gone", None, "404"),
         ],
     )
@@ -386,6 +387,25 @@ class TestFetch:
         assert len(server.requests) == 3
         assert not (fetching.cache_folder() / "set" / "a.bin").exists()
         assert server.url + path in str(caught.value)
+
+    def test_links_in_the_cache_are_not_followed(self, server, monkeypatch, tmp_path):
+        mine = tmp_path / "mine"
+        mine.write_bytes(b"mine")
+        register(monkeypatch, "set/a.bin", server.content, server.url)
+        cache = fetching.cache_folder()
+        for link, target in (("set/a.bin", mine), ("set/a.bin.part", mine), ("set", tmp_path / "elsewhere")):
+            (tmp_path / "elsewhere").mkdir(exist_ok=True)
+            place = cache / link
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(target)
+            with pytest.raises(FileError, match="is a link, and links within the cache are not followed: remove it"):
+                fetching.fetch("set/a.bin")
+            assert fetching.local_or_cached("set/a.bin") is None
+            place.unlink()
+            if place.parent != cache:
+                place.parent.rmdir()
+        assert mine.read_bytes() == b"mine"
+        assert server.requests == []
 
     def test_offline_error_names_file_address_and_places(self, server, monkeypatch):
         remote = register(monkeypatch, "set/a.bin", server.content)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from scipy import sparse
+from sklearn.metrics import mean_absolute_error, ndcg_score, root_mean_squared_error
 
 from advnmf import metrics
-from advnmf.metrics import mae, psnr, relative_error, rmse
+from advnmf.metrics import mae, ndcg_at_k, precision_at_k, psnr, relative_error, rmse
 
 ERRORS = [rmse, mae, relative_error]
 NUMBERS = st.floats(-1e6, 1e6)
@@ -122,4 +123,62 @@ def test_psnr_refuses_ranges(data_range):
 
 
 def test_all_is_public():
-    assert set(metrics.__all__) == {"rmse", "mae", "relative_error", "psnr"}
+    assert set(metrics.__all__) == {"rmse", "mae", "relative_error", "psnr", "precision_at_k", "ndcg_at_k"}
+
+
+# --- recommendations -----------------------------------------------------------------------------------------------
+
+HELD_OUT = np.array(
+    [[5, np.nan, 3, 4, np.nan], [np.nan, 2, np.nan, np.nan, 1], [np.nan, np.nan, np.nan, np.nan, 4], [0, 5, 5, 5, 5]]
+)
+NAMED = np.array([[0, 2, 3], [1, 4, 0], [4, -1, -1], [0, 1, 2]])
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse", "with stored NaN"])
+def test_hits_by_hand(storage):
+    """Rows 0, 2 and 3 have hits to find; row 1 has none and does not count."""
+    X = HELD_OUT
+    if storage != "dense":
+        rows, columns = np.nonzero(~np.isnan(X) | (storage == "with stored NaN"))
+        X = sparse.csr_array((X[rows, columns], (rows, columns)), shape=X.shape)
+    assert precision_at_k(X, NAMED, liked=4) == pytest.approx((2 / 3 + 1 / 3 + 2 / 3) / 3)
+    assert precision_at_k(X, NAMED, liked=4, k=1) == pytest.approx((1 + 1 + 0) / 3)
+    second, third = 1 / math.log2(3), 1 / 2
+    expected = (1 + third) / (1 + second), 1, (second + third) / (1 + second + third)
+    assert ndcg_at_k(X, NAMED, liked=4) == pytest.approx(np.mean(expected))
+    assert precision_at_k(X, NAMED, liked=0.5) > precision_at_k(X, NAMED, liked=4)
+    assert type(precision_at_k(X, NAMED, liked=4)) is type(ndcg_at_k(X, NAMED, liked=4)) is float
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+def test_ndcg_agrees_with_scikit_learn(seed, k):
+    rng = np.random.default_rng(seed)
+    liked, scores = rng.random((6, 8)) < 0.4, rng.random((6, 8))
+    liked[:, 0] = True
+    named = np.argsort(-scores, axis=1)
+    assert ndcg_at_k(liked.astype(float), named, liked=1, k=k) == pytest.approx(ndcg_score(liked, scores, k=k))
+    hits = np.take_along_axis(liked, named[:, :k], axis=1)
+    assert precision_at_k(liked.astype(float), named, liked=1, k=k) == pytest.approx(hits.mean())
+
+
+@pytest.mark.parametrize("hits", [precision_at_k, ndcg_at_k])
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ([[0, 5], [0, 1], [0, 1], [0, 1]], {}, "columns holds 5"),
+        ([[0, -2], [0, 1], [0, 1], [0, 1]], {}, "columns holds -2"),
+        ([[0, 1], [0, 1], [2, 2], [0, 1]], {}, "column 2 twice in row 2"),
+        ([[0, 1]], {}, "a list for each of the 4 rows"),
+        ([0, 1, 2, 3], {}, "a list for each of the 4 rows"),
+        (np.empty((4, 0), int), {}, "a list for each of the 4 rows"),
+        ([[0.0], [1.0], [2.0], [3.0]], {}, "columns must be integers"),
+        (NAMED, {"k": 4}, "k=4 must be an integer from 1 to 3"),
+        (NAMED, {"k": 0}, "k=0"),
+        (NAMED, {"liked": 6}, "no hit to find"),
+        (NAMED, {"liked": math.nan}, "liked=nan"),
+    ],
+)
+def test_what_cannot_be_scored(hits, columns, options, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        hits(HELD_OUT, columns, **{"liked": 4, **options})
+    assert "\n" not in str(raised.value)

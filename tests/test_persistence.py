@@ -644,6 +644,16 @@ def test_what_must_hold_between_attributes(path, index, edit, message):
     refuse(path, f"damaged: .*{message}")
 
 
+@pytest.mark.parametrize("ends", [(2.0, 1.0), (np.nan, 1.0), (np.inf, np.inf), (-np.inf, -np.inf)])
+def test_ranges_without_a_number_in_them_are_refused(path, ends):
+    imputer = NMFImputer(NMF(1, **FEW), clip=(0.0, 1.0)).fit(np.random.default_rng(0).random((8, 4)) + 0.1)
+    imputer.clip_range_[:, 1] = ends
+    with pytest.raises(ValueError, match="clip_range_ of NMFImputer holds a lower end above"):
+        save(imputer, path)
+    with pytest.raises(ValueError, match=r"clip=.* must be"):
+        NMFImputer(NMF(1, **FEW), clip=ends).fit(np.ones((2, 2)))
+
+
 def test_models_of_an_average_have_the_same_samples(path):
     X = np.random.default_rng(0).random((8, 4)) + 0.1
     auto = AutoNMF(max_candidates=1, random_state=0).fit(X)

@@ -54,6 +54,10 @@ CHECKED = [
     CompletionSearchCV(NMF(2, max_iter=20, random_state=0), {"n_components": [1, 2]}, cv=2),
 ]
 
+# As they come: rank 10 on three features.  The deep ones take minutes.
+DEFAULTS = [NMF(), ATNMF(), HQASD(), DMF(), ANMF()]
+SLOW_DEFAULTS = [DeepNMF(), ADNMF(), EADNMF(), AutoNMF()]
+
 # Checks of scikit-learn that are expected to fail, by class, with the reason.  There are none.
 EXPECTED_FAILURES: dict[str, dict[str, str]] = {}
 
@@ -62,8 +66,14 @@ def expected_failures(estimator: BaseEstimator) -> dict[str, str]:
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
 
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
+@parametrize_with_checks([*CHECKED, *DEFAULTS], expected_failed_checks=expected_failures)
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(SLOW_DEFAULTS, expected_failed_checks=expected_failures)
+def test_scikit_learn_checks_by_default(estimator, check):
     check(estimator)
 
 

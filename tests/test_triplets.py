@@ -20,6 +20,7 @@ from advnmf.triplets import read_source
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow.parquet")
 
 USERS = ["ann", "bob", "ann", "cy"]
 ITEMS = [7, 3, 3, 7]
@@ -298,9 +299,43 @@ def test_parquet(tmp_path, library):
     assert as_dict(read_triplets(path, (1, 3, 4))) == MATRIX
     with pytest.raises(FileError, match="no column 'x' in the header u, other, i, r"):
         read_triplets(path, ("u", "i", "x"))
-    (tmp_path / "bad.parquet").write_bytes(b"hello")
-    with pytest.raises(FileError, match="cannot be read as parquet"):
-        read_triplets(tmp_path / "bad.parquet")
+    content = path.read_bytes()
+    for damaged in (b"hello", content[:-50], content[:4] + bytes(100) + content[104:]):
+        (tmp_path / "bad.parquet").write_bytes(damaged)
+        with pytest.raises(FileError, match=r"bad\.parquet cannot be read as parquet"):
+            read_triplets(tmp_path / "bad.parquet", ("u", "i", "r"))
+
+
+def test_a_parquet_bomb(tmp_path, library):
+    """Two million equal numbers are some kilobytes."""
+    path = tmp_path / "in.parquet"
+    zeros = np.zeros(2_000_000, np.int64)
+    pl.DataFrame({"user": zeros, "item": zeros, "rating": zeros}).write_parquet(path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(FileError, match="of memory unpacked, more than 20 MB: --max-memory"):
+        read_triplets(path, max_bytes=20_000_000)
+    assert len(read_triplets(path)) == 2_000_000
+
+
+def test_a_long_label_that_comes_again_and_again(tmp_path):
+    labels = pa.array(["x" * 10_000] * 10_000)
+    path = tmp_path / "in.parquet"
+    pa.parquet.write_table(pa.table({"user": labels, "item": labels, "rating": np.ones(10_000)}), path)
+    with pytest.raises(FileError, match="of memory unpacked, more than 20 MB"):
+        read_triplets(path, max_bytes=20_000_000)
+
+
+def test_a_reader_that_dies_is_one_line(tmp_path, monkeypatch):
+    frame_of("polars").write_parquet(tmp_path / "in.parquet")
+    monkeypatch.setattr("advnmf.tables.frames.sys.executable", "/bin/false")
+    with pytest.raises(FileError, match=r"in\.parquet cannot be read as parquet: its reader died of it \(code 1\)"):
+        read_triplets(tmp_path / "in.parquet", ("u", "i", "r"))
+
+
+def test_types_that_are_no_labels(tmp_path, library):
+    pl.DataFrame({"user": [[1], [2]], "item": ["x", "y"], "rating": [1.0, 2]}).write_parquet(tmp_path / "in.parquet")
+    with pytest.raises(FileError, match=r"in\.parquet: "):
+        read_triplets(tmp_path / "in.parquet")
 
 
 def test_whole_ratings_become_floats_where_holes_are_filled(tmp_path, library):

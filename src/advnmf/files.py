@@ -11,11 +11,12 @@ import contextlib
 import importlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["FileError", "check_target", "read_bytes", "replacing", "require", "suffix", "write_bytes"]
+__all__ = ["FileError", "check_source", "check_target", "read_bytes", "replacing", "require", "suffix", "write_bytes"]
 
 # The first bytes of formats that people hand over under a wrong name.
 _SIGNATURES = (
@@ -89,20 +90,30 @@ def reason(error: BaseException) -> str:
     return printable(text.splitlines()[0], _LONGEST_REASON) if text else type(error).__name__
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file, not empty; FileError where it cannot be read."""
+def check_source(path: str | os.PathLike[str]) -> None:
+    """FileError where no regular file with any content is at `path`: a pipe could keep a reader waiting for ever."""
     path = Path(path)
     try:
-        data = path.read_bytes()
-    except IsADirectoryError as error:
-        raise FileError(f"{path} is a folder, not a file") from error
+        found = os.stat(path)
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL character
         raise FileError(f"{path} cannot be read: {reason(error)}") from error
-    if not data:
+    if stat.S_ISDIR(found.st_mode):
+        raise FileError(f"{path} is a folder, not a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise FileError(f"{path} is a pipe or a device, not a regular file: save what it gives to a file first")
+    if not found.st_size:
         raise FileError(f"{path} is empty")
-    return data
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file, not empty; FileError where it cannot be read."""
+    check_source(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {reason(error)}") from error
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

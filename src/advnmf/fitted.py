@@ -203,10 +203,10 @@ class Bounds(Rule):
     axis: Axis
 
     def check(self, value: object, sizes: Sizes) -> None:
-        """Each lower end is at most the upper one."""
+        """Each lower end is at most the upper one, and a finite number lies between."""
         low, high = check_array(value, "f", (2, self.axis), sizes)
-        if not (low <= high).all():
-            raise ValueError("holds a lower end above the upper one, or NaN")
+        if not ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
+            raise ValueError("holds a lower end above the upper one, or ends without a number between them")
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,18 @@ class Truths(Rule):
         """An array of booleans."""
         if not check_array(value, "b", (self.axis,), sizes).any():
             raise ValueError("is False throughout")
+
+
+@dataclass(frozen=True)
+class Counts(Rule):
+    """One integer that is not negative for each of something."""
+
+    axis: Axis
+
+    def check(self, value: object, sizes: Sizes) -> None:
+        """An array of integers."""
+        if (check_array(value, "i", (self.axis,), sizes) < 0).any():
+            raise ValueError("holds a negative number")
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ def _check_clip(clip: object) -> None:
     if clip is None or (isinstance(clip, str) and clip == "observed"):
         return
     pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)
-    if not pair or not clip[0] <= clip[1]:
+    if not pair or not (clip[0] <= clip[1] and clip[0] < np.inf and clip[1] > -np.inf):
         raise ValueError(f'clip={clip!r} must be None, "observed" or a pair (low, high) with low <= high')
 
 

@@ -1,4 +1,4 @@
-"""Errors of a completion, counted only where they should be.
+"""Errors of a completion, counted only where they should be; hits of recommendations.
 
 With the scored entries S (``mask`` is True there and the truth is not NaN), weights ``w`` (1 unless given), truth ``x``
 and prediction ``p``:
@@ -8,13 +8,21 @@ and prediction ``p``:
 
 ``mask`` says which entries to score.  For the error of a completion these are the held-out ones: ``mask=~observed``
 where ``observed`` is what the model was given.  Arrays of any number of axes do.  All sums are in float64.
+
+For recommendations the columns named for a row are compared with its held-out entries; those of at least `liked` are
+hits.  With h_t = 1 where the t-th column named is a hit and L the number of hits that the row has in all, means over
+the rows with L > 0 of
+
+    precision_at_k = (1 / k) sum_{t <= k} h_t
+    ndcg_at_k = sum_{t <= k} h_t / log2(t + 1)  /  sum_{t <= min(k, L)} 1 / log2(t + 1)
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
-__all__ = ["mae", "psnr", "relative_error", "rmse"]
+__all__ = ["mae", "ndcg_at_k", "precision_at_k", "psnr", "relative_error", "rmse"]
 
 Array = np.ndarray
 
@@ -69,6 +77,100 @@ def psnr(X_true: object, X_pred: object, *, data_range: float, mask: object = No
         raise ValueError(f"data_range={data_range!r} must be positive and finite")
     error = rmse(X_true, X_pred, mask=mask, weights=weights)
     return float(20 * np.log10(data_range / error)) if error > 0 else float("inf")
+
+
+def precision_at_k(X_true: object, columns: object, *, liked: float, k: int | None = None) -> float:
+    """Share of hits among the first `k` columns named for a row: mean over the rows that have a hit at all.
+
+        (1 / k) sum_{t <= k} h_t
+
+    Places that name no column (-1) count as misses.
+
+    Parameters
+    ----------
+    X_true : sparse matrix or array-like of shape (n_rows, n_columns)
+        Held-out entries: what a sparse matrix stores, or what is not NaN.
+    columns : array-like of int of shape (n_rows, at least k)
+        Columns named for each of these rows, best first, as `recommend` gives them; -1 for none.
+    liked : float
+        A held-out entry of at least this is a hit.
+    k : int, optional
+        How many columns count; all that are named unless given.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not agree, a column that is not there or named twice in a row, and no hit to find.
+    """
+    hits, n_liked = _hits(X_true, columns, liked, k)
+    return float(hits[n_liked > 0].mean())
+
+
+def ndcg_at_k(X_true: object, columns: object, *, liked: float, k: int | None = None) -> float:
+    """Normalised discounted cumulative gain of hits: 1 where they take the first places of each row.
+
+        sum_{t <= k} h_t / log2(t + 1)  /  sum_{t <= min(k, L)} 1 / log2(t + 1)
+
+    Mean over the rows that have a hit at all.  Arguments and errors as in `precision_at_k`.
+    """
+    hits, n_liked = _hits(X_true, columns, liked, k)
+    gains = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
+    best = np.append(0, np.cumsum(gains))[np.minimum(n_liked, len(gains))]
+    some = n_liked > 0
+    return float(np.mean((hits @ gains)[some] / best[some]))
+
+
+def _hits(X_true: object, columns: object, liked: float, k: int | None) -> tuple[Array, Array]:
+    """h_t of each row (rows x k), and how many hits the row has in all."""
+    is_liked = _liked(X_true, liked)
+    columns = _columns(columns, is_liked.shape)
+    k = columns.shape[1] if k is None else k
+    if not (isinstance(k, int | np.integer) and 1 <= k <= columns.shape[1]):
+        raise ValueError(f"k={k!r} must be an integer from 1 to {columns.shape[1]}, the columns named for each row")
+    n_liked = is_liked.sum(axis=1)
+    if not n_liked.any():
+        raise ValueError(f"there is no hit to find: no entry of X_true is at least liked={liked:g}")
+    named = columns[:, :k]
+    rows, places = np.nonzero(named >= 0)
+    hits = np.zeros(named.shape)
+    hits[rows, places] = np.asarray(is_liked[rows, named[rows, places]]).ravel()
+    return hits, np.asarray(n_liked).ravel()
+
+
+def _liked(X_true: object, liked: float) -> sparse.csr_array:
+    """1 at the entries of at least `liked`."""
+    if not np.isfinite(liked):
+        raise ValueError(f"liked={liked!r} must be finite")
+    if sparse.issparse(X_true):
+        X = sparse.csr_array(X_true).tocoo()
+        kept = _numbers("X_true", X.data) >= liked
+        rows, columns = X.row[kept], X.col[kept]
+    else:
+        X = _numbers("X_true", X_true)
+        if X.ndim != 2:
+            raise ValueError(f"X_true has shape {X.shape}: give rows x columns")
+        rows, columns = np.nonzero(np.greater_equal(X, liked))
+    return sparse.csr_array((np.ones(len(rows), np.int64), (rows, columns)), shape=X.shape)
+
+
+def _columns(columns: object, shape: tuple[int, int]) -> Array:
+    """`columns` as integers, each a column of that shape or -1, and none twice in a row."""
+    columns = np.asarray(columns)
+    if columns.ndim != 2 or len(columns) != shape[0] or columns.dtype.kind not in "iu" or not columns.shape[1]:
+        raise ValueError(
+            f"columns must be integers, a list for each of the {shape[0]} rows of X_true, "
+            f"got an array of {columns.dtype} of shape {columns.shape}"
+        )
+    columns = columns.astype(np.int64)
+    outside = (columns < -1) | (columns >= shape[1])
+    if outside.any():
+        raise ValueError(f"columns holds {columns[outside][0]}: it must lie in 0 .. {shape[1] - 1}, or be -1 for none")
+    ordered = np.sort(columns, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    if twice.any():
+        row, place = np.argwhere(twice)[0]
+        raise ValueError(f"columns names column {ordered[row, place]} twice in row {row}")
+    return columns
 
 
 def _scored(X_true: object, X_pred: object, mask: object, weights: object) -> tuple[Array, Array, Array]:

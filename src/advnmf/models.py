@@ -16,13 +16,28 @@ from .adversaries import FrobeniusPenalty, NoAdversary, get_adversary
 from .completion import CompletionModel, DataWarning, at_once
 from .data import ObservedData
 from .factors import Factors, fill_empty, mean_of_rows, product
-from .fitted import COURSE, Chain, Floats, Instance, LayerSizes, Number, Pattern, Perhaps, Rule, Whole, check_product
+from .fitted import (
+    COURSE,
+    Chain,
+    Counts,
+    Floats,
+    Instance,
+    LayerSizes,
+    Number,
+    Pattern,
+    Perhaps,
+    Record,
+    Rule,
+    Whole,
+    check_product,
+)
 from .loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from .losses import Loss, get_loss
-from .namespaces import Array, as_like, finfo, is_tensor, returned
+from .namespaces import Array, as_like, finfo, is_tensor, namespace, returned
 from .penalties import ElasticNet
 from .problem import Problem
 from .ranking import RankingMixin
+from .reliability import Reliability, reliability
 from .ridges import Ridges, auto_ridge, spread, typical_size
 from .solvers import Solver, get_solver
 from .sparse_input import check_sparse_data, fill_sparse
@@ -89,7 +104,8 @@ class NMF(RankingMixin, CompletionModel):
         Offsets of samples and features of any sign beside the nonnegative part (one layer, solver "hals" only):
         ``X_ij ~ a_i . b_j + row_bias_i + column_bias_j + global_bias``, fitted jointly; alpha_W draws those of samples
         to 0, alpha_H those of features to their mean, by squares (over the standard deviation of ``X``, so that their
-        ridge changes with the unit of ``X`` as the others do).  Codes get one column more: the sample's offset.
+        ridge changes with the unit of ``X`` as the others do).  Codes get one column more: the sample's offset.  What
+        comes out below 0 is completed with 0.
     max_iter : int, default=200
         Most sweeps over all factors.
     pretrain_iter : int or None, default=None
@@ -120,6 +136,10 @@ class NMF(RankingMixin, CompletionModel):
         The loss, with the scale that it ended with where that follows the residuals.
     seen_ : tuple of ndarray or None
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
+    column_counts_ : ndarray of int
+        How many entries of each column were observed.
+    reliability_ : tuple of float
+        What `recommend` weighs predictions by, see `advnmf.reliability.Reliability`.
     row_bias_, column_bias_, global_bias_ : ndarray, ndarray, float
         The offsets, with ``biases=True``.
     alpha_W_, alpha_H_ : float
@@ -350,6 +370,8 @@ class NMF(RankingMixin, CompletionModel):
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
         self.seen_ = data.pattern
+        self.column_counts_ = np.array(data.column_counts, np.int64)
+        self.reliability_ = tuple(reliability(problem, result.factors))
         codes = self._training_codes()
         self.mean_code_ = mean_of_rows(codes, data.counts > 0)
         self.reconstruction_err_ = self._residual_norm(data, codes)
@@ -412,7 +434,11 @@ class NMF(RankingMixin, CompletionModel):
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
         A, B = self._linear(codes, columns)
-        return A @ B
+        return self._clipped(A @ B)
+
+    def _clipped(self, values: Array) -> Array:
+        """Offsets of any sign do not complete nonnegative data with negative values."""
+        return namespace(values).clip(values, 0, None) if self.biases else values
 
     def _predict(self, data: ObservedData, codes: Array) -> object:
         return data.predict(*self._linear(codes))
@@ -424,7 +450,7 @@ class NMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> np.ndarray | sparse.csr_array:
         if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self._linear(codes))
+            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
         return super()._fill(X, mask, codes)
 
     @property
@@ -519,6 +545,8 @@ class NMF(RankingMixin, CompletionModel):
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
             "seen_": Perhaps(Pattern("samples", "features")),
+            "column_counts_": Counts("features"),
+            "reliability_": Record(*[Number()] * len(Reliability._fields)),
         }
         if self.biases:
             rules |= {

@@ -60,7 +60,7 @@ def auto_ridge(data: ObservedData, loss: Loss, n_factors: int) -> float:
     size, q = typical_size(data), counts.sum() / (data.shape[0] * data.shape[1])
     if q == 1 or size == 0:
         return 0.0
-    return AUTO_RIDGE / q**0.5 * _loss_of_zero(loss, data, counts, size) / size ** (2 / n_factors)
+    return float(AUTO_RIDGE / q**0.5 * _loss_of_zero(loss, data, counts, size) / size ** (2 / n_factors))
 
 
 def _loss_of_zero(loss: Loss, data: ObservedData, counts: Array, size: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
@@ -59,15 +60,21 @@ def check_sparse_data(
     return SparseData(matrix.data, matrix.indices, matrix.indptr, shape[1], omega)
 
 
-def fill_sparse(X: object, missing: str, codes: np.ndarray, components: np.ndarray) -> sparse.csr_array | np.ndarray:
-    """``X`` with its holes filled: still sparse if only NaN are missing, else an array."""
+def fill_sparse(
+    X: object,
+    missing: str,
+    codes: np.ndarray,
+    components: np.ndarray,
+    clipped: Callable[[np.ndarray], np.ndarray],
+) -> sparse.csr_array | np.ndarray:
+    """``X`` with its holes filled by clipped predictions: still sparse if only NaN are missing, else an array."""
     matrix = sparse.csr_array(canonical(X), dtype=codes.dtype, copy=True)
     holes = np.isnan(matrix.data)
     if missing == "zero":
         stored = SparseData(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1])
-        matrix.data[holes] = stored.predict(codes, components)[holes]
+        matrix.data[holes] = clipped(stored.predict(codes, components)[holes])
         return matrix
-    filled = codes @ components
+    filled = clipped(codes @ components)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     filled[rows[~holes], matrix.indices[~holes]] = matrix.data[~holes]
     return filled

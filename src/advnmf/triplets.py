@@ -17,10 +17,11 @@ import numpy as np
 from scipy import sparse
 
 from .caching import cached_property
-from .files import FileError, suffix
+from .files import FileError, reason, suffix
 from .tables import frames
 from .tables.cells import Cells, read_cells, renumber
-from .tables.text import Parser, check_delimiter, number_text
+from .tables.numbers import Parser, number_text
+from .tables.text import check_delimiter
 
 __all__ = ["Source", "Triplets", "read_triplets"]
 
@@ -125,6 +126,24 @@ class Triplets:
         """The columns of items, -1 where unknown."""
         return _look_up("items", self.items, items)
 
+    def labels(self, columns: object) -> list:
+        """The items at columns such as `recommend` gives, best first, without the places that name none (-1).
+
+        A list of labels for one row of columns; a list of such lists, one for each row, for several.
+        """
+        columns = np.asarray(columns)
+        if columns.ndim not in (1, 2) or columns.dtype.kind not in "iu":
+            raise ValueError(
+                f"columns must be integers in one row or in several, got an array of {columns.dtype} "
+                f"of shape {columns.shape}"
+            )
+        outside = (columns < -1) | (columns >= len(self.items))
+        if outside.any():
+            raise ValueError(f"columns holds {columns[outside][0]}, but there are {len(self.items)} items")
+        if columns.ndim == 2:
+            return [self.labels(row) for row in columns]
+        return self.items[columns[columns >= 0]].tolist()
+
     def _checked(self, names: Sequence, place: Callable[[int], str], error: type[ValueError] = ValueError) -> Self:
         """Itself; or an error that names the first row that makes no sense."""
         if not len(self):
@@ -154,6 +173,7 @@ def read_triplets(
     delimiter: str | None = None,
     decimal: str = ".",
     na: Iterable[str] = (),
+    max_bytes: int | None = None,
 ) -> Triplets:
     """The triplets in a csv, tsv or parquet file; a name with any other ending is taken for text.
 
@@ -170,6 +190,8 @@ def read_triplets(
         "." or ",", of a text file.
     na : iterable of str
         Further markers of missing ratings in a text file, beside empty, NA, NaN, N/A, #N/A and null.
+    max_bytes : int, optional
+        Refuse a parquet file that unpacks to more; see `advnmf.limits`.
 
     Raises
     ------
@@ -181,7 +203,7 @@ def read_triplets(
     -----
     Labels of a text file are text, as it stands there: 007 is not 7. Parquet needs pyarrow or polars.
     """
-    return read_source(path, columns, delimiter=delimiter, decimal=decimal, na=na).triplets
+    return read_source(path, columns, delimiter=delimiter, decimal=decimal, na=na, max_bytes=max_bytes).triplets
 
 
 @dataclass(frozen=True)
@@ -217,11 +239,12 @@ def read_source(
     delimiter: str | None = None,
     decimal: str = ".",
     na: Iterable[str] = (),
+    max_bytes: int | None = None,
 ) -> Source:
     """What `read_triplets` reads, with the file around it."""
     _check_columns(columns)
     if suffix(path) == "parquet":
-        return _read_parquet(path, columns)
+        return _read_parquet(path, columns, max_bytes)
     cells = read_cells(path, delimiter)
     check_delimiter(path, cells.delimiter, decimal)
     at, names, header = _places(path, columns, cells.row(0))
@@ -245,15 +268,15 @@ def read_source(
     return Source(str(path), triplets, names, header, cells, at[-1], decimal)
 
 
-def _read_parquet(path: str | os.PathLike[str], columns: Columns) -> Source:
-    table = frames.read_parquet(path)
+def _read_parquet(path: str | os.PathLike[str], columns: Columns, max_bytes: int | None) -> Source:
+    table = frames.read_parquet(path, max_bytes)
     there = frames.column_names(table)
     at, names, _ = _places(path, columns, there)
     names = tuple(there[k] for k in at)
     try:
         triplets = Triplets.from_frame(table, names)
-    except (TypeError, ValueError) as error:
-        raise FileError(f"{path}: {error}") from error
+    except Exception as error:  # each library has exceptions of its own for types that make no labels
+        raise FileError(f"{path}: {reason(error)}") from error
     return Source(str(path), triplets, names, True, table)
 
 

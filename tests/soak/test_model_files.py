@@ -426,6 +426,9 @@ def _dense(values: object) -> np.ndarray:
 
 def work(folder: Path, first: int) -> None:
     """Trial after trial, told on standard output; the processor time and the memory of each are limited."""
+    told = os.fdopen(os.dup(1), "w")
+    # A model with verbose=1 prints as well.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     warnings.simplefilter("ignore")
     originals = sorted(folder.glob("*.advnmf"))
     files = [path.read_bytes() for path in originals]
@@ -442,11 +445,11 @@ def work(folder: Path, first: int) -> None:
         while True:
             kind, data = damaged(files, trial)
             path.write_bytes(data)
-            print("begin", trial, kind, flush=True)
+            print("begin", trial, kind, file=told, flush=True)
             signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
             result = outcome(path)
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            print("end", " ".join(result.split()), flush=True)
+            print("end", " ".join(result.split()), file=told, flush=True)
             trial += 1
 
 

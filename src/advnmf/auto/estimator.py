@@ -329,7 +329,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         std = (scale * Spread(*self.spread_).std(spread_terms(each, mean))).astype(codes.dtype)
         nowhere = np.full(mean.shape, np.nan, codes.dtype)
         holes = np.isnan(fill_holes(X, mask, nowhere))
-        return np.where(holes, std, codes.dtype.type(0))
+        return finite(np.where(holes, std, codes.dtype.type(0)), "the standard deviation")
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
@@ -353,6 +353,16 @@ class AutoNMF(RankingMixin, CompletionModel):
     def seen_(self) -> tuple[Array, Array] | None:
         """What was observed, of a sparse ``X``."""
         return self.models_[0].seen_
+
+    @property
+    def column_counts_(self) -> Array:
+        """How many entries of each column were observed."""
+        return self.models_[0].column_counts_
+
+    @property
+    def reliability_(self) -> tuple[float, ...]:
+        """The mean of that of the models, see `NMF`."""
+        return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
         A, B = self._linear(codes, columns)
@@ -390,7 +400,7 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> Array:
         if sparse.issparse(X):
-            return self._clipped(fill_sparse(X, self.sparse_missing, *self._linear(codes)))
+            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
         return super()._fill(X, mask, codes)
 
     def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import rich_click as click
@@ -16,6 +18,7 @@ from .datasets import datasets
 from .demo import demo
 from .inpaint import inpaint
 from .options import in_options
+from .progress import warnings_as_notes
 from .recommend import recommend
 from .report import report
 from .reproduce import reproduce
@@ -43,7 +46,8 @@ class Program(click.RichGroup):
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            code = super().main(args, prog_name, standalone_mode=False, **extra)
+            with _own_words():
+                code = super().main(args, prog_name, standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             _stop("Interrupted; nothing was written", INTERRUPTED)
         except _NO_ARGUMENTS as error:
@@ -56,6 +60,18 @@ class Program(click.RichGroup):
                 traceback.print_exc()
             _stop(*_explain(error))
         sys.exit(code or 0)
+
+
+@contextlib.contextmanager
+def _own_words() -> Iterator[None]:
+    """What other libraries log or warn of is not for the users of a command: what matters to them it says itself."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings_as_notes():
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _usage(error: click.ClickException) -> str:
@@ -76,7 +92,8 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _stop(line: str, code: int) -> NoReturn:
-    click.echo(printable(line, _LONGEST), err=True)
+    with contextlib.suppress(OSError, ValueError):  # a stderr that is full or closed
+        click.echo(printable(line, _LONGEST), err=True)
     sys.exit(code)
 
 
@@ -103,8 +120,9 @@ def _stop(line: str, code: int) -> NoReturn:
             ]
             for command, names in {
                 "complete": [
-                    *["--header", "--index-columns", "--na", "--delimiter", "--decimal", "--key"],
-                    *["--scale-columns", "--clip-negative", "--triplets", "--pairs"],
+                    *["--header", "--index-columns", "--columns", "--ignore-columns", "--na", "--keep-codes"],
+                    *["--delimiter", "--decimal", "--thousands", "--key", "--scale-columns", "--clip-negative"],
+                    *["--triplets", "--pairs", "--max-memory"],
                 ],
                 "recommend": ["--triplets", "-n", "--users", "--na", "--delimiter", "--decimal"],
                 "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],

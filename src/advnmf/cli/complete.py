@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import rich_click as click
 
-from ..tables import Table, check_table, check_table_target, read_table, write_table
+from ..files import FileError
+from ..tables import Table, check_table, check_table_target, like_triplets, read_table, write_table
 from .fitting import fit
-from .options import Settings, model_options
+from .options import Settings, max_memory_option, model_options
 from .progress import note
 from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
+
+_MOST_NAMES = 6
 
 
 @click.command()
@@ -36,7 +39,24 @@ from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_p
     "csv the first of ; tab , that cuts all of the first lines alike]",
 )
 @click.option(
-    "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of a text table."
+    "--decimal",
+    type=click.Choice([".", ","]),
+    help="The decimal sign of a text table. [default: what its cells tell, mostly .]",
+)
+@click.option(
+    "--thousands",
+    metavar="CHAR",
+    help="What separates thousands in a text table. [default: what its cells tell, mostly nothing]",
+)
+@click.option(
+    "--columns",
+    multiple=True,
+    metavar="COLUMNS",
+    help="Complete these columns of a text table and leave all others alone: names, or numbers from 1, with commas "
+    "(2-5,temp); repeatable. [default: all of numbers, see above]",
+)
+@click.option(
+    "--ignore-columns", multiple=True, metavar="COLUMNS", help="Leave these columns alone, given as for --columns."
 )
 @click.option("--key", metavar="NAME", help="The array to complete, where an npz or mat file holds several.")
 @click.option(
@@ -50,6 +70,9 @@ from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_p
     help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
 )
 @click.option(
+    "--keep-codes", is_flag=True, help="Take numbers that look like marks of missing cells (-999, 9999) for measured."
+)
+@click.option(
     "--triplets",
     type=ColumnsType(),
     help="IN is a table of ratings with these columns: names, or numbers from 1 (1,2,3) for a text file without "
@@ -60,6 +83,7 @@ from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_p
     metavar="FILE",
     help="With --triplets: OUT gets the predicted ratings of the pairs that FILE lists in its columns USER and ITEM.",
 )
+@max_memory_option
 @model_options
 def complete(
     source: str,
@@ -68,12 +92,17 @@ def complete(
     index_columns: int | None,
     na: tuple[str, ...],
     delimiter: str | None,
-    decimal: str,
+    decimal: str | None,
+    thousands: str | None,
+    columns: tuple[str, ...],
+    ignore_columns: tuple[str, ...],
     key: str | None,
     scale_columns: bool,
     clip_negative: bool,
+    keep_codes: bool,
     triplets: Columns | None,
     pairs: str | None,
+    max_memory: int | None,
     settings: Settings,
     force: bool,
     quiet: bool,
@@ -90,9 +119,10 @@ def complete(
     What was observed comes back as it was: text cells as the very same text, arrays with their type and
     the other arrays of their file, cubes with their type and header.
 
-    The first row of a text table is a header if its cells are all text, or if its first cell is empty above
-    a column of labels; it is none if no cell is text. If it has both, say --header or --no-header. The first
-    column holds labels if it has text and no number, or if the header leaves it unnamed.
+    The first row of a text table is a header if it has text, and no number, above columns of numbers, or if its first
+    cell is empty above a column of labels; it is none if no cell is text. Where that does not tell, say --header or
+    --no-header. Columns of text, dates, times and identifiers (row numbers, integers that only grow, names such as id
+    or year) and empty ones are left alone wherever they stand, which is told; --columns and --ignore-columns overrule.
 
     Rank, ridge and all else are chosen by values that are held out for it, within --time-limit seconds. With --rank or
     any other option that fixes the model there is nothing to search for: one fit of NMF, or of the --model named.
@@ -103,13 +133,17 @@ def complete(
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
     if triplets is not None:
-        flags = {"scale-columns": scale_columns or None, "clip-negative": clip_negative or None}
-        _refuse({"header": header, "index-columns": index_columns, "key": key, **flags})
-        format_ = {"na": na, "delimiter": delimiter, "decimal": decimal}
+        flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
+        lists = {"columns": columns, "ignore-columns": ignore_columns}
+        _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
+        _refuse({name: value or None for name, value in {**flags, **lists}.items()})
+        format_ = {"na": na, "delimiter": delimiter, "decimal": decimal or ".", "max_bytes": max_memory}
         ratings = open_ratings(source, triplets, quiet, **format_)
         if pairs is None:
             return fill_ratings(ratings, target, settings, force, quiet)
-        return predict_pairs(ratings, read_pairs(pairs, triplets, delimiter), target, settings, force, quiet)
+        return predict_pairs(
+            ratings, read_pairs(pairs, triplets, delimiter, max_memory), target, settings, force, quiet
+        )
     if pairs is not None:
         raise click.UsageError("--pairs goes with --triplets USER,ITEM,RATING")
     table = read_table(
@@ -120,10 +154,21 @@ def complete(
         na=na,
         delimiter=delimiter,
         decimal=decimal,
+        thousands=thousands,
+        columns=columns,
+        ignore_columns=ignore_columns,
+        max_bytes=max_memory,
     )
-    check_table(table, allow_negative=clip_negative)
+    check_table(table, allow_negative=clip_negative or settings.signed, allow_codes=keep_codes)
+    if not columns and (names := like_triplets(table)):
+        raise FileError(
+            f"{source} looks like a list of values with the labels of their rows and columns: say --triplets "
+            f"{','.join(names)}, or --columns {names[2]} for that column by itself"
+        )
     check_table_target(target, table, delimiter=delimiter, overwrite=force)
     note(_describe(table), quiet)
+    if left_alone := _left_alone(table):
+        note(left_alone, quiet)
     if not table.missing.any():
         write_table(target, table, delimiter=delimiter, overwrite=force)
         note(f"nothing is missing: {target} is a copy", quiet)
@@ -154,8 +199,24 @@ def _describe(table: Table) -> str:
         size = f"{rows} x {columns} values"
     parts = [f"{table.path}: {size}"]
     if table.text is not None:
-        labels = table.text.index_columns
         parts.append("a header" if table.text.header else "no header")
-        parts.append(f"{labels or 'no'} label column{'' if labels == 1 else 's'}")
     parts.append(f"{n_missing} missing ({n_missing / table.values.size:.1%})")
+    if table.text is not None and table.text.markers:
+        parts.append(f"{table.text.markers} of them by markers such as ? or -")
     return ", ".join(parts)
+
+
+def _left_alone(table: Table) -> str:
+    """The columns that take no part, by kind; empty where all do."""
+    if table.text is None or not table.text.left_alone:
+        return ""
+    kinds: dict[str, list[str]] = {}
+    for column in table.text.left_alone:
+        kinds.setdefault(column.kind, []).append(column.label)
+    groups = [f"{_some(names)} ({kind})" for kind, names in kinds.items()]
+    return f"left alone: {', '.join(groups)}; --columns and --ignore-columns overrule"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -100,7 +100,7 @@ def _scale(X: Array, by_columns: bool) -> Array:
     there = ~np.isnan(X)
     values = np.where(there, X, 0.0)
     # The largest value goes out first: the square of a large number is infinite.
-    peak = values.max(axis=axis, keepdims=True)
+    peak = np.abs(values).max(axis=axis, keepdims=True)
     peak[peak == 0] = 1.0
     counts = np.maximum(there.sum(axis=axis, keepdims=True), 1)
     scale = peak * np.sqrt(np.sum((values / peak) ** 2, axis=axis, keepdims=True) / counts)

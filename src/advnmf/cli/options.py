@@ -13,6 +13,7 @@ import rich_click as click
 from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..auto.choices import FIRST_RIDGE
 from ..completion import CompletionModel
+from ..limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
 
 MODELS: dict[str, type[CompletionModel]] = {
     "nmf": NMF,
@@ -27,6 +28,7 @@ MODELS: dict[str, type[CompletionModel]] = {
 }
 DEEP = ("deep", "adnmf", "eadnmf")
 ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
+SIGNED = ("hqasd", "dmf")
 FACTORISATIONS = ("nmf", "atnmf", *DEEP)
 SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf")}
 
@@ -62,6 +64,29 @@ class RankType(click.ParamType):
         if min(sizes) < 1:
             self.fail(f"rank {value} must be at least 1", param, ctx)
         return sizes
+
+
+class SizeType(click.ParamType):
+    """A number of bytes, such as 500MB or 8GB."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        try:
+            return value if isinstance(value, int) else parse_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+#: Of every command that reads files; the function gets `max_memory`, bytes or None.
+max_memory_option = click.option(
+    "--max-memory",
+    type=SizeType(),
+    metavar="SIZE",
+    help="Refuse files that unpack to more than this, such as 8GB. [default: what the environment variable "
+    f"{ENVIRONMENT} says, else {size_text(DEFAULT_BYTES)} or {DEFAULT_RATIO} times the size of the file]",
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +142,11 @@ class Settings:
             raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
         if self.rank is not None and len(self.rank) > 1:
             raise click.UsageError("--rank is one number with --triplets: the model of ratings has one layer")
+
+    @property
+    def signed(self) -> bool:
+        """Whether the model takes data of either sign."""
+        return self.model in SIGNED
 
     def layers(self, shape: tuple[int, int], n_observed: int) -> tuple[int, ...]:
         """The layer sizes for data of this shape."""

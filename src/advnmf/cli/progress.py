@@ -13,15 +13,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sklearn.exceptions import ConvergenceWarning
 
+from ..files import printable
 from .options import in_options
 
 _SECONDS_BETWEEN_UPDATES = 0.05
+_LONGEST = 5000  # characters of a note
 
 
 def note(text: str, quiet: bool = False) -> None:
-    """One line on stderr, unless quiet."""
+    """One printable line on stderr, unless quiet; a stderr that is full or closed is no reason to lose a result."""
     if not quiet:
-        click.echo(text, err=True)
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(printable(text, _LONGEST), err=True)
 
 
 @contextlib.contextmanager

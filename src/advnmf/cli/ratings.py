@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import rich_click as click
 
 from ..files import FileError, check_target, suffix, write_bytes
+from ..tables.columns import shown
 from ..tables.frames import write_parquet
 from ..tables.records import FORMATS, write_records
 from ..triplets import Source, Triplets, read_source
@@ -57,9 +59,9 @@ def open_ratings(path: str, columns: Columns, quiet: bool, **format_: Any) -> So
     return source
 
 
-def read_pairs(path: str, columns: Columns, delimiter: str | None) -> Source:
+def read_pairs(path: str, columns: Columns, delimiter: str | None, max_bytes: int | None = None) -> Source:
     """A file of pairs, with the first two of these columns."""
-    return read_source(path, columns[:2], delimiter=delimiter)
+    return read_source(path, columns[:2], delimiter=delimiter, max_bytes=max_bytes)
 
 
 def fill_ratings(source: Source, target: str, settings: Settings, force: bool, quiet: bool) -> int:
@@ -84,8 +86,8 @@ def fill_ratings(source: Source, target: str, settings: Settings, force: bool, q
 
 def predict_pairs(source: Source, pairs: Source, target: str, settings: Settings, force: bool, quiet: bool) -> int:
     """Write the pairs with their predicted ratings; the exit code."""
-    check_records_target(target, overwrite=force)
     triplets, asked = source.triplets, pairs.triplets
+    check_records_target(target, asked.users, asked.items, overwrite=force)
     row = places(triplets.users, asked.users)[asked.row]
     column = places(triplets.items, asked.items)[asked.column]
     note_unknown(triplets, row, column, quiet)
@@ -96,11 +98,27 @@ def predict_pairs(source: Source, pairs: Source, target: str, settings: Settings
     return 130 if fit.interrupted else 0
 
 
-def check_records_target(path: str, *, overwrite: bool) -> None:
-    """FileError where `write_records` could not write this file."""
+def check_records_target(path: str, *labels: Array, overwrite: bool) -> None:
+    """FileError where `write_records` could not write this file, with these labels."""
     if suffix(path) not in FORMATS:
         raise FileError(f"{path}: the name must end in one of {', '.join('.' + name for name in FORMATS)}")
+    if suffix(path) == "parquet":
+        for label in itertools.chain(*(column.tolist() for column in labels)):
+            if isinstance(label, str) and not label.isascii() and _is_undecoded(label):
+                raise FileError(
+                    f"{path}: label {shown(label)} is in an older encoding than UTF-8, which parquet cannot hold: "
+                    "write a csv or tsv file, or convert the input to UTF-8"
+                )
     check_target(path, overwrite=overwrite)
+
+
+def _is_undecoded(label: str) -> bool:
+    """Whether a label has bytes that were no UTF-8."""
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def places(known: Array, asked: Iterable) -> Array:

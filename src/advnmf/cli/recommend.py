@@ -1,4 +1,4 @@
-"""`advnmf recommend`: the items that each user would rate highest."""
+"""`advnmf recommend`: the best items for each user."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import rich_click as click
 from ..files import FileError
 from ..tables.records import write_records
 from ..triplets import Triplets
-from .fitting_ratings import fit_ratings
+from .fitting_ratings import RatingsFit, fit_ratings
+from .held_out import check_recommendations
 from .options import Settings, rating_options
 from .progress import note
 from .ratings import Columns, ColumnsType, check_records_target, open_ratings, places
+
+# Ratings that are checked unasked, and the seconds and the share of --time-limit that this may take.
+_MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
 
 
 @click.command()
@@ -33,6 +37,31 @@ from .ratings import Columns, ColumnsType, check_records_target, open_ratings, p
     metavar="A,B,...",
     help="These users only; quote a label that has a comma: '\"Doe, J\",B'. [default: all]",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["lower-bound", "prediction", "expected-hits"]),
+    default="lower-bound",
+    show_default=True,
+    help="What items are ranked by: a lower bound of the rating, which is low where an item has few ratings; the "
+    "prediction alone; or the probability that a user rates the item at all, and that with --liked or more.",
+)
+@click.option(
+    "--liked", type=float, metavar="X", help="From this rating on an item is liked. [default: the mean rating]"
+)
+@click.option(
+    "--min-ratings",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Leave out items with fewer ratings.",
+)
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help="Fit once more without a fifth of the ratings, and tell how many of those are found again. "
+    f"[default: where it takes no more than {_CHECK_SECONDS:g} seconds]",
+)
 @click.option("--na", multiple=True, metavar="TEXT", help="A further marker of missing ratings; repeatable.")
 @click.option("--delimiter", metavar="CHAR", help="What separates the cells of IN. [default: found out]")
 @click.option(
@@ -45,6 +74,10 @@ def recommend(
     triplets: Columns,
     count: int,
     users: str | None,
+    by: str,
+    liked: float | None,
+    min_ratings: int,
+    check: bool | None,
     na: tuple[str, ...],
     delimiter: str | None,
     decimal: str,
@@ -52,10 +85,11 @@ def recommend(
     force: bool,
     quiet: bool,
 ) -> int:
-    """Write the items that the users of IN would rate highest, of those that they have not rated.
+    """Write the best items for the users of IN, of those that they have not rated.
 
     IN: a table of ratings with a column each of users, items and ratings: csv, tsv, parquet. OUT: csv, tsv or parquet
-    with the columns USER, rank, ITEM, RATING, best first; the rating is predicted, within the range of those in IN.
+    with the columns USER, rank, ITEM, RATING, best first; the rating is predicted, within the range of those in IN. It
+    need not fall from rank to rank: of two items with the same prediction the better known one is the safer choice.
 
     The model is chosen by held-out ratings, as by advnmf complete --triplets; with --rank or another option that fixes
     the model it is NMF with offsets of users and items. A user who has rated all items gets none.
@@ -63,11 +97,14 @@ def recommend(
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
     ratings = open_ratings(source, triplets, quiet, na=na, delimiter=delimiter, decimal=decimal)
-    check_records_target(target, overwrite=force)
+    check_records_target(target, ratings.triplets.users, ratings.triplets.items, overwrite=force)
     table = ratings.triplets
     rows = np.arange(len(table.users)) if users is None else _rows(table, users, source)
     fit = fit_ratings(table, settings, quiet)
-    columns, predictions = fit.model.recommend(rows, count, exclude_seen=table.matrix[rows])
+    ranking = {"by": by.replace("-", "_"), "min_ratings": min_ratings}
+    liked = None if liked is None else liked / fit.scale
+    threshold = liked if by == "expected-hits" else None
+    columns, predictions = fit.model.recommend(rows, count, exclude_seen=table.matrix[rows], liked=threshold, **ranking)
     found = columns >= 0
     user, item, rating = ratings.names
     result = {
@@ -78,7 +115,43 @@ def recommend(
     }
     write_records(target, result, header=ratings.header, overwrite=force)
     note(f"{fit.summary}; wrote {target}", quiet)
-    return 130 if fit.interrupted else 0
+    if fit.interrupted:
+        return 130
+    if check or (check is None and not quiet and table.matrix.nnz <= _MOST_CHECKED):
+        return _check(table, fit, count, ranking, liked, settings, asked=bool(check))
+    return 0
+
+
+def _check(
+    table: Triplets,
+    fit: RatingsFit,
+    count: int,
+    ranking: dict[str, object],
+    liked: float | None,
+    settings: Settings,
+    *,
+    asked: bool,
+) -> int:
+    """One line on hits among held-out ratings; the exit code."""
+    limit = np.inf if settings.time_limit is None else _CHECK_SHARE * settings.time_limit
+    try:
+        found = check_recommendations(
+            fit.model,
+            table.matrix / fit.scale,
+            count,
+            liked=liked,
+            seed=settings.seed,
+            seconds=None if asked else min(_CHECK_SECONDS, limit),
+            **ranking,
+        )
+    except KeyboardInterrupt:
+        note("interrupted in the check on held-out ratings; the recommendations are written", False)
+        return 130
+    if found is not None:
+        note(found.describe(count, fit.scale), False)
+    elif asked:
+        note("too few ratings to hold any out for a check", False)
+    return 0
 
 
 def _rows(table: Triplets, users: str, path: str) -> np.ndarray:

@@ -68,7 +68,7 @@ def local(path: str) -> Path | None:
 def local_or_cached(path: str) -> Path | None:
     """The file of this path on this machine, its content not looked at; None where it is not there."""
     file = local(path) or cache_folder() / path
-    return file if file.is_file() else None
+    return file if file.is_file() and (local(path) or not _links(cache_folder(), path)) else None
 
 
 def fetch(path: str) -> Path:
@@ -95,6 +95,8 @@ def _download(remote: RemoteFile) -> Path:
     """The file in the cache, where pooch puts it unless it is there, whole, already."""
     pooch = require("pooch", _EXTRA)
     cache = cache_folder()
+    for link in _links(cache, remote.path):
+        raise FileError(f"{link} is a link, and links within the cache are not followed: remove it")
     store = pooch.create(
         path=cache,
         base_url="",
@@ -103,13 +105,21 @@ def _download(remote: RemoteFile) -> Path:
         retry_if_failed=_ATTEMPTS - 1,
     )
     try:
-        return Path(store.fetch(remote.path, downloader=ResumingDownloader(cache / f"{remote.path}.part")))
+        return Path(
+            store.fetch(remote.path, downloader=ResumingDownloader(cache / f"{remote.path}.part", remote.bytes))
+        )
     except (OSError, ValueError) as error:  # network, disk, or another content than expected
         # Not "from error": a hundred lines of three libraries would hide the one that helps.
         raise FileError(
             f"{Path(remote.path).name} could not be fetched from {remote.url} ({_why(error)}); get it by other "
             f"means and put it at {cache / remote.path}, or at {remote.path} in a folder that {ENVIRONMENT} names"
         ) from None
+
+
+def _links(cache: Path, path: str) -> list[Path]:
+    """The links on the way from the cache to a file in it, and to the part of it that was fetched."""
+    steps = [cache.joinpath(*Path(path).parts[: n + 1]) for n in range(len(Path(path).parts))]
+    return [step for step in (*steps, cache / f"{path}.part") if step.is_symlink()]
 
 
 def _why(error: Exception) -> str:
@@ -126,8 +136,9 @@ class ResumingDownloader:
     attempt takes `part` away by one rename, so two processes never write into the same file.
     """
 
-    def __init__(self, part: Path) -> None:
+    def __init__(self, part: Path, n_bytes: int) -> None:
         self.part = part
+        self.n_bytes = n_bytes
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
         """Write what is at `url` into `output_file`; called by pooch, which then checks the content."""
@@ -136,15 +147,21 @@ class ResumingDownloader:
         except FileNotFoundError:
             Path(output_file).touch()
         try:
-            _get(url, Path(output_file))
+            _get(url, Path(output_file), self.n_bytes)
+        except _TooMuch:
+            raise
         except BaseException:
             if Path(output_file).stat().st_size:
                 os.replace(output_file, self.part)
             raise
 
 
-def _get(url: str, file: Path) -> None:
-    """Append to `file` what is at `url` beyond the bytes that it has."""
+class _TooMuch(ValueError):
+    """A server sends another file than the registered one."""
+
+
+def _get(url: str, file: Path, n_bytes: int) -> None:
+    """Append to `file` what is at `url` beyond the bytes that it has, up to `n_bytes` in all."""
     requests = require("requests", _EXTRA)
     begin = file.stat().st_size
     # Compressed on the way, the bytes could not be counted.
@@ -156,6 +173,8 @@ def _get(url: str, file: Path) -> None:
         response.raise_for_status()
         with open(file, "ab") as stream, _bar(url, response, begin) as bar:
             for chunk in response.iter_content(_CHUNK):
+                if stream.tell() + len(chunk) > n_bytes:
+                    raise _TooMuch(f"the server sends more than the {n_bytes} bytes of the registered file")
                 stream.write(chunk)
                 bar.update(len(chunk))
 

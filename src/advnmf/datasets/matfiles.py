@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..files import FileError, read_bytes, reason
+from ..limits import max_bytes_of
+from ..tables import matlab
 from .fetching import fetch
 
 #: The missing fractions of the released masks, mask1.mat to mask7.mat.
@@ -12,10 +15,13 @@ FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def matrix(path: str) -> np.ndarray:
     """The only array of a file of the registry."""
-    from scipy.io import loadmat
-
-    (array,) = (value for name, value in loadmat(fetch(path)).items() if not name.startswith("__"))
-    return array
+    file = fetch(path)
+    try:
+        content = matlab.read(read_bytes(file))
+        (name,) = content.elements
+        return content.array(name, max_bytes_of(None))
+    except ValueError as error:
+        raise FileError(f"{file} is not a MATLAB file with one array of numbers: {reason(error)}") from error
 
 
 def masks(folder: str) -> dict[float, np.ndarray]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..files import FileError, suffix
-from .text import BOM, check_delimiter, decode, read_text, sniff, unquote
+from .numbers import unquote
+from .text import BOM, check_delimiter, decode, read_text, sniff
 
 Array = np.ndarray
 

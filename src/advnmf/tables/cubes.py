@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..files import FileError, check_target, read_bytes, reason, replacing, require
-from .arrays import parse_markers
+from .arrays import in_type, parse_markers
 
 # The axes lines, samples, bands (0, 1, 2) in the order of the file.
 _ORDER = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
@@ -28,6 +30,7 @@ class Cube:
     good: np.ndarray  # of each band, False where the header calls it bad
     metadata: Mapping[str, Any]
     data_suffix: str  # what the data file has for the ".hdr" of the header: ".img", ".dat", nothing, ...
+    markers: tuple[float, ...] = ()  # what says that a sample is missing
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -41,13 +44,8 @@ class Cube:
 
     def filled(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
         """The cube as stored, but for the `missing` entries of the matrix, which get `values` in the cube's type."""
-        dtype = self.samples.dtype
-        fill = values[missing]
-        if dtype.kind != "f":
-            limits = np.iinfo(dtype)
-            fill = np.clip(np.rint(fill), limits.min, limits.max)
         matrix = _matrix(self.samples, self.good)  # a copy
-        matrix[missing] = fill.astype(dtype)
+        matrix[missing] = in_type(values[missing], matrix.dtype, self.markers)
         cube = np.array(self.samples)
         cube[:, :, self.good] = matrix.reshape(*self.shape[:2], -1)
         return cube
@@ -71,7 +69,8 @@ def read(path: str | os.PathLike[str], na: Iterable[str]) -> tuple[np.ndarray, C
     # Integers cannot say "missing"; of those of 16 bits float32 loses nothing.
     values = matrix.astype(np.result_type(matrix.dtype, np.float32), copy=False)
     values[np.isin(values, np.array(markers, values.dtype))] = np.nan
-    return values, Cube(samples, good, metadata, data_file.removeprefix(_stem(os.path.abspath(path))))
+    ending = data_file.removeprefix(_stem(os.path.abspath(path)))
+    return values, Cube(samples, good, metadata, ending, tuple(markers))
 
 
 def check(path: str | os.PathLike[str], cube: Cube | None, *, overwrite: bool = False) -> None:
@@ -103,8 +102,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, Any], str
     """The samples of a cube, memory-mapped as lines x samples x bands; its header; the name of its data file."""
     envi = require("spectral.io.envi", "cube")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names in capitals
+        with _silent_logger():
             image = envi.open(os.path.abspath(path))
             stored = image.open_memmap(interleave="source")
             order = _ORDER[image.metadata["interleave"].lower()]
@@ -115,6 +113,20 @@ def _open(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, Any], str
     if stored is None:
         raise FileError(f"{path}: {image.filename} is shorter than the header says")
     return stored.transpose(np.argsort(order)), image.metadata, image.filename
+
+
+@contextlib.contextmanager
+def _silent_logger() -> Iterator[None]:
+    """What spectral logs and warns of is left to the checks here."""
+    logger = logging.getLogger("spectral")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _matrix(samples: np.ndarray, good: np.ndarray) -> np.ndarray:

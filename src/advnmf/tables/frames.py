@@ -6,17 +6,25 @@ None of them is imported before a frame of its own, or a parquet file, is at han
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..files import FileError, read_bytes, reason, replacing
+from ..files import FileError, check_source, reason, replacing
+from ..limits import check_size, max_bytes_of
 
 Array = np.ndarray
 
+# After which the reading of a parquet file is given up.
+_LONGEST_SECONDS = 600
 _FRAMES = ("pandas DataFrame", "polars DataFrame", "pyarrow Table")
 
 
@@ -76,15 +84,43 @@ def numbers(frame: Any, name: object) -> Array:
     return np.array(found, np.float64)
 
 
-def read_parquet(path: str | os.PathLike[str]) -> Any:
-    """The table of a parquet file, of pyarrow or else of polars."""
-    library, data = _parquet_library(path), read_bytes(path)
+def read_parquet(path: str | os.PathLike[str], max_bytes: int | None = None) -> Any:
+    """The table of a parquet file, of pyarrow or else of polars; read by a process that may die of it."""
+    library = _parquet_library(path).__name__.partition(".")[0]
+    check_source(path)
+    with tempfile.TemporaryDirectory() as folder:
+        stream = os.path.join(folder, "table.arrows")
+        _convert(path, library, stream, max_bytes)
+        try:
+            if library == "polars":
+                return importlib.import_module("polars").read_ipc_stream(stream)
+            pa = importlib.import_module("pyarrow")
+            with pa.OSFile(stream) as source:
+                return pa.ipc.open_stream(source).read_all()
+        except Exception as error:  # each library has exceptions of its own
+            raise FileError(f"{path} cannot be read as parquet: {reason(error)}") from error
+
+
+def _convert(path: str | os.PathLike[str], library: str, stream: str, max_bytes: int | None) -> None:
+    """Have the file written as an Arrow stream; FileError where that fails, however it does."""
+    child = Path(__file__).with_name("parquet_child.py")
+    limit = max_bytes_of(max_bytes, path)
+    # -P: the modules beside the program are not those of the standard library that are called like them.
+    command = [sys.executable, "-P", str(child), library, os.path.abspath(path), stream, str(limit)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        if library.__name__ == "polars":
-            return library.read_parquet(data)
-        return library.read_table(importlib.import_module("pyarrow").BufferReader(data))
-    except Exception as error:  # each library has exceptions of its own
-        raise FileError(f"{path} cannot be read as parquet: {reason(error)}") from error
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=_LONGEST_SECONDS
+        )
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired as error:
+        raise FileError(f"{path} cannot be read as parquet: it took more than {_LONGEST_SECONDS} s") from error
+    except (ValueError, IndexError) as error:
+        raise FileError(f"{path} cannot be read as parquet: its reader died of it (code {done.returncode})") from error
+    if "too_large" in answer:
+        check_size(path, answer["too_large"], limit)
+    if "done" not in answer:
+        raise FileError(f"{path} cannot be read as parquet: {reason(ValueError(answer.get('error', '')))}")
 
 
 def with_column(frame: Any, name: str, values: Array) -> Any:

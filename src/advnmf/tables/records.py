@@ -11,7 +11,7 @@ import numpy as np
 
 from ..files import suffix, write_bytes
 from .frames import make_table, write_parquet
-from .text import number_text
+from .numbers import number_text
 
 FORMATS = ("csv", "tsv", "parquet")
 

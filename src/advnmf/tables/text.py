@@ -6,22 +6,25 @@ for its holes. No csv reader at hand keeps them so.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..files import FileError, describe, read_bytes, suffix
-
-#: What marks a missing cell of a text table, whatever its case and the blanks around it.
-MISSING = ("", "na", "nan", "n/a", "#n/a", "null")
+from .columns import Column, Kind, classify, is_date, shown
+from .numbers import THOUSANDS, AmbiguousSigns, Parser, find_signs, is_marker, number_text, unquote
 
 BOM = b"\xef\xbb\xbf"
 _LINE_ENDS = re.compile(r"(\r\n|\n|\r)")
+# What a table must hold to have numbers other than 1.5.
+_SIGNS = re.compile(r"\d[,' \u00a0\u202f\u2019]\d|\d\.\d{3}\.\d{3}")
+_SIGNS_BUT_COMMAS = re.compile(r"\d[' \u00a0\u202f\u2019]\d|\d\.\d{3}\.\d{3}")
+# Rows by which it is judged whether the first one is a header.
+_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class TextLayout:
     ends: list[str]  # what ends each row
     delimiter: str
     header: bool = False
-    index_columns: int = 0
+    columns: tuple[int, ...] = ()  # those that hold the matrix, from 0
+    left_alone: tuple[Column, ...] = ()
+    markers: int = 0  # cells such as "?" that were taken for missing
     decimal: str = "."
     mark: str = ""  # a byte order mark, if the file begins with one
     tail: str = ""  # blank lines after the last row
@@ -43,29 +48,50 @@ class TextLayout:
         return 1 + i + sum(inside)
 
 
-def read(
-    path: str | os.PathLike[str],
-    header: bool | None,
-    index_columns: int | None,
-    na: Iterable[str],
-    delimiter: str | None,
-    decimal: str,
-) -> tuple[np.ndarray, TextLayout]:
+@dataclass(frozen=True)
+class TextOptions:
+    """What a user says of a text table; None is found out."""
+
+    header: bool | None = None
+    index_columns: int | None = None
+    na: tuple[str, ...] = ()
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    columns: tuple[str | int, ...] = ()  # to be completed, all others left alone
+    ignore_columns: tuple[str | int, ...] = ()  # to be left alone
+
+    def given(self) -> list[str]:
+        """The names of the options that were given, but for `na`, which other formats have, too."""
+        return [name for name, value in vars(self).items() if name != "na" and value not in (None, ())]
+
+
+def read(path: str | os.PathLike[str], options: TextOptions) -> tuple[np.ndarray, TextLayout]:
     """The numbers of a text table, NaN at its holes, and the table as it stands in the file."""
     text = decode(read_text(path))
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     text = text.removeprefix(mark)
-    delimiter = delimiter or ("\t" if suffix(path) == "tsv" else sniff(text))
-    check_delimiter(path, delimiter, decimal)
+    delimiter = options.delimiter or ("\t" if suffix(path) == "tsv" else sniff(text))
+    # In quotes a cell can hold the delimiter.
+    check_delimiter(path, delimiter, "." if '"' in text and options.decimal == "," else options.decimal or ".")
+    if options.thousands is not None and options.thousands not in THOUSANDS:
+        raise FileError(f"thousands must be one of {' '.join(map(ascii, THOUSANDS))}, not {options.thousands!r}")
     rows, ends, tail = _split(path, text, delimiter)
-    layout = TextLayout(rows, ends, delimiter, decimal=decimal, mark=mark, tail=tail)
+    layout = TextLayout(rows, ends, delimiter, mark=mark, tail=tail)
     _check_lengths(path, layout)
-    parse = Parser(tuple(na), decimal)
-    header = _has_header(path, rows, parse) if header is None else header
-    if index_columns is None:
-        index_columns = _has_index(rows, header, parse)
-    layout = replace(layout, header=header, index_columns=index_columns)
-    return _numbers(path, layout, parse), layout
+    parse = _parser(path, text, layout, options)
+    header = _has_header(path, rows, parse) if options.header is None else options.header
+    layout = replace(layout, header=header, decimal=parse.signs.decimal)
+    columns = _classified(path, layout, parse, options.index_columns)
+    chosen = _chosen(path, layout, columns, options)
+    at = {column.at for column in chosen}
+    layout = replace(
+        layout,
+        columns=tuple(sorted(at)),
+        left_alone=tuple(column for column in columns if column.at not in at),
+        markers=sum(column.markers for column in chosen),
+    )
+    return np.ascontiguousarray(np.array([column.values for column in chosen], np.float64).T), layout
 
 
 def render(layout: TextLayout, values: np.ndarray, holes: np.ndarray, delimiter: str) -> bytes:
@@ -77,7 +103,7 @@ def render(layout: TextLayout, values: np.ndarray, holes: np.ndarray, delimiter:
     for i in np.flatnonzero(holes.any(axis=1)):
         row = list(rows[i + layout.header])
         for j in np.flatnonzero(holes[i]):
-            row[j + layout.index_columns] = number_text(values[i, j], layout.decimal, delimiter)
+            row[layout.columns[j]] = number_text(values[i, j], layout.decimal, delimiter)
         lines[i + layout.header] = delimiter.join(row) + layout.ends[i + layout.header]
     text = layout.mark + "".join(lines) + layout.tail
     return text.encode("utf-8", "surrogateescape")
@@ -107,7 +133,7 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def check_delimiter(path: str | os.PathLike[str], delimiter: str, decimal: str) -> None:
+def check_delimiter(path: str | os.PathLike[str], delimiter: str, decimal: str = ".") -> None:
     """FileError where cells and numbers could not be told apart with this delimiter and decimal sign."""
     if decimal not in (".", ","):
         raise FileError(f"the decimal sign must be '.' or ',', not {decimal!r}")
@@ -168,92 +194,64 @@ def _check_lengths(path: str | os.PathLike[str], layout: TextLayout) -> None:
     # What most rows have; the header's length where two lengths are as frequent.
     width = Counter(map(len, rows)).most_common(1)[0][0]
     for i, row in enumerate(rows):
-        # R writes no name above its row names, so there the first row is one cell short.
-        if len(row) != width and not (i == 0 and len(row) == width - 1 and len(rows) > 2):
+        # R writes no name above its row names, so there the first row is one cell short; others end it by a delimiter.
+        short = len(row) == width - 1 and len(rows) > 2
+        long = len(row) == width + 1 and not unquote(row[-1]).strip()
+        if len(row) != width and not (i == 0 and (short or long)):
             raise FileError(
                 f"{path}: line {layout.line(i)} has {len(row)} cells where {width} are expected "
                 f"(delimiter {layout.delimiter!r})"
             )
 
 
-class Parser:
-    """What a raw cell means: missing, a number, or text."""
-
-    def __init__(self, na: tuple[str, ...], decimal: str) -> None:
-        self.decimal = decimal
-        self.markers = {*MISSING, *(text.strip().lower() for text in na)}
-        # The spellings met most often, looked up before any string is changed.
-        self.common = {*MISSING, "NA", "NaN", *na}
-        self.numeric = [value for text in na if (value := self._float(text)) is not None]
-
-    def number(self, raw: str) -> float | None:
-        """The value of a raw cell, NaN where missing, None where it is text."""
-        text = unquote(raw).strip()
-        if text.lower() in self.markers:
-            return math.nan
-        value = self._float(text)
-        return math.nan if value in self.numeric else value
-
-    def row(self, raw: Sequence[str]) -> list[float] | None:
-        """The values of a row of raw cells; None if one is text."""
-        values = self._plain(raw)
-        if values is None:
-            values = [self.number(cell) for cell in raw]
-        return None if None in values else values  # type: ignore[return-value]
-
-    def is_text(self, raw: str) -> bool:
-        """Whether a raw cell is neither missing nor a number."""
-        return self.number(raw) is None
-
-    def is_missing(self, raw: str) -> bool:
-        """Whether a raw cell is missing."""
-        value = self.number(raw)
-        return value is not None and math.isnan(value)
-
-    def _plain(self, raw: Sequence[str]) -> list[float] | None:
-        """The fast way, for a row of unquoted plain numbers; None sends the row the careful way."""
-        if self.decimal != "." or self.numeric:
-            return None
-        common = self.common
-        try:
-            values = [math.nan if cell in common else float(cell) for cell in raw]
-        except ValueError:
-            return None
-        return None if any("_" in cell for cell in raw) else values
-
-    def _float(self, text: str) -> float | None:
-        if "_" in text:  # 1_000 is a number to Python only
-            return None
-        if self.decimal == ",":
-            if "." in text:
-                return None
-            text = text.replace(",", ".")
-        try:
-            return float(text)
-        except ValueError:
-            return None
+def _parser(path: str | os.PathLike[str], text: str, layout: TextLayout, options: TextOptions) -> Parser:
+    """A parser for the signs with which the numbers of a table are written."""
+    parse = Parser(options.na)
+    seen = _SIGNS if layout.delimiter != "," or '"' in text else _SIGNS_BUT_COMMAS
+    if options.decimal is None and options.thousands is None and not seen.search(text):
+        return parse
+    below = layout.rows[1:] or layout.rows  # the first row may be a header, and tells nothing
+    try:
+        signs = find_signs(zip(*below, strict=True), parse, options.decimal, options.thousands)
+    except AmbiguousSigns as error:
+        raise _ambiguous(path, layout, error) from None
+    return parse.with_signs(signs)
 
 
-def unquote(raw: str) -> str:
-    """The content of a raw cell."""
-    if not raw.startswith('"'):
-        return raw
-    inside, _, after = raw[1:].rpartition('"')
-    return inside.replace('""', '"') + after
+def _ambiguous(path: str | os.PathLike[str], layout: TextLayout, error: AmbiguousSigns) -> FileError:
+    """The refusal of a table whose numbers may mean two things, with the first place where that shows."""
+    cells = ((i, j, unquote(cell).strip()) for i, row in enumerate(layout.rows) for j, cell in enumerate(row))
+    i, j = next((i, j) for i, j, text in cells if text == error.text)
+    return FileError(
+        f"{path}: line {layout.line(i)}, column {j + 1}: {shown(error.text)} may be {error.low:g} or {error.high:g}, "
+        "and no cell tells which: say --decimal , or --thousands , (decimal=, thousands=)"
+    )
 
 
 def _has_header(path: str | os.PathLike[str], rows: list[list[str]], parse: Parser) -> bool:
-    first, below = rows[0], rows[1:]
-    if below and len(first) == len(below[0]) - 1:
-        return True
-    text = [parse.is_text(cell) for cell in first]
-    empty = [parse.is_missing(cell) for cell in first]
-    labels = _all_labels([row[0] for row in below], parse)
+    """Whether the first row names the columns, by what it has above columns of numbers and above others."""
+    first, below = rows[0], rows[1 : _SAMPLE + 1]
+    text = [parse.is_text(cell) and not is_marker(cell) for cell in first]
+    if not below or len(first) < len(below[0]):
+        return bool(below) or any(text)
+    kinds = [classify(at, "", raw, parse).kind for at, raw in enumerate(zip(*below, strict=True))]
+    numeric = [kind in (Kind.NUMBERS, Kind.IDENTIFIERS, Kind.MIXED) for kind in kinds]
     if not any(text):
-        return bool(below) and empty[0] and (labels or _numbered(rows, parse))
-    only_a_label = text[0] and not any(text[1:]) and len(first) > 1
-    mixed = not all(t or e for t, e in zip(text, empty, strict=True))
-    if mixed or (only_a_label and labels):
+        labels = kinds[0] in (Kind.TEXT, Kind.DATES)
+        return parse.is_missing(first[0]) and (labels or _numbered(rows, parse))
+    if any(is_date(unquote(cell)) and kind is Kind.DATES for cell, kind in zip(first, kinds, strict=False)):
+        return False
+    is_name = any(t and n for t, n in zip(text, numeric, strict=False))
+    is_value = any(parse.is_number(cell) and n for cell, n in zip(first, numeric, strict=False))
+    if is_name and not is_value:
+        return True
+    if not all(text) and any(
+        t and cell in [row[at] for row in below] for at, (t, cell) in enumerate(zip(text, first, strict=True))
+    ):
+        return False  # a label that comes again
+    if _counts_on(first, parse) and not _counts_on(below[0], parse):
+        return True
+    if is_value or (kinds[0] is Kind.TEXT and len(first) > 1 and not any(text[1:])):
         raise FileError(
             f"{path}: the first row holds both text and numbers, so it may be a header or data: "
             "say which with --header or --no-header (header=True or False)"
@@ -261,18 +259,11 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], parse: Pars
     return True
 
 
-def _has_index(rows: list[list[str]], header: bool, parse: Parser) -> int:
-    below = rows[1:] if header else rows
-    if header and below and len(rows[0]) == len(below[0]) - 1:
-        return 1
-    unnamed = header and not unquote(rows[0][0]).strip()
-    return int(bool(below) and (unnamed or _all_labels([row[0] for row in below], parse)))
-
-
-def _all_labels(column: list[str], parse: Parser) -> bool:
-    """Whether a column has text and no number."""
-    there = [cell for cell in column if not parse.is_missing(cell)]
-    return bool(there) and all(map(parse.is_text, there))
+def _counts_on(row: list[str], parse: Parser) -> bool:
+    """Whether the numbers of a row are at least three integers in equal steps upwards: years, wavelengths, days."""
+    numbers = np.array([parse.number(cell) for cell in row if parse.is_number(cell)])
+    steps = np.diff(numbers)
+    return len(steps) > 1 and steps[0] > 0 and bool((steps == steps[0]).all() and (numbers == np.rint(numbers)).all())
 
 
 def _numbered(rows: list[list[str]], parse: Parser) -> bool:
@@ -282,41 +273,94 @@ def _numbered(rows: list[list[str]], parse: Parser) -> bool:
     return across == list(range(len(across))) and down == list(range(len(down)))
 
 
-def _numbers(path: str | os.PathLike[str], layout: TextLayout, parse: Parser) -> np.ndarray:
+def _names(layout: TextLayout, width: int) -> list[str]:
+    """The names of the columns, from the header; nothing where there is none."""
+    if not layout.header:
+        return [""] * width
+    names = [unquote(cell).strip() for cell in layout.rows[0]]
+    return (["", *names] if len(names) < width and not _ends_rows(layout) else [*names, ""])[:width]
+
+
+def _ends_rows(layout: TextLayout) -> bool:
+    """Whether every row below the header just ends by one delimiter more than that."""
+    return not any(unquote(row[-1]).strip() for row in layout.rows[1:])
+
+
+def _classified(
+    path: str | os.PathLike[str], layout: TextLayout, parse: Parser, index_columns: int | None
+) -> list[Column]:
+    """What each column of the file is."""
     body = layout.rows[layout.header :]
     if not body:
         raise FileError(f"{path}: there is no row below the header")
-    start = layout.index_columns
-    width = len(body[0]) - start
-    if start < 0 or width < 1:
-        raise FileError(f"{path}: {start} index columns leave no column of numbers (there are {len(body[0])})")
-    values = np.empty((len(body), width))
-    for i, row in enumerate(body):
-        numbers = parse.row(row[start:])
-        if numbers is None:
-            raise _not_a_number(path, layout, i, parse)
-        values[i] = numbers
-    return values
+    names = _names(layout, len(body[0]))
+    columns = [classify(at, names[at], raw, parse) for at, raw in enumerate(zip(*body, strict=True))]
+    if index_columns is None:
+        unnamed = layout.header and not names[0] and columns[0].kind is not Kind.EMPTY
+        return [replace(columns[0], kind=Kind.LABELS), *columns[1:]] if unnamed else columns
+    labels = [replace(column, kind=Kind.LABELS) for column in columns[:index_columns]]
+    rest = columns[len(labels) :]
+    if index_columns == 0 and rest[0].kind is Kind.IDENTIFIERS and rest[0].by_pattern:
+        rest[0] = replace(rest[0], kind=Kind.NUMBERS)
+    return [*labels, *rest]
 
 
-def _not_a_number(path: str | os.PathLike[str], layout: TextLayout, i: int, parse: Parser) -> FileError:
-    row = layout.rows[i + layout.header]
-    j = next(j for j in range(layout.index_columns, len(row)) if parse.is_text(row[j]))
-    text = unquote(row[j])
-    shown = ascii(text if len(text) <= 40 else text[:37] + "...")
-    hint = ""
-    if re.fullmatch(r"\s*-?\d+,\d+\s*", text):
-        hint = " (decimal commas: --decimal ,)"
-    elif j == layout.index_columns:
-        hint = f" (a column of labels: --index-columns {j + 1})"
-    line = layout.line(i + layout.header)
-    return FileError(f"{path}: line {line}, column {j + 1} is not a number: {shown}{hint}")
+def _chosen(
+    path: str | os.PathLike[str], layout: TextLayout, columns: list[Column], options: TextOptions
+) -> list[Column]:
+    """The columns to be completed: those told, else all of numbers; FileError where one is not of numbers."""
+    ignored = set(_places(path, columns, options.ignore_columns))
+    if options.columns:
+        told = set(_places(path, columns, options.columns)) - ignored
+        chosen = [column for column in columns if column.at in told]
+    else:
+        chosen = [c for c in columns if c.kind in (Kind.NUMBERS, Kind.MIXED) and c.at not in ignored]
+        # Where there is nothing else, what seems to count is what there is.
+        chosen = chosen or [c for c in columns if c.by_pattern and c.kind is Kind.IDENTIFIERS and c.at not in ignored]
+    if not chosen and all(column.kind is Kind.EMPTY for column in columns):
+        raise FileError(f"{path}: all {len(columns) * len(columns[0].values)} values are missing")
+    if not chosen:
+        found = ", ".join(f"{column.label} ({column.kind})" for column in columns[:6])
+        raise FileError(f"{path}: there is no column of numbers: {found}{', ...' if len(columns) > 6 else ''}")
+    for column in chosen:
+        if column.kind is Kind.EMPTY:
+            raise FileError(f"{path}: {column.label} has no number in it: nothing can be learnt for it")
+    wrong = [(i, c) for c in chosen if None in c.values for i in [c.values.index(None)]]
+    if wrong:
+        raise _not_a_number(path, layout, *min(wrong, key=lambda found: (found[0], found[1].at)))
+    return chosen
 
 
-def number_text(value: float, decimal: str, delimiter: str) -> str:
-    """An estimate as a cell of eight digits: it has no more, and 0.1 is not to be 0.10000000000000001."""
-    text = f"{value:.8g}".replace(".", decimal)
-    return f'"{text}"' if delimiter in text else text
+def _places(path: str | os.PathLike[str], columns: list[Column], told: Iterable[str | int]) -> list[int]:
+    """Places, from 0, of columns that are told by name or number from 1, in text with commas and ranges such as 3-7."""
+    names = [column.name for column in columns]
+    found = []
+    for one in told:
+        parts = [str(one).strip()] if isinstance(one, int) or one.strip() in names else one.split(",")
+        for part in map(str.strip, parts):
+            found += [names.index(part)] if names.count(part) == 1 else _range(path, columns, part)
+    return found
+
+
+def _range(path: str | os.PathLike[str], columns: list[Column], part: str) -> list[int]:
+    """Places of the columns that "4" or "3-7" numbers from 1."""
+    if [column.name for column in columns].count(part) > 1:
+        raise FileError(f"{path}: there are several columns {shown(part)}: give them by number")
+    number = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
+    first, last = (int(number[1]), int(number[2] or number[1])) if number else (0, 0)
+    if not 1 <= first <= last <= len(columns):
+        there = ", ".join(column.label for column in columns[:12])
+        raise FileError(f"{path}: there is no column {shown(part)}; there are {len(columns)}: {there}")
+    return list(range(first - 1, last))
+
+
+def _not_a_number(path: str | os.PathLike[str], layout: TextLayout, i: int, column: Column) -> FileError:
+    row = i + layout.header
+    text = unquote(layout.rows[row][column.at]).strip()
+    hint = f"--ignore-columns {column.at + 1} leaves the column alone, --na {shown(text)} takes the cell for missing"
+    if column.at == 0:
+        hint = f"a column of labels: --index-columns 1; {hint}"
+    return FileError(f"{path}: line {layout.line(row)}, column {column.at + 1} is not a number: {shown(text)} ({hint})")
 
 
 def _quote(raw: str, delimiter: str) -> str:
