@@ -311,10 +311,6 @@ class AutoNMF(RankingMixin, CompletionModel):
         components = np.vstack([model.components_ for model in self.models_]) / len(self.models_)
         return components if self.scaling_ is None else (components * self.scaling_[3]).astype(components.dtype)
 
-    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> Array:
-        """The reconstruction at pairs of the training data, see `NMF.predict_pairs`."""
-        return self._clipped(super().predict_pairs(rows, columns, unseen=unseen), columns)
-
     # --- parts ----------------------------------------------------------------------------------------------------
 
     def _std(self, X: object, mask: object, codes: Array) -> Array:

@@ -56,6 +56,9 @@ class Seen:
         if model.biases:
             model.row_bias_ = _with_mean(model.row_bias_, self.rows)
             model.column_bias_ = _with_mean(model.column_bias_, self.columns)
+        counts = np.zeros(len(self.columns), model.column_counts_.dtype)
+        counts[self.columns] = model.column_counts_
+        model.column_counts_ = counts
         model.n_features_in_ = len(self.columns)
 
 
