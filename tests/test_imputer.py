@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
@@ -276,7 +277,7 @@ def test_default_finds_rank_and_ridge(planted):
     filled = imputer.fit_transform(X)
     assert imputer.estimator is None
     assert isinstance(imputer.estimator_, AutoNMF)
-    assert len(imputer.estimator_.candidates_) == 20
+    assert len(imputer.estimator_.candidates_) == 21  # the column means beside
     assert rmse(truth, filled, mask=holes) < 1.2 * rmse(truth, NMFImputer(MODEL).fit_transform(X), mask=holes)
     assert bits(filled) == bits(NMFImputer().fit_transform(X))
     np.testing.assert_allclose(NMFImputer().fit_transform(1024 * X), 1024 * filled, rtol=1e-6)
@@ -421,3 +422,18 @@ def test_real_faces():
     filled = imputer.fit_transform(truth, mask=seen)
     means = SimpleImputer().fit_transform(np.where(seen, truth, np.nan))
     assert rmse(truth, filled, mask=~seen) < 0.6 * rmse(truth, means, mask=~seen)
+
+
+def test_an_interrupted_fit_leaves_what_was_there(X, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    fresh, before = (NMFImputer(NMF(2, random_state=0)) for _ in range(2))
+    filled = before.fit_transform(X)
+    monkeypatch.setattr("advnmf.models.minimise", interrupt)
+    for imputer in (fresh, before):
+        with pytest.raises(KeyboardInterrupt):
+            imputer.fit(2 * X)
+    with pytest.raises(NotFittedError):
+        fresh.transform(X)
+    np.testing.assert_array_equal(before.transform(X), filled)

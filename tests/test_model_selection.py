@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
@@ -637,7 +637,7 @@ def test_a_refit_is_not_shortened_if_nothing_was_stopped(planted):
 
 
 def test_what_overfits_in_the_last_round_is_taken_as_it_was(noisy):
-    model = NMF(max_iter=640, tol=0, random_state=0)
+    model = NMF(max_iter=640, tol=0, alpha_W=0.0, random_state=0)
     grid = {"n_components": [9, 10, 11, 12]}
     found = CompletionSearchCV(model, grid, cv=HOLES, halving=True, factor=4).fit(noisy)
     assert found.cv_results_["round"].tolist().count(1) == 1
@@ -813,3 +813,28 @@ def test_the_example_runs(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", [str(example), "6"])
     runpy.run_path(str(example), run_name="__main__")
     assert "n_components" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_candidates_are_printed(noisy, n_jobs, capsys):
+    model = NMF(max_iter=20, tol=0, random_state=0)
+    CompletionSearchCV(model, {"n_components": [1, 2, 3]}, cv=2, n_jobs=n_jobs, verbose=1).fit(noisy)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"[CompletionSearchCV] {n}/3" for n in (1, 2, 3)]
+    assert all("score -" in line for line in lines)
+
+
+def test_an_interrupted_search_leaves_what_was_there(noisy, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    search = CompletionSearchCV(NMF(max_iter=20, tol=0, random_state=0), {"n_components": [1, 2]}, cv=2)
+    before = clone(search).fit(noisy)
+    filled = before.complete(noisy)
+    monkeypatch.setattr("advnmf.model_selection.search.tabulate", interrupt)
+    for each in (search, before):
+        with pytest.raises(KeyboardInterrupt):
+            each.fit(2 * noisy)
+    with pytest.raises(NotFittedError):
+        search.complete(noisy)
+    np.testing.assert_array_equal(before.complete(noisy), filled)

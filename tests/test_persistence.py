@@ -637,7 +637,6 @@ def times(factor: float):
         (7, fitted_to(activations_={"tuple": ["tanh"]}), "not of as many layers"),
         (8, fitted_to(attacked_components_=times(1e200)), "too large to be squared"),
         (9, fitted_to(n_components_=99), "n_components_ is not"),
-        (9, fitted_to(clip_={"tuple": [2.0, 1.0]}), "clip_ has a lower end above"),
     ],
 )
 def test_what_must_hold_between_attributes(path, index, edit, message):

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .auto import AutoNMF
-from .completion import CompletionModel
+from .completion import CompletionModel, Interrupted, at_once
 from .fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
 from .validation import check_choice, check_data, check_mask, check_weights
 
@@ -80,6 +80,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.keep_empty_features = keep_empty_features
         self.clip = clip
 
+    @at_once
     def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
         """Learn the model.
 
@@ -102,9 +103,13 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.indicator_ = _fit_indicator(missing) if self.add_indicator else None
         self.clip_range_ = _clip_range(self.clip, values, used)
         model = _default() if self.estimator is None else clone(self.estimator)
-        # Before its fit, because an interrupted fit leaves a usable model behind.
         self.estimator_ = model
-        model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
+        try:
+            model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
+        except KeyboardInterrupt:
+            if hasattr(model, "stop_reason_"):  # it has ended in order, and is fitted
+                raise Interrupted from None
+            raise
         return self
 
     def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:

@@ -436,7 +436,7 @@ class NMF(RankingMixin, CompletionModel):
         A, B = self._linear(codes, columns)
         return self._clipped(A @ B)
 
-    def _clipped(self, values: Array) -> Array:
+    def _clipped(self, values: Array, columns: object = None) -> Array:
         """Offsets of any sign do not complete nonnegative data with negative values."""
         return namespace(values).clip(values, 0, None) if self.biases else values
 

@@ -44,7 +44,7 @@ class RankingMixin:
         codes = _rows_or_mean(codes, rows, self.mean_code_)
         A, B = self._linear(codes)
         xp = namespace(B)
-        return self._clipped(xp.sum(A * _rows_or_mean(B.T, columns, xp.mean(B, axis=1)), axis=1))
+        return self._clipped(xp.sum(A * _rows_or_mean(B.T, columns, xp.mean(B, axis=1)), axis=1), columns)
 
     def recommend(
         self,
@@ -111,7 +111,7 @@ class RankingMixin:
             return np.where(known, score(P), -np.inf), P
 
         columns, predictions = best_columns(ranked, len(asked), self.n_features_in_, n, seen)
-        shown = np.where(columns < 0, -np.inf, self._clipped(np.where(columns < 0, 0.0, predictions)))
+        shown = np.where(columns < 0, -np.inf, self._clipped(np.where(columns < 0, 0.0, predictions), columns))
         if codes is None and np.ndim(rows) == 0 and rows is not None:
             kept = columns[0] >= 0
             return columns[0, kept], shown[0, kept]
@@ -134,8 +134,8 @@ class RankingMixin:
             return lambda P: _lower_bound(P, counts, trust, float(special.ndtri(confidence)))
         return lambda P: _log_expected_hits(P, counts, trust, trust.mean if liked is None else liked)
 
-    def _clipped(self, values: Array) -> Array:
-        """Predictions as they are shown."""
+    def _clipped(self, values: Array, columns: object = None) -> Array:
+        """Predictions of all columns, or of some, as they are shown."""
         return values
 
     def _asked(self, rows: object, codes: object, exclude_seen: object) -> tuple[np.ndarray, sparse.csr_array | None]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..adversaries import FrobeniusPenalty
+from ..factors import Factors
 from ..losses import Correntropy, Elastic
 from ..models import NMF
+
+Array = np.ndarray
 
 # Sweeps of a fit that is carried to its end, and the change of the objective that ends it.
 MAX_ITER, TOL = 2000, 1e-5
@@ -16,14 +19,17 @@ MAX_ITER, TOL = 2000, 1e-5
 _PRETRAIN_ITER = 50
 #: A small ridge, in units of the root mean square of the observed values: where the search for a better one begins.
 FIRST_RIDGE = 3e-3
+# In the same unit: what holds codes and the offsets of rows at 0.
+_HELD_AT_ZERO = 1e9
 
 
 @dataclass(frozen=True)
 class Choice:
     """A model, up to its random start.
 
-    ``ridge`` is in units of the root mean square of the observed values, and counts once for each observed entry of
-    a row or column.  ``delta`` is the shape of the elastic loss, in units of the typical residual of a sample.
+    Rank 0 stands for the column means: the offsets of columns alone, drawn to nothing.  ``ridge`` is in units of the
+    root mean square of the observed values, and counts once for each observed entry of a row or column.  ``delta`` is
+    the shape of the elastic loss, in units of the typical residual of a sample.
     """
 
     rank: int
@@ -42,6 +48,8 @@ class Choice:
             loss = Correntropy()
         elif self.delta is not None:
             loss = Elastic(self.delta * units.residual)
+        if self.rank == 0:
+            return _column_means(loss, units)
         return NMF(
             self.rank if self.outer_rank is None else (self.outer_rank, self.rank),
             loss=loss,
@@ -56,8 +64,14 @@ class Choice:
             random_state=self.seed,
         )
 
+    def same_shape(self, other: Choice) -> bool:
+        """Whether both differ at most in the ridge and in the loss: one may begin where the other has ended."""
+        return replace(self, ridge=other.ridge, correntropy=other.correntropy) == other
+
     def describe(self) -> str:
         """In words."""
+        if self.rank == 0:
+            return "column means" + (" under the correntropy loss" if self.correntropy else "")
         layers = f"rank {self.rank}" if self.outer_rank is None else f"layers ({self.outer_rank}, {self.rank})"
         parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
         if self.biases:
@@ -77,6 +91,40 @@ class Units:
 
     values: float
     residual: float = 1.0
+
+    @classmethod
+    def of(cls, values: Array) -> Units:
+        """Those of some values."""
+        return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0)
+
+
+def column_means(*, correntropy: bool = False) -> Choice:
+    """The yardstick of a search."""
+    return Choice(0, 0.0, biases=True, correntropy=correntropy)
+
+
+def factors_of_means(shape: tuple[int, int], level: float, dtype: np.dtype) -> Factors:
+    """Where a fit of the column means begins, and but for this level stays: (0, 0, 1) . (0, 1, level)."""
+    codes, components = np.zeros((shape[0], 3), dtype), np.zeros((3, shape[1]), dtype)
+    codes[:, 2] = components[1] = 1
+    components[2] = level
+    return [codes, components]
+
+
+def _column_means(loss: object, units: Units) -> NMF:
+    """Offsets of columns that nothing draws anywhere, beside codes and offsets of rows that are held at 0."""
+    return NMF(
+        1,
+        loss=loss,
+        alpha_W=_HELD_AT_ZERO * units.values,
+        alpha_H=0.0,
+        alpha_scale="observed",
+        biases=True,
+        max_iter=MAX_ITER,
+        tol=TOL,
+        sparse_missing="absent",
+        random_state=0,
+    )
 
 
 def first_choice(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Choice:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..model_selection.scoring import neg_root_mean_squared_error
 from ..model_selection.trials import Fold, Trial, advance_all, make_trial
-from .choices import Choice, Units
+from .choices import Choice, Units, factors_of_means
 
 Array = np.ndarray
 
@@ -38,6 +37,10 @@ class Clock:
         """Seconds since the beginning."""
         return time.monotonic() - self._began
 
+    def rest(self) -> Clock:
+        """A clock of the time that is left."""
+        return Clock(max(self.left, 0.0))
+
 
 class HeldOut:
     """The held-out entries of all folds, one after another.
@@ -48,6 +51,9 @@ class HeldOut:
         Values and weights.
     lowest, highest : ndarray
         Range of the values that were left to learn from.
+    cap : float
+        What a squared error counts at most, so that outliers, which nothing predicts, do not drown all else; infinite
+        where none are about.
     """
 
     def __init__(self, folds: Sequence[Fold]) -> None:
@@ -59,6 +65,26 @@ class HeldOut:
         self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
         weights = [fold.held_out.omega for fold in folds]
         self.weights = None if weights[0] is None else np.concatenate(weights).astype(np.float64)
+        self.cap = np.inf
+
+    def score(self, truth: Array, prediction: Array, weights: Array | None) -> float:
+        """Minus the root of the mean squared error of a fold, each error capped."""
+        squares = np.minimum(np.square(truth - prediction, dtype=np.float64), self.cap)
+        return -float(np.sqrt(np.average(squares, weights=weights)))
+
+    def errors(self, prediction: Array, cap: float | None = None) -> Array:
+        """Squared errors of all entries, capped."""
+        return np.minimum(np.square(self.truth - prediction), self.cap if cap is None else cap)
+
+    def rmse(self, prediction: Array) -> float:
+        """Root of their mean."""
+        return float(np.sqrt(self.mean(self.errors(prediction))))
+
+    @property
+    def pairs(self) -> tuple[Array, Array]:
+        """Rows and columns of the entries."""
+        rows, columns = zip(*(fold.pairs for fold in self.folds), strict=True)
+        return np.concatenate(rows), np.concatenate(columns)
 
     def mean(self, values: Array) -> float:
         """Weighted mean over the entries."""
@@ -78,7 +104,7 @@ class Evaluation:
     Attributes
     ----------
     errors : ndarray
-        Squared error (clipped if outliers are about) of each held-out entry.
+        Squared error (capped if outliers are about) of each held-out entry.
     prediction : ndarray
         At the held-out entries.
     """
@@ -86,7 +112,6 @@ class Evaluation:
     choice: Choice
     trials: list[Trial]
     held_out: HeldOut
-    cap: float = np.inf
 
     @property
     def prediction(self) -> Array:
@@ -95,8 +120,8 @@ class Evaluation:
 
     @property
     def errors(self) -> Array:
-        """Squared error of each held-out entry; `cap` bounds what a single one may count."""
-        return squared_errors(self.held_out, self.prediction, self.cap)
+        """Squared error of each held-out entry, as the held-out entries cap it."""
+        return self.held_out.errors(self.prediction)
 
     @property
     def error(self) -> float:
@@ -105,8 +130,8 @@ class Evaluation:
 
     @property
     def failed(self) -> bool:
-        """Whether a trial broke."""
-        return any(trial.error is not None or trial.prediction is None for trial in self.trials)
+        """Whether a trial broke, or has not come to a first look."""
+        return any(trial.error is not None or trial.factors is None for trial in self.trials)
 
     @property
     def done(self) -> bool:
@@ -158,18 +183,16 @@ class Evaluation:
         return max(self.trials, key=lambda trial: trial.score).factors
 
 
-def evaluate(choice: Choice, held_out: HeldOut, units: Units, cap: float) -> Evaluation:
+def evaluate(choice: Choice, held_out: HeldOut, units: Units) -> Evaluation:
     """An evaluation that has not begun."""
     model = choice.model(units)
-    trials = [make_trial(model, fold, neg_root_mean_squared_error, _PATIENCE) for fold in held_out.folds]
+    trials = [make_trial(model, fold, held_out.score, _PATIENCE) for fold in held_out.folds]
     for trial in trials:
         trial.keep = True
-    return Evaluation(choice, trials, held_out, cap)
-
-
-def squared_errors(held_out: HeldOut, prediction: Array, cap: float) -> Array:
-    """(x - p)^2, at most `cap`."""
-    return np.minimum(np.square(held_out.truth - prediction), cap)
+        if choice.rank == 0:
+            data = trial.fold.data(model)
+            trial.start = factors_of_means(data.shape, data.mean, data.dtype)
+    return Evaluation(choice, trials, held_out)
 
 
 def better(held_out: HeldOut, new: Array, old: Array) -> bool:
@@ -178,12 +201,12 @@ def better(held_out: HeldOut, new: Array, old: Array) -> bool:
     return held_out.mean(gain) > held_out.standard_error(gain)
 
 
-def best_average(held_out: HeldOut, candidates: Sequence[Evaluation], cap: float) -> int:
+def best_average(held_out: HeldOut, candidates: Sequence[Evaluation]) -> int:
     """How many of the candidates, taken in this order, to average for the lowest held-out error."""
     total, lowest, best = np.zeros(len(held_out.truth)), np.inf, 1
     for n, candidate in enumerate(candidates, 1):
         total += candidate.prediction
-        error = held_out.mean(squared_errors(held_out, total / n, cap))
+        error = held_out.mean(held_out.errors(total / n))
         if error < lowest:
             lowest, best = error, n
     return best

@@ -1,7 +1,9 @@
 """The search: where the held-out error is lowest over rank and ridge, then extras, more starts, an average.
 
 Each step looks at what the steps before it have found; all choices meet the same holes.  A choice is first trained for
-a few sweeps; the best ones are carried to their end.
+a few sweeps; the best ones are carried to their end.  The column means come first: what is not better than they are, by
+more than a standard error, is not taken.  Where gross outliers are about, the whole search is under a loss that
+withstands them, and held-out errors are capped.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .choices import Choice, Units, highest_rank, variants
+from .choices import Choice, Units, column_means, highest_rank, variants
 from .evaluation import Clock, Evaluation, HeldOut, best_average, better, evaluate
+
+Array = np.ndarray
 
 # Sweeps of a first look; looks that are carried to their end; more starts of the best choice; most models averaged.
 _SCREEN, _FINALISTS, _STARTS, _MOST_AVERAGED = 40, 3, 5, 8
@@ -27,6 +31,8 @@ _GAIN = 0.998
 _UNTIL = {"climb": 0.4, "finals": 0.55, "extras": 0.65, "starts": 0.8}
 # An error counts as at most this many robust standard deviations where outliers are about.
 _CAP, _OUTLIERS = 6.0, 0.002
+# The same from the size that this share of the errors is below, which a few outliers do not move: 6 of a normal one.
+_CLEAN, _CAP_OF_CLEAN = 0.85, 4.2
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,20 @@ class Stopped(Exception):
     """The user's callback ends the search."""
 
 
+class ColumnsNeedScales(Exception):
+    """What is good by squares is no better than the column means once each column counts in its own unit."""
+
+
 class Search:
-    """Evaluations of choices, and the next one to make."""
+    """Evaluations of choices, and the next one to make.
+
+    Parameters
+    ----------
+    among_outliers : bool
+        Whether gross outliers were left out before: there may be more, not so gross.
+    column_weights : ndarray or None
+        Of held-out entries, 1 / variance of their column, where the scales of columns differ; None where they do not.
+    """
 
     def __init__(
         self,
@@ -56,14 +74,17 @@ class Search:
         n_observed: int,
         clock: Clock,
         n_jobs: int | None,
-        max_candidates: int | None,
+        max_candidates: float,
         tell: Callable[[Look], bool],
+        *,
+        among_outliers: bool = False,
+        column_weights: Array | None = None,
     ) -> None:
         self.held_out, self.units, self.shape, self.n_observed = held_out, units, shape, n_observed
         self.clock, self.n_jobs, self.tell = clock, n_jobs, tell
-        self.max_candidates = np.inf if max_candidates is None else max_candidates
+        self.max_candidates = max_candidates
+        self.among_outliers, self.column_weights = among_outliers, column_weights
         self.found: dict[Choice, Evaluation] = {}
-        self.cap = np.inf
         self.notes: list[str] = []
         self.stop_reason = "done"
 
@@ -72,32 +93,72 @@ class Search:
     def run(self, first: Choice) -> list[Evaluation]:
         """The models to average, the best one first."""
         try:
-            best = self._climb(self._look(first, _SCREEN, "climb"))
-            best = self._finals(best)
-            best = self._heed_outliers(best)
+            best = self._heed_outliers(self._finals(self._start(first)))
             best = self._extras(best)
             best = self._simplest(best)
             chosen = self._averaged(best)
         except (KeyboardInterrupt, Stopped) as end:
-            self.stop_reason = "callback" if isinstance(end, Stopped) else "interrupted"
-            chosen = [self._best()]
-            if chosen[0].failed:  # nothing to keep yet
+            whole = [found for found in self.found.values() if not found.failed]
+            if not whole:  # nothing to keep yet
                 raise
+            self.stop_reason = "callback" if isinstance(end, Stopped) else "interrupted"
+            chosen = [min(whole, key=lambda found: found.error)]
         else:
-            if len(self.found) >= self.max_candidates:
+            if self.n_tried >= self.max_candidates:
                 self.stop_reason = "max_candidates"
             elif not self._in_time("starts"):
                 self.stop_reason = "time_limit"
-        return chosen
+        return self._above_the_means(chosen)
 
-    def _climb(self, best: Evaluation) -> Evaluation:
+    @property
+    def n_tried(self) -> int:
+        """Candidates beside the column means."""
+        return sum(choice.rank > 0 for choice in self.found)
+
+    @property
+    def means(self) -> Evaluation:
+        """The yardstick."""
+        return self.found[column_means()]
+
+    def _start(self, first: Choice) -> Evaluation:
+        """The column means, then the climb."""
+        means = self._look(column_means(), None, "climb")
+        for trial in means.trials:
+            if trial.error is not None:  # what the means do not survive is no matter of choice
+                raise trial.error
+        best = self._climb(self._look(first, _SCREEN, "climb"), "climb")
+        if self.column_weights is not None:
+            of_means, of_best = (self.held_out.mean(self.column_weights * found.errors) for found in (means, best))
+            if not of_best < of_means:
+                raise ColumnsNeedScales
+        return best
+
+    def _above_the_means(self, chosen: list[Evaluation]) -> list[Evaluation]:
+        """The chosen models, or the column means if these are not worse by more than a standard error."""
+        average = np.mean([found.prediction for found in chosen], axis=0)
+        gains = better(self.held_out, self.held_out.errors(average), self.means.errors)
+        return chosen if gains else [self.means]
+
+    def _cap(self, residuals: Array) -> None:
+        """Tighten the cap to what residuals of the clean entries say."""
+        size = _CAP_OF_CLEAN * float(np.quantile(np.abs(residuals), _CLEAN))
+        if size > 0:
+            self.held_out.cap = min(self.held_out.cap, size**2)
+
+    def _tighten(self, best: Evaluation) -> None:
+        """As the fit gets better, so does the cap that its residuals stand for, if there is one."""
+        if np.isfinite(self.held_out.cap) and not best.failed:
+            self._cap(self.held_out.truth - best.prediction)
+
+    def _climb(self, best: Evaluation, stage: str) -> Evaluation:
         """Step along rank and ridge, as long as it goes down; then with smaller steps."""
         for rank_step, ridge_step in _STEPS:
             moving = True
-            while moving and self._in_time("climb"):
+            while moving and self._in_time(stage):
                 before = best.choice
-                best = self._line(best, self._with_ridge, ridge_step, "climb")
-                best = self._line(best, self._with_rank, rank_step, "climb")
+                self._tighten(best)
+                best = self._line(best, self._with_ridge, ridge_step, stage)
+                best = self._line(best, self._with_rank, rank_step, stage)
                 moving = best.choice != before
         return best
 
@@ -122,6 +183,7 @@ class Search:
         for finalist in sorted(self.found.values(), key=lambda found: found.error)[:_FINALISTS]:
             self._look(finalist.choice, None, "finals")
         best = self._best()
+        self._tighten(best)
         for rank_step, ridge_step in _STEPS[1:]:
             best = self._line(best, self._with_ridge, ridge_step, "finals")
             best = self._line(best, self._with_rank, rank_step, "finals")
@@ -132,27 +194,37 @@ class Search:
 
         Held-out outliers cannot be predicted: uncapped they would drown what a model does to all other entries.
         """
+        if best.choice.rank == 0 or not self._in_time("extras"):
+            return best
+        if self.among_outliers:
+            return self._robust(best)
         residuals = self.held_out.truth - best.prediction
         sigma = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
-        if not sigma > 0 or np.mean(np.abs(residuals) > _CAP * sigma) < _OUTLIERS or not self._in_time("extras"):
+        if not sigma > 0 or np.mean(np.abs(residuals) > _CAP * sigma) < _OUTLIERS:
             return best
         robust = self._look(replace(best.choice, correntropy=True), None, "extras")
         cap = (_CAP * 1.4826 * float(np.median(np.abs(self.held_out.truth - robust.prediction)))) ** 2
-        capped = [replace(found, cap=cap) for found in (best, robust)]
+        capped = [self.held_out.errors(found.prediction, cap) for found in (best, robust)]
         # Outliers count alike against both, so uncapped it must not be worse: else large residuals are no outliers.
-        if robust.error > 1.02 * best.error or not better(self.held_out, capped[1].errors, capped[0].errors):
-            self.notes.append("a loss against outliers was tried and does not help")
+        if robust.error > 1.02 * best.error or not better(self.held_out, capped[1], capped[0]):
+            self.notes.append("a loss against outliers does not help")
             return best
-        self.cap = cap
-        for choice, found in self.found.items():
-            self.found[choice] = replace(found, cap=cap)
-        for factor in (1 / 3, 3):
-            if self._in_time("extras"):
-                self._look(self._with_ridge(robust.choice, factor), None, "extras")
+        self.held_out.cap = cap
+        self._climb(robust, "extras")
         return self._look(self._best().choice, None, "extras")
+
+    def _robust(self, best: Evaluation) -> Evaluation:
+        """Where there were gross outliers: the robust loss, which new rows may need too, unless it does worse."""
+        self._cap(self.held_out.truth - best.prediction)
+        robust = self._look(replace(best.choice, correntropy=True), None, "extras", after=best)
+        if better(self.held_out, best.errors, robust.errors):
+            return best
+        return self._climb(robust, "extras")
 
     def _extras(self, best: Evaluation) -> Evaluation:
         """Offsets, an adversary, the elastic loss, depth: kept if they gain more than a standard error."""
+        if best.choice.rank == 0:
+            return best
         typical = float(np.sqrt(best.error * self.n_observed / self.shape[0]))
         self.units = replace(self.units, residual=max(typical, 1e-12 * self.units.values))
         plain = best
@@ -164,8 +236,7 @@ class Search:
             new = self._look(choice, None, "extras")
             if new.error < 1.05 * best.error:
                 new = self._settled(new)
-            gain = 1 - np.sqrt(new.error / plain.error) if plain.error > 0 else 0.0
-            self.notes.append(f"{_name_of_extra(plain.choice, choice)} changes the error by {-100 * gain:+.1f} %")
+            self.notes.append(f"{_name_of_extra(plain.choice, choice)} ({_compared(new.error, plain.error)})")
             if not new.failed and better(self.held_out, new.errors, best.errors):
                 best = self._confirmed(new, best)
         return best
@@ -212,19 +283,21 @@ class Search:
 
     def _averaged(self, chosen: Evaluation) -> list[Evaluation]:
         """More starts of the choice, then its average with the best other models, where that lowers the error."""
+        if chosen.choice.rank == 0:
+            return [chosen]
+        self._tighten(chosen)
         overall = self._best().choice
         for seed in range(1, _STARTS):
             for choice in dict.fromkeys((chosen.choice, overall)):
-                if self._in_time("starts"):
+                if choice.rank > 0 and self._in_time("starts"):
                     self._look(replace(choice, seed=choice.seed + seed), None, "starts")
         starts = [found for found in self._done() if replace(found.choice, seed=0) == replace(chosen.choice, seed=0)]
         chosen = min([chosen, *starts], key=lambda found: found.error)
         others = sorted((found for found in self._done() if found is not chosen), key=lambda found: found.error)
         ranking = [chosen, *others][: self._affordable()]
-        ranking = ranking[: best_average(self.held_out, ranking, self.cap)]
+        ranking = ranking[: best_average(self.held_out, ranking)]
         average = np.mean([found.prediction for found in ranking], axis=0)
-        errors = np.minimum(np.square(self.held_out.truth - average), self.cap)
-        return ranking if self.held_out.mean(errors) < _GAIN * chosen.error else [chosen]
+        return ranking if self.held_out.mean(self.held_out.errors(average)) < _GAIN * chosen.error else [chosen]
 
     def _affordable(self) -> int:
         """How many models can still be fitted to all entries in the time left."""
@@ -236,48 +309,29 @@ class Search:
             number += 1
         return max(number, 1)
 
-    def explain(self, chosen: list[Evaluation], error: float) -> str:
-        """What was chosen, and by what margin, in a paragraph."""
-        single, n = chosen[0], len(self.found)
-        lines = [f"Of {n} candidates in {self.clock.spent:.0f} s, by {len(self.held_out.truth)} held-out entries:"]
-        if len(chosen) > 1:
-            gain = 1 - error / np.sqrt(single.error) if single.error > 0 else 0.0
-            lines.append(
-                f"the mean of {len(chosen)} models, with a root mean square error of {error:.4g}, {100 * gain:.1f} % "
-                f"below that of the best of them ({single.choice.describe()})."
-            )
-        else:
-            lines.append(f"{single.choice.describe()}, with a root mean square error of {error:.4g}.")
-        lowest = self._best()
-        if lowest.error < single.error:
-            loss = np.sqrt(single.error / lowest.error) - 1 if lowest.error > 0 else 0.0
-            lines.append(
-                f"{lowest.choice.describe()} has an error that is {100 * loss:.1f} % lower, within one standard error."
-            )
-        if self.notes:
-            lines.append(f"Tried beside: {'; '.join(self.notes)}.")
-        if self.stop_reason != "done":
-            lines.append(f"The search was ended early ({self.stop_reason}).")
-        return " ".join(lines)
-
     # --- one evaluation -------------------------------------------------------------------------------------------
 
     def _look(self, choice: Choice, n_iter: int | None, stage: str, after: Evaluation | None = None) -> Evaluation:
         """The evaluation of a choice, trained for at least `n_iter` sweeps (to its end unless given).
 
-        It begins where `after` has ended, if that differs in the ridge alone.
+        It begins where `after` has ended, if that differs in the ridge alone; or where least squares have, of which
+        the robust loss would go astray from a random start.
         """
         if choice not in self.found:
-            self.found[choice] = evaluate(choice, self.held_out, self.units, self.cap)
-            if after is not None and after.done and replace(after.choice, ridge=choice.ridge) == choice:
+            self.found[choice] = evaluate(choice, self.held_out, self.units)
+            if choice.correntropy and self.among_outliers:
+                after = self.found.get(replace(choice, correntropy=False), after)
+            if after is not None and after.done and after.choice.same_shape(choice):
                 self.found[choice].begin_with(after)
         found = self.found[choice]
+        if found.done:  # nothing new to tell
+            return found
         limit = found.trials[0].estimator.max_iter if n_iter is None else n_iter
         found.advance(limit, self.clock, self._reserve(stage), self.n_jobs)
         errors = [other.error for other in self.found.values()]
         error, best = float(np.sqrt(found.error)), float(np.sqrt(min(errors)))
         limit = self.clock.limit if np.isfinite(self.clock.limit) else None
-        if self.tell(Look(choice.describe(), error, best, len(self.found), self.clock.spent, limit)):
+        if self.tell(Look(choice.describe(), error, best, self.n_tried, self.clock.spent, limit)):
             raise Stopped
         return found
 
@@ -286,7 +340,8 @@ class Search:
         return (1 - _UNTIL[stage]) * self.clock.limit if np.isfinite(self.clock.limit) else 0.0
 
     def _in_time(self, stage: str) -> bool:
-        return self.clock.left > self._reserve(stage) and len(self.found) < self.max_candidates
+        kept = self.among_outliers and stage in ("climb", "finals")  # a candidate, for the robust loss
+        return self.clock.left > self._reserve(stage) and self.n_tried + kept < self.max_candidates
 
     def _best(self) -> Evaluation:
         """The lowest error of all: one that time did not let come to its end still gives what it has."""
@@ -315,3 +370,11 @@ def _name_of_extra(plain: Choice, other: Choice) -> str:
     if other.lam != plain.lam:
         return "an adversary"
     return "the elastic loss" if other.delta != plain.delta else "a second layer"
+
+
+def _compared(new: float, old: float) -> str:
+    """The root of one mean squared error beside that of another, in words."""
+    if not (np.isfinite(new) and old > 0):
+        return "no result" if np.isnan(new) or np.isinf(new) else f"error {np.sqrt(new):.4g}"
+    change = np.sqrt(new / old) - 1
+    return f"error {100 * abs(change):.1f} % {'higher' if change > 0 else 'lower'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -50,6 +50,23 @@ class Entries(ABC):
     def held_out(self, test: Array) -> SparseData:
         """The entries of `test` with their weights; nothing else is built."""
 
+    @abstractmethod
+    def take(self, rows: Array, columns: Array) -> Entries:
+        """Those of some rows and columns, given as flags."""
+
+    @abstractmethod
+    def with_observed(self, values: Array) -> Entries:
+        """Other values of the observed entries, in the order of `pairs`."""
+
+    def without(self, these: Array) -> Entries:
+        """All but some of the observed entries, flagged in the order of `pairs`."""
+        return replace(self, observed=self.flags(~these))
+
+    @property
+    def observed_values(self) -> Array:
+        """Values of the observed entries, in the order of `pairs`."""
+        return self.values[self.observed]
+
     def flags(self, chosen: Array) -> Array:
         """Flags of all entries from flags of the observed ones."""
         flags = np.zeros_like(self.observed)
@@ -81,6 +98,17 @@ class DenseEntries(Entries):
         omega = None if self.weights is None else self.weights[test]
         return SparseData(self.values[test], columns, indptr, self.shape[1], omega)
 
+    def take(self, rows: Array, columns: Array) -> DenseEntries:
+        """Those of some rows and columns."""
+        part = np.ix_(rows, columns)
+        return DenseEntries(self.observed[part], self.X[part], None if self.weights is None else self.weights[part])
+
+    def with_observed(self, values: Array) -> DenseEntries:
+        """Other values of the observed entries."""
+        X = self.X.copy()
+        X[self.observed] = values
+        return DenseEntries(self.observed, X, self.weights)
+
 
 @dataclass(frozen=True)
 class SparseEntries(Entries):
@@ -106,6 +134,27 @@ class SparseEntries(Entries):
         indptr = np.append(0, np.cumsum(test))[self.X.indptr]
         omega = None if self.weights is None else self.weights.data[test]
         return SparseData(self.values[test], self.X.indices[test], indptr, self.shape[1], omega)
+
+    def take(self, rows: Array, columns: Array) -> SparseEntries:
+        """Those of some rows and columns."""
+        of_row = np.repeat(np.arange(self.shape[0]), np.diff(self.X.indptr))
+        kept = rows[of_row] & columns[self.X.indices]
+        indptr = np.append(0, np.cumsum(np.bincount(of_row[kept], minlength=self.shape[0])[rows]))
+        indices = (np.cumsum(columns) - 1)[self.X.indices[kept]]
+
+        def part(values: Array) -> sparse.csr_array:
+            shape = np.count_nonzero(rows), np.count_nonzero(columns)
+            return sparse.csr_array((values[kept], indices, indptr), shape=shape)
+
+        weights = None if self.weights is None else part(self.weights.data)
+        return SparseEntries(self.observed[kept], part(self.X.data), weights)
+
+    def with_observed(self, values: Array) -> SparseEntries:
+        """Other values of the observed entries."""
+        stored = self.X.data.copy()
+        stored[self.observed] = values
+        X = sparse.csr_array((stored, self.X.indices, self.X.indptr), shape=self.shape)
+        return SparseEntries(self.observed, X, self.weights)
 
 
 def read_entries(X: object, mask: object = None, weights: object = None) -> Entries:

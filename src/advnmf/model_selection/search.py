@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from ..completion import Interrupted, at_once
 from ..validation import check_choice, check_number
 from .cross_validation import make_folds
 from .entries import read_entries
@@ -37,6 +39,31 @@ def _has(name: str) -> Callable[[CompletionSearchCV], bool]:
 def _takes_mask(estimator: BaseEstimator, X: object) -> bool:
     """Whether `fit` knows what a mask and a masked array are."""
     return has_fit_parameter(estimator, "mask") and not sparse.issparse(X)
+
+
+class _Progress:
+    """Prints a candidate once its last split is advanced."""
+
+    def __init__(self, trials: list[list[Trial]], candidates: list[Params], alive: Array) -> None:
+        self.trials, self.candidates = trials, candidates
+        self.numbers = {id(trial): c for c in alive for trial in trials[c]}
+        self.left = {c: len(trials[c]) for c in alive}
+        self.lock = threading.Lock()
+
+    def __call__(self, trial: Trial) -> None:
+        """Take note of a trial, of whichever thread."""
+        with self.lock:
+            c = self.numbers[id(trial)]
+            self.left[c] -= 1
+            if self.left[c] == 0:
+                told = len(self.left) - sum(left > 0 for left in self.left.values())
+                score = np.mean([trial.score for trial in self.trials[c]])
+                seconds = sum(trial.seconds for trial in self.trials[c])
+                print(
+                    f"[CompletionSearchCV] {told}/{len(self.left)}: {self.candidates[c]}: score {score:.6g} "
+                    f"({seconds:.1f} s)",
+                    flush=True,
+                )
 
 
 class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
@@ -93,6 +120,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         Seed of folds given by number and of drawn candidates.  That of the fits is the estimator's own.
     error_score : "raise" or float, default=nan
         Score of a candidate whose fit fails, which is warned of.
+    verbose : int, default=0
+        Not 0: print each candidate once it is tried (in each round of halving), with its mean score and seconds.
 
     Attributes
     ----------
@@ -149,6 +178,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         error_score: str | float = np.nan,
+        verbose: int = 0,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
@@ -167,7 +197,9 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.error_score = error_score
+        self.verbose = verbose
 
+    @at_once
     def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
         """Try all candidates, then fit the best one to all observed entries.
 
@@ -186,7 +218,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         trials = [
             [make_trial(estimator, fold, self.scorer_, self.patience) for fold in folds] for estimator in estimators
         ]
-        rounds = self._run(trials, self._paths(candidates, trials))
+        rounds = self._run(trials, self._paths(candidates, trials), candidates)
         self._report_failures(trials)
         self.cv_results_ = tabulate(candidates, trials, rounds, self.error_score)
         self.best_index_ = self._best(candidates, estimators)
@@ -229,7 +261,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
                 trial.after = previous
         return list(paths.values())
 
-    def _run(self, trials: list[list[Trial]], paths: list[list[int]]) -> Array:
+    def _run(self, trials: list[list[Trial]], paths: list[list[int]], candidates: list[Params]) -> Array:
         """Advance the trials, in rounds if halving; how many rounds each candidate has survived."""
         rounds, alive = np.zeros(len(trials), int), np.arange(len(trials))
         names = [iterations_of(candidate[0].estimator) for candidate in trials]
@@ -242,7 +274,8 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             ends = [None if share == 1 else int(np.ceil(share * limit)) for limit in limits]
             paths = [left for path in paths if (left := [c for c in path if c in alive])]
             splits = range(self.n_splits_)
-            advance_all([[(trials[c][k], ends[c]) for c in path] for path in paths for k in splits], self.n_jobs)
+            tell = _Progress(trials, candidates, alive) if self.verbose else None
+            advance_all([[(trials[c][k], ends[c]) for c in path] for path in paths for k in splits], self.n_jobs, tell)
             if share < 1:
                 scores = np.array([np.mean([trial.score for trial in trials[c]]) for c in alive])
                 order = alive[np.argsort(-scores, kind="stable")]  # NaN comes last
@@ -269,7 +302,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         message = f"{len(errors)} of {n_fits} fits failed; the first: {type(errors[0]).__name__}: {errors[0]}"
         if len(errors) == n_fits:
             raise ValueError(f"{message} (error_score='raise' shows where)") from errors[0]
-        warnings.warn(f"{message}; their score is {self.error_score}", FitFailedWarning, stacklevel=3)
+        warnings.warn(f"{message}; their score is {self.error_score}", FitFailedWarning, stacklevel=4)
 
     def _best(self, candidates: list[Params], estimators: list[BaseEstimator]) -> int:
         if callable(self.refit):
@@ -295,17 +328,25 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         best = clone(estimator).set_params(**fewer)
         start = getattr(trials[0], "start", None)
         began = time.perf_counter()
+        interrupted = False
         with warnings.catch_warnings():
             if stopped:  # on purpose
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            if start is None:
-                given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
-                best.fit(X, **given)
-            else:
-                best._fit_from(start, X, mask, weights)
+            try:
+                if start is None:
+                    given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
+                    best.fit(X, **given)
+                else:
+                    best._fit_from(start, X, mask, weights)
+            except KeyboardInterrupt:
+                if not hasattr(best, "stop_reason_"):
+                    raise
+                interrupted = True  # it has ended in order, and is fitted
         self.best_estimator_ = best
         best.set_params(**{name: params[name] for name in fewer})  # as the candidate says, and for codes of new samples
         self.refit_time_ = time.perf_counter() - began
+        if interrupted:
+            raise Interrupted
 
     def _stopped(self, trials: list[Trial], max_iter: int) -> bool:
         """Whether the look that counts came before a trial would have ended by itself."""
@@ -322,6 +363,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         check_choice("one_standard_error", self.one_standard_error, (True, False))
         if self.one_standard_error and callable(self.refit):
             raise ValueError("one_standard_error=True and a callable refit both choose the best candidate: give one")
+        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.error_score != "raise" and not isinstance(self.error_score, Real):
             raise ValueError(f"error_score={self.error_score!r} must be 'raise' or a number")
 

@@ -20,12 +20,12 @@ from joblib import Parallel, delayed, effective_n_jobs
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from ..completion import DataWarning
 from ..data import ObservedData
 from ..factors import Factors, right
 from ..loop import Sweeps
+from ..solvers.hals import OneBlasThread
 from ..starts import narrowed
 from ..validation import check_layers
 from .entries import Entries
@@ -39,7 +39,7 @@ class Fold:
 
     def __init__(self, entries: Entries, train: Array, test: Array) -> None:
         self.entries = entries
-        self.train = train
+        self.train, self.test = train, test
         self.held_out = entries.held_out(test)
         self._lock = threading.Lock()
         self._checked: dict[object, ObservedData] = {}
@@ -294,11 +294,15 @@ def _restored(completed: object, fold: Fold) -> Array:
     return restored
 
 
-def advance_all(paths: Sequence[Sequence[tuple[Trial, int | None]]], n_jobs: int | None = None) -> None:
+def advance_all(
+    paths: Sequence[Sequence[tuple[Trial, int | None]]],
+    n_jobs: int | None = None,
+    tell: Callable[[Trial], object] | None = None,
+) -> None:
     """Advance trials to numbers of iterations; those of a path one after another, `n_jobs` paths at a time.
 
-    Threads share the data and the cores.  What the fits would warn of is not said once for each of them; a trial that
-    fails keeps its error.
+    Each is told of once it is there.  Threads share the data and the cores.  What the fits would warn of is not said
+    once for each of them; a trial that fails keeps its error.
     """
     n_workers = max(1, min(effective_n_jobs(n_jobs), len(paths)))
     with warnings.catch_warnings(), _inner_threads(n_workers) as limit:
@@ -309,6 +313,8 @@ def advance_all(paths: Sequence[Sequence[tuple[Trial, int | None]]], n_jobs: int
             limit()
             for trial, n_iter in path:
                 trial.advance(n_iter)
+                if tell is not None:
+                    tell(trial)
             for trial, _ in path:
                 trial.release()
 
@@ -317,11 +323,11 @@ def advance_all(paths: Sequence[Sequence[tuple[Trial, int | None]]], n_jobs: int
 
 @contextmanager
 def _inner_threads(n_workers: int) -> Iterator[Callable[[], object]]:
-    """Share the cores among workers: BLAS at once, the kernels in each worker, who calls what this gives him."""
+    """Share the cores among workers: BLAS has one thread, kernels a share in each worker, who calls what this gives."""
     if n_workers == 1:
         yield lambda: None
         return
     share = max(1, numba.get_num_threads() // n_workers)
-    with threadpool_limits(limits=share, user_api="blas"):
+    with OneBlasThread():
         # Of the calling thread alone, and joblib's threads end with their work.
         yield lambda: numba.set_num_threads(share)

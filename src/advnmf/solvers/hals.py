@@ -45,7 +45,7 @@ class HALS:
         """
         if problem.data.omega is None:
             return nullcontext()
-        return _OneBlasThread()
+        return OneBlasThread()
 
     def update_codes(self, problem: Problem, factors: Factors) -> tuple[Array, Array | None]:
         """Renew F_1 in place, a block of samples at a time."""
@@ -158,7 +158,7 @@ def _blas_threads() -> _BlasThreads:
     return _BlasThreads()
 
 
-class _OneBlasThread:
+class OneBlasThread:
     """One thread for BLAS within; put back whatever interrupts the way in or out."""
 
     def __init__(self) -> None:
