@@ -106,7 +106,10 @@ def _stop(line: str, code: int) -> NoReturn:
                     *["--scale-columns", "--clip-negative", "--triplets", "--pairs"],
                 ],
                 "recommend": ["--triplets", "-n", "--users", "--na", "--delimiter", "--decimal"],
-                "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
+                "inpaint": [
+                    *["--mask", "--mask-polarity", "--missing-color", "--color-tolerance", "--grow"],
+                    *["--max-pixels", "--max-memory"],
+                ],
             }.items()
         },
     )

@@ -64,6 +64,22 @@ class RankType(click.ParamType):
         return sizes
 
 
+class MemoryType(click.ParamType):
+    """A number of bytes, with a unit or without."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes."""
+        found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)I?B?\s*", str(value).upper())
+        if found is None or float(found[1]) <= 0:
+            self.fail(f"{value!r} is no size: give one such as 500MB or 2GB", param, ctx)
+        return int(float(found[1]) * 1000 ** " KMGT".index(found[2] or " "))
+
+
+MEMORY = MemoryType()
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user asks of a model; what is left open keeps the default of the model."""
