@@ -342,7 +342,7 @@ def test_wrong_pictures(picture):
         ([path, out, "--missing-color", "#ff00ff"], "no pixel of exactly the colour"),
         ([path, out, "--missing-color", "mauve-ish"], "is no colour"),
         ([path, out, "--mask", mask, "--max-pixels", "700"], "720 pixels, more than 700"),
-        ([folder / "text.png", out, "--mask", mask], "is no png, jpg or tiff picture"),
+        ([folder / "text.png", out, "--mask", mask], "is no png, jpg, tiff, webp or bmp picture"),
         ([path, folder / "out.gif", "--mask", mask], "must end in one of .png"),
         ([path, path, "--mask", mask], "exists already"),
     ):

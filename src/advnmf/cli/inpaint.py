@@ -35,7 +35,7 @@ from .progress import note
 @click.option(
     "--mask",
     metavar="MASK",
-    help="A black and white picture of the same size, or the word alpha: fully transparent pixels of PICTURE are missing.",
+    help="A black and white picture of the same size, or the word alpha: fully transparent pixels are missing.",
 )
 @click.option(
     "--mask-polarity",
@@ -100,8 +100,8 @@ def inpaint(
     its fully transparent pixels.
 
     Observed pixels come back bit for bit (jpg OUT is lossy). Alpha is kept and not completed, but a missing
-    pixel that was fully transparent becomes opaque. Palettes become colours, a picture is turned as its EXIF orientation
-    says; what OUT cannot say (georeference, texts, ...) is named.
+    pixel that was fully transparent becomes opaque. Palettes become colours, a picture is turned as its EXIF
+    orientation says; what OUT cannot say (georeference, texts, ...) is named.
 
     The model sees the channels side by side as one matrix of height x (channels * width), values from 0 to 1.
     A row or column of pixels that is missing as a whole cannot be told from its neighbours by such a model.
