@@ -151,9 +151,15 @@ def filled(image: Picture, observed: np.ndarray, values: np.ndarray) -> Picture:
     alpha = image.alpha
     if alpha is not None:
         alpha = np.where(~observed & (alpha == 0), image.pixels.dtype.type(image.peak), alpha)
-    if image.premultiplied:  # no colour exceeds its alpha
+    if image.premultiplied and _is_bounded(image, observed):
         estimate = np.minimum(estimate, alpha if estimate.ndim == 2 else alpha[:, :, None])
     return replace(image, pixels=np.where(holes, image.pixels, estimate), alpha=alpha)
+
+
+def _is_bounded(image: Picture, observed: np.ndarray) -> bool:
+    """Whether no observed colour exceeds its alpha, as is right for premultiplied ones and not always so."""
+    channels = image.pixels.reshape(*image.size, -1)[observed]
+    return bool((channels <= image.alpha[observed][:, None]).all())
 
 
 def _observed(

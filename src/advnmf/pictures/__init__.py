@@ -53,6 +53,8 @@ _COPIES = 4
 _BOMB_BYTES, _BOMB_RATIO = 64_000_000, 200
 # Levels of 255 by which jpg changes a painted colour: in its middle, and where it meets another colour.
 _JPEG_MIDDLE, _JPEG_EDGE = 24, 96
+# Pixels: colours are stored for blocks of two by two and smoothed over the neighbours.
+_JPEG_BLEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -330,12 +332,12 @@ def color_mask(picture: Picture, color: str, *, tolerance: int | None = None) ->
     """Boolean array, True = observed: False within `tolerance` levels (of 255) of this colour in each channel.
 
     By default the colour must be exact, but for lossy files, where it spreads: pixels within 24 levels are missing,
-    and what is within 96 and connected with these.
+    what is within 96 and connected with these, and 3 pixels around, into which the colour has bled.
     """
     distance = _distance(picture, color)
     missing = distance <= (tolerance if tolerance is not None else _JPEG_MIDDLE if picture.lossy else 0)
     if tolerance is None and picture.lossy:
-        missing = masks.connected(missing, distance <= _JPEG_EDGE)
+        missing = ~masks.grow(~masks.connected(missing, distance <= _JPEG_EDGE), _JPEG_BLEEDS)
     if not missing.any():
         raise FileError(
             f"{picture.path} has no pixel of exactly the colour {color!r}: "

@@ -87,7 +87,7 @@ def find_polarity(path: str, level: np.ndarray, pixels: np.ndarray | None) -> tu
     white = level > 0.5
     share = {"white-observed": 1 - float(np.mean(level == 1)), "white-missing": 1 - float(np.mean(level == 0))}
     found = None if pixels is None else missing_by_paint(pixels, white)
-    doubtful = found == "white-missing" and share["white-missing"] > _MOST_PAINTED
+    doubtful = found is not None and share[found] > _MOST_PAINTED
     if found is not None and not doubtful:
         return found, "its missing pixels have one colour"
     if white.all() or not white.any() or (share["white-observed"] < 0.5 and not doubtful):

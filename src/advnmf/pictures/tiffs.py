@@ -103,7 +103,7 @@ def _samples(path: object, page: Any) -> np.ndarray:
     try:
         samples = page.asarray()
     except (ValueError, ImportError) as error:
-        if "imagecodecs" not in str(error):
+        if isinstance(error, ValueError) and "imagecodecs" not in str(error):
             raise
         return _by_pillow(path, page, error)
     if page.axes == "SYX":
