@@ -52,7 +52,7 @@ def require(module: str, extra: str = "cli") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        name = module.partition(".")[0]
+        name = module.partition(".")[0].replace("PIL", "Pillow")
         raise ImportError(f"this needs {name}, which is not installed: pip install 'advnmf[{extra}]'") from error
 
 

@@ -107,7 +107,7 @@ def _stop(line: str, code: int) -> NoReturn:
                 ],
                 "recommend": ["--triplets", "-n", "--users", "--na", "--delimiter", "--decimal"],
                 "inpaint": [
-                    *["--mask", "--mask-polarity", "--missing-color", "--color-tolerance", "--grow"],
+                    *["--mask", "--mask-polarity", "--missing-color", "--tolerance", "--grow"],
                     *["--max-pixels", "--max-memory"],
                 ],
             }.items()

@@ -49,7 +49,7 @@ from .progress import note
     help="Pixels of this colour are missing: a name, '#ff00ff', R,G,B or one grey value.",
 )
 @click.option(
-    "--color-tolerance",
+    "--tolerance",
     type=click.IntRange(0, 255),
     metavar="N",
     help="Levels (of 255) that a channel may be off --missing-color. [default: 0; jpg: as its blur demands]",
@@ -83,7 +83,7 @@ def inpaint(
     mask: str | None,
     mask_polarity: Polarity | None,
     missing_color: str | None,
-    color_tolerance: int | None,
+    tolerance: int | None,
     grow: int,
     max_pixels: int,
     max_memory: int | None,
@@ -115,7 +115,7 @@ def inpaint(
     limits = {"max_pixels": max_pixels, "max_memory": max_memory}
     image = read_picture(picture, **limits)
     check_picture_target(target, image, overwrite=force)
-    observed, notes = _observed(image, mask, mask_polarity, missing_color, color_tolerance, limits)
+    observed, notes = _observed(image, mask, mask_polarity, missing_color, tolerance, limits)
     observed = grown(observed, grow)
     learnt = observed if image.alpha is None else observed & (image.alpha > 0)
     if not learnt.any():
@@ -148,6 +148,9 @@ def filled(image: Picture, observed: np.ndarray, values: np.ndarray) -> Picture:
     """The picture with its missing pixels taken from an unfolded matrix; they are not transparent any more."""
     holes = observed if image.pixels.ndim == 2 else observed[:, :, None]
     estimate = image.from_unit(fold(values, image.pixels.shape))
+    if image.nodata is not None and image.pixels.dtype.kind in "iu":  # a fill must not say again that it is missing
+        is_top = image.nodata >= np.iinfo(image.pixels.dtype).max
+        estimate = np.where(estimate == image.nodata, estimate - 1 if is_top else estimate + 1, estimate)
     alpha = image.alpha
     if alpha is not None:
         alpha = np.where(~observed & (alpha == 0), image.pixels.dtype.type(image.peak), alpha)
@@ -176,6 +179,8 @@ def _observed(
     notes = [] if image.empty is None else [f"{image.path}: {int(image.empty.sum())} pixels are nodata or NaN: missing"]
     if color is not None:
         observed = color_mask(image, color, tolerance=tolerance)
+        if image.lossy and tolerance is None:
+            notes.append(f"{image.path} is lossy: missing is also what is nearly {color}, and 3 pixels around it")
         return observed & measured, [*notes, *_edges(image, color, observed)]
     if mask == "alpha" or (mask is None and image.empty is None and image.alpha is not None):
         return _by_alpha(image, asked=mask is not None) & measured, [
@@ -205,7 +210,7 @@ def _edges(image: Picture, color: str, observed: np.ndarray) -> list[str]:
         return []
     return [
         f"Warning: {n_near} observed pixels beside the missing ones are nearly of the colour {color}, perhaps their "
-        "edges: see --color-tolerance and --grow"
+        "edges: see --tolerance and --grow"
     ]
 
 

@@ -70,6 +70,7 @@ class Picture:
     pages: int = 1
     lossy: bool = False
     empty: np.ndarray | None = None  # (height, width), True where the file itself says that nothing was measured
+    nodata: float | None = None  # the value that marks them
     tags: tuple[tuple[Any, ...], ...] = ()  # of a TIFF file
     notes: Mapping[str, Any] = field(default_factory=dict)  # dpi, exif, text of a png or jpg file
     lost: tuple[str, ...] = ()  # what the file says and nothing here keeps
@@ -316,7 +317,7 @@ def parse_color(color: str, picture: Picture) -> np.ndarray:
         values = [int(part) for part in color.split(",")]
     except ValueError:
         try:
-            rgb = _pillow("ImageColor").getrgb(color.strip())[:3]
+            rgb = require("PIL.ImageColor").getrgb(color.strip())[:3]
         except ValueError as error:
             message = f"{color!r} is no colour: give a name, #rrggbb, R,G,B or one grey value"
             raise FileError(message) from error
@@ -341,7 +342,7 @@ def color_mask(picture: Picture, color: str, *, tolerance: int | None = None) ->
     if not missing.any():
         raise FileError(
             f"{picture.path} has no pixel of exactly the colour {color!r}: "
-            f"the nearest is {distance.min():.0f} levels off (--color-tolerance)"
+            f"the nearest is {distance.min():.0f} levels off (--tolerance)"
         )
     return ~missing
 
@@ -386,15 +387,8 @@ def _check_memory(path: str | os.PathLike[str], unpacked: float, packed: int, ma
         )
 
 
-def _pillow(name: str) -> Any:
-    try:
-        return require(f"PIL.{name}")
-    except ImportError as error:
-        raise ImportError(str(error).replace("needs PIL", "needs Pillow")) from error
-
-
 def _read_with_pillow(path: str | os.PathLike[str], data: bytes, kind: str, check: Check) -> Picture:
-    Image, ImageOps = _pillow("Image"), _pillow("ImageOps")
+    Image, ImageOps = require("PIL.Image"), require("PIL.ImageOps")
     try:
         image = Image.open(io.BytesIO(data), formats=[kind])
     except Image.DecompressionBombError as error:
@@ -453,7 +447,7 @@ def _read_png16(path: str | os.PathLike[str], data: bytes, check: Check) -> Pict
     width, height = png16.size(data)
     check(width, height, png16.bytes_per_pixel(data))
     samples = png16.decode(data)
-    with _pillow("Image").open(io.BytesIO(data), formats=["PNG"]) as image:
+    with require("PIL.Image").open(io.BytesIO(data), formats=["PNG"]) as image:
         orientation, profile = image.getexif().get(0x0112, 1), image.info.get("icc_profile")
         notes, lost = _notes(image)
     return replace(_split(path, _orient(samples, orientation), profile), notes=notes, lost=lost)
@@ -479,6 +473,7 @@ def _read_tiff(path: str | os.PathLike[str], data: bytes, check: Check) -> Pictu
         premultiplied=content.premultiplied,
         pages=content.pages,
         empty=empty if empty.any() else None,
+        nodata=content.nodata,
         tags=tuple(content.tags),
         lost=tuple(content.lost),
     )
@@ -542,7 +537,7 @@ def _encode(kind: str, picture: Picture) -> bytes:
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
     stream = io.BytesIO()
-    image = _pillow("Image").fromarray(np.ascontiguousarray(samples))
+    image = require("PIL.Image").fromarray(np.ascontiguousarray(samples))
     image.save(stream, format="JPEG" if kind == "jpg" else "PNG", **options)
     return stream.getvalue()
 
@@ -551,7 +546,7 @@ def _metadata(kind: str, notes: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of Pillow's `save` that write the notes of a picture."""
     options = {name: notes[name] for name in ("dpi", "exif") if name in notes}
     if kind == "png" and "text" in notes:
-        texts = _pillow("PngImagePlugin").PngInfo()
+        texts = require("PIL.PngImagePlugin").PngInfo()
         for key, value in notes["text"].items():
             texts.add_text(key, value)
         options["pnginfo"] = texts
@@ -561,7 +556,7 @@ def _metadata(kind: str, notes: Mapping[str, Any]) -> dict[str, Any]:
 def _ancillary(options: dict[str, Any]) -> bytes:
     """The chunks that Pillow writes for these notes, to be put into a file of our own."""
     stream = io.BytesIO()
-    _pillow("Image").new("L", (1, 1)).save(stream, format="PNG", **options)
+    require("PIL.Image").new("L", (1, 1)).save(stream, format="PNG", **options)
     return png16.ancillary(stream.getvalue())
 
 
