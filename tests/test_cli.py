@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from advnmf.cli.app import program
+from advnmf.cli.inpaint import filled
 from advnmf.cli.options import DEEP, MODELS, Settings, default_rank
 from advnmf.pictures import Picture, read_picture, write_picture
 
@@ -414,25 +415,20 @@ def test_nodata_of_a_tiff_is_missing_and_what_png_cannot_say_is_told(picture):
     np.testing.assert_array_equal(read_picture(path.with_name("out.png")).pixels[observed], holed[observed])
 
 
-def test_no_fill_is_the_nodata_value(tmp_path):
-    tifffile = pytest.importorskip("tifffile")
-    pixels = np.zeros((20, 20), np.uint8)
-    pixels[:, 10:] = 1
-    pixels[3, 3] = pixels[3, 13] = 1  # the fill is near 1, the file's mark of what is missing
-    tifffile.imwrite(tmp_path / "in.tif", pixels, extratags=[(42113, 2, 2, "1", True)])
-    run("inpaint", tmp_path / "in.tif", tmp_path / "out.tif", "--rank", 1)
-    assert not (read_picture(tmp_path / "out.tif").pixels == 1).any()
+@pytest.mark.parametrize(("nodata", "fill"), [(7, 8), (255, 254), (9, 7), (1.5, 7)])
+def test_no_fill_is_the_nodata_value(nodata, fill):
+    observed = np.eye(3, dtype=bool)
+    value = 255 if nodata == 255 else 7
+    image = Picture(np.ones((3, 3), np.uint8), nodata=nodata)
+    out = filled(image, observed, np.full((3, 3), value / 255)).pixels
+    np.testing.assert_array_equal(out, np.where(observed, 1, fill))
 
 
-def test_memory_and_growth_are_options(picture):
-    path, mask, _, observed = picture
-    args = ["inpaint", path, path.with_name("out.png"), "--mask", mask, "--rank", 2]
-    assert "more than 0 MB (--max-memory)" in refused(*args, "--max-memory", "5kB")
-    assert "is no size: give one such as 500MB or 2GB" in refused(*args, "--max-memory", "much")
-    n_missing = int((~observed).sum())
-    assert f"{n_missing} missing" in run(*args).stderr
-    grown = run(*args, "--grow", 1, "--force").stderr
-    assert int(re.search(r"(\d+) missing", grown)[1]) > n_missing
+def test_the_fill_of_a_premultiplied_picture_is_no_brighter_than_its_alpha():
+    observed = np.eye(3, dtype=bool)
+    for value, fill in ((50, 60), (80, 255)):  # colours that exceed their alpha are the file's own way
+        image = Picture(np.full((3, 3), value, np.uint8), np.full((3, 3), 60, np.uint8), premultiplied=True)
+        assert (filled(image, observed, np.ones((3, 3))).pixels[~observed] == fill).all()
 
 
 # --- Ctrl-C -------------------------------------------------------------------------------------------------
