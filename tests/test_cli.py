@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from advnmf.cli.app import program
+from advnmf.cli.inpaint import filled
 from advnmf.cli.options import DEEP, MODELS, Settings, default_rank
 from advnmf.pictures import Picture, read_picture, write_picture
 
@@ -294,7 +295,7 @@ def test_a_missing_package_names_the_extra(picture, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     path, mask, *_ = picture
     line = refused("inpaint", path, path.with_name("out.png"), "--mask", mask)
-    assert "pip install 'advnmf[cli]'" in line
+    assert "this needs Pillow, which is not installed: pip install 'advnmf[cli]'" in line
 
 
 def test_default_rank_follows_the_data():
@@ -377,7 +378,7 @@ def test_wrong_pictures(picture):
         ([path, out, "--missing-color", "#ff00ff"], "no pixel of exactly the colour"),
         ([path, out, "--missing-color", "mauve-ish"], "is no colour"),
         ([path, out, "--mask", mask, "--max-pixels", "700"], "720 pixels, more than 700"),
-        ([folder / "text.png", out, "--mask", mask], "is no png, jpg or tiff picture"),
+        ([folder / "text.png", out, "--mask", mask], "is no png, jpg, tiff, webp or bmp picture"),
         ([path, folder / "out.gif", "--mask", mask], "must end in one of .png"),
         ([path, path, "--mask", mask], "exists already"),
     ):
@@ -391,6 +392,78 @@ def test_no_hole_makes_a_copy(picture):
     out = path.with_name("out.png")
     assert "nothing is missing" in run("inpaint", path, out, "--mask", path.with_name("white.png")).stderr
     np.testing.assert_array_equal(read_picture(out).pixels, pixels)
+
+
+def test_the_inverted_mask_is_refused_where_nothing_is_painted_and_found_out_elsewhere(picture):
+    path, _, pixels, observed = picture
+    folder, inverse = path.parent, path.with_name("inverse.png")
+    write_picture(inverse, Picture(np.where(observed, 0, 255).astype(np.uint8)))
+    line = refused("inpaint", path, folder / "out.png", "--mask", inverse, "--rank", 2)
+    assert "say --mask-polarity" in line
+    assert not (folder / "out.png").exists()
+    write_picture(path, Picture(np.where(observed[:, :, None], pixels, np.uint8(255))), overwrite=True)
+    result = run("inpaint", path, folder / "out.png", "--mask", inverse, "--rank", 2)
+    assert "white-missing (its missing pixels have one colour)" in result.stderr
+    np.testing.assert_array_equal(read_picture(folder / "out.png").pixels[observed], pixels[observed])
+    result = run("inpaint", path, folder / "b.png", "--mask", inverse, "--mask-polarity", "white-observed", "--rank", 2)
+    assert "Warning: " in result.stderr
+    assert "is it not --mask-polarity white-missing?" in result.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--mask", "alpha"]])
+def test_transparent_pixels_are_filled_and_opaque(picture, args):
+    path, _, pixels, observed = picture
+    junk = np.where(observed[:, :, None], pixels, np.uint8(0))
+    write_picture(path, Picture(junk, np.where(observed, 200, 0).astype(np.uint8)), overwrite=True)
+    result = run("inpaint", path, path.with_name("out.png"), *args, "--rank", 3, "--alpha", 1e-5, "--max-iter", 500)
+    assert "fully transparent pixels are missing, and will be opaque" in result.stderr
+    out = read_picture(path.with_name("out.png"))
+    np.testing.assert_array_equal(out.alpha, np.where(observed, 200, 255))
+    assert np.abs(out.pixels.astype(int) - pixels)[~observed].mean() < 3
+
+
+def test_every_channel_of_a_tiff_is_filled(picture):
+    path, mask, pixels, observed = picture
+    four = np.dstack([pixels, pixels[:, :, :1]]).astype(np.uint16) * 100
+    holed = np.where(observed[:, :, None], four, np.uint16(0))
+    tif, out = path.with_name("in.tif"), path.with_name("out.tif")
+    write_picture(tif, Picture(holed))
+    assert "RGB and 1 more channel, 16 bit" in run("inpaint", tif, out, "--mask", mask, "--rank", 3).stderr
+    filled = read_picture(out).pixels
+    np.testing.assert_array_equal(filled[observed], four[observed])
+    np.testing.assert_allclose(filled[~observed][:, 3], filled[~observed][:, 0], atol=600)
+    assert "a png file cannot hold RGB and 1 more channel" in refused(
+        "inpaint", tif, path.with_name("out.png"), "--mask", mask
+    )
+
+
+def test_nodata_of_a_tiff_is_missing_and_what_png_cannot_say_is_told(picture):
+    tifffile = pytest.importorskip("tifffile")
+    path, _, pixels, observed = picture
+    holed = np.where(observed, pixels[:, :, 0], 255).astype(np.uint8)
+    tags = [(42113, 2, 4, "255", True), (33550, 12, 3, (1.0, 1.0, 0.0), True)]
+    tifffile.imwrite(path.with_name("in.tif"), holed, extratags=tags)
+    result = run("inpaint", path.with_name("in.tif"), path.with_name("out.png"), "--rank", 2)
+    assert f"{(~observed).sum()} pixels are nodata or NaN: missing" in result.stderr
+    assert "will not say what" in result.stderr
+    assert "georeference, nodata value" in result.stderr
+    np.testing.assert_array_equal(read_picture(path.with_name("out.png")).pixels[observed], holed[observed])
+
+
+@pytest.mark.parametrize(("nodata", "fill"), [(7, 8), (255, 254), (9, 7), (1.5, 7)])
+def test_no_fill_is_the_nodata_value(nodata, fill):
+    observed = np.eye(3, dtype=bool)
+    value = 255 if nodata == 255 else 7
+    image = Picture(np.ones((3, 3), np.uint8), nodata=nodata)
+    out = filled(image, observed, np.full((3, 3), value / 255)).pixels
+    np.testing.assert_array_equal(out, np.where(observed, 1, fill))
+
+
+def test_the_fill_of_a_premultiplied_picture_is_no_brighter_than_its_alpha():
+    observed = np.eye(3, dtype=bool)
+    for value, fill in ((50, 60), (80, 255)):  # colours that exceed their alpha are the file's own way
+        image = Picture(np.full((3, 3), value, np.uint8), np.full((3, 3), 60, np.uint8), premultiplied=True)
+        assert (filled(image, observed, np.ones((3, 3))).pixels[~observed] == fill).all()
 
 
 # --- Ctrl-C -------------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"II*\0", "a TIFF picture"),
     (b"MM\0*", "a TIFF picture"),
+    (b"II+\0", "a TIFF picture"),
+    (b"MM\0+", "a TIFF picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"\x93NUMPY", "a NumPy .npy array"),
@@ -68,7 +70,7 @@ def require(module: str, extra: str = "cli") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        name = module.partition(".")[0]
+        name = module.partition(".")[0].replace("PIL", "Pillow")
         raise ImportError(f"this needs {name}, which is not installed: pip install 'advnmf[{extra}]'") from error
 
 

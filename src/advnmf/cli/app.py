@@ -124,8 +124,14 @@ def _stop(line: str, code: int) -> NoReturn:
                     *["--delimiter", "--decimal", "--thousands", "--key", "--scale-columns", "--clip-negative"],
                     *["--triplets", "--pairs", "--max-memory"],
                 ],
-                "recommend": ["--triplets", "-n", "--users", "--na", "--delimiter", "--decimal"],
-                "inpaint": ["--mask", "--mask-polarity", "--missing-color", "--max-pixels"],
+                "recommend": [
+                    *["--triplets", "-n", "--users", "--by", "--liked", "--min-ratings", "--check"],
+                    *["--na", "--delimiter", "--decimal", "--max-memory"],
+                ],
+                "inpaint": [
+                    *["--mask", "--mask-polarity", "--missing-color", "--tolerance", "--grow"],
+                    *["--max-pixels", "--max-memory"],
+                ],
             }.items()
         },
     )

@@ -12,7 +12,7 @@ from ..tables.records import write_records
 from ..triplets import Triplets
 from .fitting_ratings import RatingsFit, fit_ratings
 from .held_out import check_recommendations
-from .options import Settings, rating_options
+from .options import Settings, max_memory_option, rating_options
 from .progress import note
 from .ratings import Columns, ColumnsType, check_records_target, open_ratings, places
 
@@ -67,6 +67,7 @@ _MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
 @click.option(
     "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of IN."
 )
+@max_memory_option
 @rating_options
 def recommend(
     source: str,
@@ -81,6 +82,7 @@ def recommend(
     na: tuple[str, ...],
     delimiter: str | None,
     decimal: str,
+    max_memory: int | None,
     settings: Settings,
     force: bool,
     quiet: bool,
@@ -96,7 +98,8 @@ def recommend(
 
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
-    ratings = open_ratings(source, triplets, quiet, na=na, delimiter=delimiter, decimal=decimal)
+    format_ = {"na": na, "delimiter": delimiter, "decimal": decimal, "max_bytes": max_memory}
+    ratings = open_ratings(source, triplets, quiet, **format_)
     check_records_target(target, ratings.triplets.users, ratings.triplets.items, overwrite=force)
     table = ratings.triplets
     rows = np.arange(len(table.users)) if users is None else _rows(table, users, source)

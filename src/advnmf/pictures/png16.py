@@ -28,6 +28,11 @@ def size(data: bytes) -> tuple[int, int]:
     return struct.unpack(">II", data[16:24])
 
 
+def bytes_per_pixel(data: bytes) -> int:
+    """Bytes of one pixel, from the header; 8 where it makes no sense."""
+    return 2 * _CHANNELS.get(data[25] if len(data) > 25 else -1, 4)
+
+
 def decode(data: bytes) -> np.ndarray:
     """The samples, of shape (height, width, channels) and type uint16; ValueError at damaged bytes."""
     width, height, _, color_type, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
@@ -35,8 +40,8 @@ def decode(data: bytes) -> np.ndarray:
         raise ValueError("interlaced 16-bit pictures are not read")
     if color_type not in _CHANNELS or not width or not height:
         raise ValueError("its header makes no sense")
-    bytes_per_pixel = 2 * _CHANNELS[color_type]
-    length = height * (1 + width * bytes_per_pixel)
+    step = bytes_per_pixel(data)
+    length = height * (1 + width * step)
     packed = b"".join(body for kind, body in _chunks(data) if kind == b"IDAT")
     try:
         raw = zlib.decompressobj().decompress(packed, length)
@@ -47,12 +52,12 @@ def decode(data: bytes) -> np.ndarray:
     lines = np.frombuffer(raw, np.uint8).reshape(height, -1)
     if lines[:, 0].max() > 4:
         raise ValueError("its pixels are filtered in an unknown way")
-    samples = _unfilter(lines[:, 1:], lines[:, 0], bytes_per_pixel)
+    samples = _unfilter(lines[:, 1:], lines[:, 0], step)
     return samples.view(">u2").reshape(height, width, -1).astype(np.uint16)
 
 
-def encode(samples: np.ndarray, icc_profile: bytes | None = None) -> bytes:
-    """The bytes of a PNG file with these samples, of shape (height, width) or (height, width, channels)."""
+def encode(samples: np.ndarray, icc_profile: bytes | None = None, ancillary: bytes = b"") -> bytes:
+    """The bytes of a PNG file with these samples, (height, width[, channels]), and chunks that are ready."""
     height, width = samples.shape[:2]
     channels = 1 if samples.ndim == 2 else samples.shape[2]
     lines = np.ascontiguousarray(samples.reshape(height, -1), ">u2").view(np.uint8)
@@ -62,7 +67,12 @@ def encode(samples: np.ndarray, icc_profile: bytes | None = None) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 16, _COLOR_TYPES[channels], 0, 0, 0)
     profile = [_chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc_profile))] if icc_profile else []
     pixels = _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6))
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *profile, pixels, _chunk(b"IEND", b"")])
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *profile, ancillary, pixels, _chunk(b"IEND", b"")])
+
+
+def ancillary(data: bytes) -> bytes:
+    """The chunks of a PNG file that are neither pixels nor needed to read them."""
+    return b"".join(_chunk(kind, body) for kind, body in _chunks(data) if kind[0] & 32)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
