@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData, SparseData, ZeroFilledData
@@ -80,3 +83,14 @@ def random_chain(rng, shape, layers, dtype=np.float64):
     from advnmf.factors import layer_shapes
 
     return [rng.gamma(1.0, 0.5, size=s).astype(dtype) for s in layer_shapes(*shape, layers)]
+
+
+class Lazily:
+    """A module that is imported when a test uses it; the test skips where it is not installed."""
+
+    def __init__(self, name: str, extra: str) -> None:
+        self._name, self._extra = name, extra
+
+    def __getattr__(self, attribute: str) -> Any:
+        reason = f"{self._name} is not installed: see the extra {self._extra}"
+        return getattr(pytest.importorskip(self._name, reason=reason), attribute)

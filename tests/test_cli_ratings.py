@@ -15,9 +15,10 @@ from scipy import sparse
 from advnmf import NMF, AutoNMF
 from advnmf.cli.held_out import check_recommendations, refitted, split
 from advnmf.metrics import ndcg_at_k, precision_at_k
+from problems import Lazily
 from test_cli import refused, run
 
-pl = pytest.importorskip("polars")
+pl = Lazily("polars", "test-large")
 
 COLUMNS = ("--triplets", "user,film,stars")
 FAST = ("--rank", 2, "--alpha", 0.1)

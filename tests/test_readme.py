@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second, third, auto, fourth, fifth, sixth = blocks("python")
+    first, second, third, auto, fourth, fifth, sixth, seventh = blocks("python")
     # Fewer candidates than there, for the sake of time; so below.
     exec(compile(first.replace("AutoNMF(", "AutoNMF(max_candidates=20, "), "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
@@ -48,6 +48,7 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     exec(compile(fifth, "README.md, fifth block", "exec"), {})
     assert re.fullmatch(r"[0-4]\.\d% off where it was missing\n", capsys.readouterr().out)
     exec(compile(sixth, "README.md, sixth block", "exec"), names)
+    exec(compile(seventh, "README.md, seventh block", "exec"), names)
     assert np.isfinite(names["predicted"]).all()
     rated = set(zip(names["table"].viewer, names["table"].film, strict=True))
     for viewer, films in zip(("ann", "bob"), names["names"], strict=True):
@@ -79,25 +80,56 @@ def command_lines() -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith("advnmf ")]
 
 
+def files_of_the_blocks() -> None:
+    """What the first block and those on ratings write into the current folder."""
+    first, *_, ratings, tables = blocks("python")
+    names: dict[str, object] = {"pd": pytest.importorskip("pandas")}
+    code = first.replace("AutoNMF(", "AutoNMF(max_candidates=1, ") + "from advnmf import NMF\n" + ratings + tables
+    exec(code, names)
+
+
+def files_of_the_demo() -> None:
+    """What `advnmf demo` leaves, in small."""
+    from advnmf.cli.demo import _FILES
+    from advnmf.pictures import Picture, write_picture
+
+    rng = np.random.default_rng(0)
+    Path("advnmf-demo").mkdir()
+    for name, content in {
+        "holes": rng.integers(1, 256, (20, 24, 3)),
+        "mask": np.where(rng.random((20, 24)) > 0.2, 255, 0),
+    }.items():
+        write_picture(Path("advnmf-demo", _FILES[name]), Picture(content.astype(np.uint8)))
+
+
+def test_files_that_command_lines_name_are_made_there():
+    """By a block, by the demo, or by the reader, of whom it is said."""
+    text = "".join(blocks("python"))
+    made = {arguments[2] for arguments in command_lines()} | set(re.findall(r'"(\w+\.csv)"', text))
+    named = {word for arguments in command_lines() for word in arguments[1:] if re.search(r"\.\w{3}$", word)}
+    assert {name for name in named - made if not name.startswith("advnmf-demo/")} == {"cube.hdr"}
+    assert "the cube stands for yours" in README.read_text("utf-8")
+
+
+def test_blocks_name_what_they_need():
+    """Beside the package and what it depends on: pandas, of which the text says so before the first block with it."""
+    before, _, _ = README.read_text("utf-8").partition("import pandas")
+    assert "pip install pandas" in before
+    modules = set(re.findall(r"^(?:from|import) (\w+)", "".join(blocks("python")), re.MULTILINE))
+    assert modules == {"advnmf", "numpy", "pandas", "sklearn"}
+
+
 def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
     from advnmf.cli.app import program
-    from advnmf.pictures import Picture, write_picture
 
     testing = pytest.importorskip("click.testing")
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    table = rng.random((30, 2)) @ rng.random((2, 8)) + 0.1
-    cells = [["" if rng.random() < 0.2 else f"{value:.4f}" for value in row] for row in table]
-    Path("spectra.csv").write_text("\n".join(",".join(row) for row in cells) + "\n")
-    write_picture(tmp_path / "photo.png", Picture(rng.integers(1, 256, (20, 24, 3)).astype(np.uint8)))
-    write_picture(tmp_path / "mask.png", Picture(np.where(rng.random((20, 24)) > 0.2, 255, 0).astype(np.uint8)))
-    cube = np.rint(1000 * rng.random((12, 3)) @ rng.random((3, 8))).reshape(4, 3, 8) - 1
+    files_of_the_blocks()
+    files_of_the_demo()
+    cube = np.rint(1000 * np.random.default_rng(0).random((4, 3, 8))) - 1
     cube[0, 0, 0] = -9999
     envi = pytest.importorskip("spectral.io.envi")
-    envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})
-    ratings = [f"v{i},f{j},{rng.choice(['', '2', '5'])}" for i in range(9) for j in range(12)]
-    Path("ratings.csv").write_text("\n".join(["viewer,film,stars", *ratings]) + "\n")
-    Path("pairs.csv").write_text("viewer,film\nv1,f2\n")
+    envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})  # "stands for yours"
     monkeypatch.setattr("advnmf.cli.fitting.AUTO_SECONDS", 2.0)  # what they choose does not matter here
     assert len(command_lines()) == 9
     for arguments in command_lines():

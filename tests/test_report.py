@@ -280,6 +280,7 @@ def test_rows_that_fit_no_figure_hide_no_other(tmp_path, target):
     for folder in (good, bad):
         keep(folder, tasks[:1], method="$\\frac{", key="1", point={"lam": "x", "delta": []}, curves={"objective": []})
         keep(folder, tasks[:1], dataset="elsewhere", key="2", point={})
+    keep(good, tasks[:1], arrays=faces, key="3", run=9, curves={"iteration": [1.0, 2.0, 3.0], "objective": [2.0]})
     assert page_of(good, overwrite=True).pictures == before
     page = page_of(bad)
     assert page.pictures == []

@@ -17,8 +17,9 @@ from advnmf.tables import frames
 from advnmf.tables.cells import read_cells
 from advnmf.tables.records import write_records
 from advnmf.triplets import read_source
+from problems import Lazily
 
-pl = pytest.importorskip("polars")
+pl = Lazily("polars", "test-large")
 pa = pytest.importorskip("pyarrow")
 pytest.importorskip("pyarrow.parquet")
 
@@ -282,6 +283,7 @@ def test_header_or_none(file):
 @pytest.fixture(params=["pyarrow", "polars"])
 def library(request, monkeypatch):
     if request.param == "polars":
+        pytest.importorskip("polars", reason="polars is not installed: see the extra test-large")
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     return request.param
 

@@ -7,12 +7,20 @@ Rows do not depend on each other, so the result is the same for every number of 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from itertools import pairwise
 
-import numba
 import numpy as np
+
+try:
+    import numba
+except ValueError as error:  # its settings, which it does not name
+    raise ImportError(
+        f"numba refuses its settings: {error} They are environment variables such as NUMBA_NUM_THREADS="
+        f"{os.environ.get('NUMBA_NUM_THREADS', '')!r}, which must be at least 1, or not set"
+    ) from error
 
 from .penalties import FREE, HELD, NONNEGATIVE
 from .prefetching import prefetch

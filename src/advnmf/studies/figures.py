@@ -51,7 +51,8 @@ def _looks(study: Study, protocol: str, method: str) -> list[Mapping[str, list[f
     """The curves of a method's runs that were looked at as often as its first."""
     names = ("iteration", "objective", "train_rmse", "test_rmse")
     found = [row.curves for row in study.rows_of(protocol, method) if study.target.plans(row)]
-    whole = [curves for curves in found if len({len(curves.get(name, ())) for name in names} | {0}) == 2]
+    lengths = [{len(curves.get(name, ())) for name in names} for curves in found]
+    whole = [curves for curves, of_each in zip(found, lengths, strict=True) if len(of_each) == 1 and 0 not in of_each]
     return [curves for curves in whole if curves["iteration"] == whole[0]["iteration"]]
 
 
