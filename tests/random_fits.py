@@ -65,6 +65,14 @@ class RandomFit:
             p["adversary"] = FrobeniusPenalty(p["adversary"].lam * factor / c**2)
         return replace(self, X=self.X * self._dtype(c), params={**p, "loss": loss})
 
+    def shaken(self, rng: np.random.Generator, share: float) -> RandomFit:
+        """The same problem, each value changed by about a share of itself."""
+        if sparse.issparse(self.X):
+            X = self.X.copy()
+            X.data *= 1 + share * rng.standard_normal(X.nnz)
+            return replace(self, X=X)
+        return replace(self, X=self.X * (1 + share * rng.standard_normal(self.X.shape)))
+
     @property
     def _dtype(self) -> type:
         return self.X.dtype.type

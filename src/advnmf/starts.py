@@ -16,7 +16,6 @@ from .namespaces import Array, as_like, cast, concat, host_dtype, namespace, to_
 from .penalties import NO_PENALTY, ElasticNet
 from .problem import Problem
 from .ridges import typical_size
-from .robust import winsorised_rms
 from .solvers import Solver
 
 # Numbers that are drawn at a time.
@@ -90,11 +89,18 @@ def _of_two_factors(problem: Problem, n_factors: int) -> tuple[ElasticNet, Elast
 
 def balanced(factors: Factors) -> Factors:
     """The same product from factors of one size (root mean square), so that a penalty weighs all of them alike."""
-    sizes = [winsorised_rms(namespace(F).reshape(F, (-1,))) for F in factors]
+    sizes = [_root_mean_square(F) for F in factors]
     if not min(sizes) > 0:
         return factors
     common = float(np.exp(np.mean(np.log(sizes))))
     return [F * (common / size) for F, size in zip(factors, sizes, strict=True)]
+
+
+def _root_mean_square(F: Array) -> float:
+    """In units of the largest entry, so that no square overflows or vanishes."""
+    xp = namespace(F)
+    top = float(xp.max(F))
+    return top * float(xp.mean(xp.square(F / top))) ** 0.5 if top > 0 else 0.0
 
 
 def narrowed(factors: Factors, n_before: int, n_components: int) -> Factors:

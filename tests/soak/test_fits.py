@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from advnmf import NMF
 from random_fits import RandomFit, draw
 
 pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore")]
@@ -57,19 +58,30 @@ def test_random_units(budget):
         if model is None:
             continue
         fits += 1
-        expected = problem.predictions(model)
         c = 2.0 ** int(rng.choice([-36, -24, -12, 12, 24, 36]))  # exact, as are its roots
         other = fitted(problem.times(c))
         assert other is not None, (seed, c, problem.params)
-        # A fit that is all but perfect leaves open what was not observed: rounding decides there.
-        where = problem.observed if model.loss_curve_[-1] < 1e-6 * problem.loss_of_zero() else np.s_[:]
-        assert_close(problem.times(c).predictions(other)[where] / c, expected[where], (seed, c, problem.params))
+        check(problem, model, problem.times(c).predictions(other) / c, seed)
         if problem.weights is not None:
             weighted = problem.weighted(c)
-            assert_close(weighted.predictions(fitted(weighted))[where], expected[where], (seed, c, problem.params))
+            check(problem, model, weighted.predictions(fitted(weighted)), seed)
     print(f"{fits} fits, and as many in other units")
 
 
-def assert_close(found: np.ndarray, expected: np.ndarray, what: object) -> None:
-    """Equal to a millionth of the largest entry."""
-    assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max(), what
+def check(problem: RandomFit, model: NMF, found: np.ndarray, seed: int) -> None:
+    """Equal to a millionth of the largest entry, or as near as the fit stays under a change of the 13th digit.
+
+    A fit that is all but perfect leaves open what was not observed: rounding decides there.
+    """
+    where = problem.observed if model.loss_curve_[-1] < 1e-6 * problem.loss_of_zero() else np.s_[:]
+    expected = problem.predictions(model)
+    far = distance(found, expected, where)
+    if far > 1e-6:
+        shaken = [problem.shaken(np.random.default_rng(n), 1e-13) for n in range(5)]
+        chance = max(distance(other.predictions(fitted(other)), expected, where) for other in shaken)
+        assert far <= 100 * chance, (seed, far, chance, problem.params)
+
+
+def distance(found: np.ndarray, expected: np.ndarray, where: object) -> float:
+    """The largest difference, in units of the largest entry."""
+    return float(np.abs(found - expected)[where].max() / np.abs(expected).max())
