@@ -63,7 +63,7 @@ def array_api_strict():
 @pytest.fixture(scope="module")
 def torch():
     torch = pytest.importorskip("torch", reason="torch is not installed: see the extra test-large")
-    pytest.importorskip("array_api_compat", reason="array-api-compat is not installed: see the extra test-large")
+    pytest.importorskip("array_api_compat", reason="array-api-compat is not installed: see the extra test")
     # Arrays are tiny here; threads would only wait for each other on a busy machine.
     before = torch.get_num_threads()
     torch.set_num_threads(1)

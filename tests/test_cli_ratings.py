@@ -222,7 +222,7 @@ def test_recommendations_are_checked_on_held_out_ratings(ratings):
 
 
 def test_the_check_holds_out_a_fifth_of_each_user_and_keeps_the_rest():
-    X = sparse.random_array((30, 20), density=0.4, format="csr", rng=np.random.default_rng(0))
+    X = sparse.csr_array(sparse.random(30, 20, density=0.4, random_state=np.random.default_rng(0)))
     train, held_out = split(X, np.random.default_rng(1))
     np.testing.assert_array_equal((train + held_out).toarray(), X.toarray())
     assert not train.astype(bool).multiply(held_out.astype(bool)).nnz
@@ -258,7 +258,7 @@ def test_the_check_counts_hits_among_what_was_not_learnt_from(by):
 
 
 def test_the_check_of_a_search_fits_its_models_again():
-    X = sparse.random_array((30, 20), density=0.6, format="csr", rng=np.random.default_rng(2))
+    X = sparse.csr_array(sparse.random(30, 20, density=0.6, random_state=np.random.default_rng(2)))
     auto = AutoNMF(max_candidates=6, random_state=0).fit(X)
     train, _ = split(X, np.random.default_rng(1))
     again = refitted(auto, train, None)

@@ -291,7 +291,7 @@ def test_sparse_scores_are_dense_scores(planted):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_zeros_that_are_not_stored_train():
-    X = sparse.random_array((40, 30), density=0.3, rng=0, format="csr")
+    X = sparse.csr_array(sparse.random(40, 30, density=0.3, random_state=0))
     ((train, test),) = HOLES.split(X)
     rows, columns, values = held_out_entries(X, test)
     means = {}

@@ -604,7 +604,7 @@ MAT = bytes_of(savemat, {"X": np.ones((30, 40))})
         ("a.npy", bytes_of(np.save, np.ones((0, 2))), "is empty"),
         ("a.mat", b"MATLAB 7.3 MAT-file" + b" " * 200, "MATLAB 7.3"),
         ("a.mat", b"\x89HDF\r\n\x1a\n" + b" " * 200, "MATLAB 7.3"),
-        ("a.mat", bytes_of(savemat, {"X": sparse.eye_array(3)}), "sparse"),
+        ("a.mat", bytes_of(savemat, {"X": sparse.eye(3)}), "sparse"),
         ("a.mat", bytes_of(savemat, {"X": np.array([[1, "a"]], object)}), "a cell array"),
     ],
 )
