@@ -221,7 +221,13 @@ def test_an_interruption_of_the_last_fits_goes_on(monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("advnmf.models.iterate", cut)
+    def searched(*args):
+        found = run(*args)
+        monkeypatch.setattr("advnmf.models.iterate", cut)
+        return found
+
+    run = Search.run
+    monkeypatch.setattr(Search, "run", searched)
     X, _ = planted()
     model = AutoNMF(max_candidates=3, random_state=0)
     with pytest.raises(KeyboardInterrupt):

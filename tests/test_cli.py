@@ -531,7 +531,7 @@ def test_ctrl_c_in_a_terminal(tmp_path):
     X = np.random.default_rng(0).random((300, 200))
     X[::2, ::3] = np.nan
     np.save(tmp_path / "in.npy", X)
-    command = ["complete", "in.npy", "out.npy", "--rank", "20", "--max-iter", "100000000", "--tol", "0"]
+    command = ["complete", "in.npy", "out.npy", "--rank", "20", "--max-iter", "10000000", "--tol", "0"]
     screen, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, *command],

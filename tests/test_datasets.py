@@ -115,7 +115,9 @@ def test_pictures_and_their_masks(data_dir):
         ["img1", "img2", "img3", "img4"], (300, 300, 3)
     )
     for name, mask in data.masks.items():
-        np.testing.assert_array_equal(mask, read_mask(data_dir / "inpainting" / f"mask_{name}.png"))
+        np.testing.assert_array_equal(
+            mask, read_mask(data_dir / "inpainting" / f"mask_{name}.png", polarity="white-observed")
+        )
 
 
 # --- loaders, on files made here ------------------------------------------------------------------------------

@@ -384,7 +384,7 @@ def test_predictions_clipped_for_show_are_ranked_unclipped(ratings):
     fit = AutoNMF(max_candidates=4, random_state=0).fit(stored(ratings[0]))
     free = fit.recommend(n=8, by="prediction")
     middle = float(np.median(free[1]))
-    fit.clip_ = (0.0, middle)
+    fit.clip_ = np.repeat([[0.0], [middle]], fit.n_features_in_, axis=1)
     columns, predictions = fit.recommend(n=8, by="prediction")
     np.testing.assert_array_equal(columns, free[0])
     np.testing.assert_allclose(predictions, np.minimum(free[1], middle))

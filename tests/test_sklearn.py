@@ -86,7 +86,7 @@ ALL = [
     HQASD(2, random_state=0, max_iter=100),
     DMF(2, (4,), random_state=0, max_iter=200, alpha_weights=1e-4, alpha_latent=1e-4),
     ANMF(2, random_state=0, max_iter=200),
-    NMFImputer(NMF(2, random_state=0)),
+    NMFImputer(NMF(2, alpha_W=0.0, random_state=0)),
 ]
 FACTORISATIONS = [model for model in ALL if not isinstance(model, NMFImputer)]
 # Models without nonnegativity, which take data of either sign.
