@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import struct
 import threading
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -71,13 +69,8 @@ def load_arrays(folder: str | os.PathLike[str], row: Row) -> dict[str, np.ndarra
             return dict(file)
     except FileError:
         raise
-    except _DAMAGED as error:
+    except Exception as error:  # zipfile, zlib, numpy and tokenize each raise their own of damaged files
         raise FileError(f"{path} cannot be read: {reason(error)}") from error
-
-
-# What zipfile and numpy raise of damaged files.
-_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error)
-_DAMAGED += (NotImplementedError, RuntimeError, MemoryError, KeyError, TypeError, OverflowError, SyntaxError)
 
 
 class Store:
