@@ -103,7 +103,7 @@ class ANMF(RecodingModel):
     random_state : int, RandomState instance or None, default=None
         Seed of the random starts.
     verbose : int, default=0
-        Log every `verbose`-th iteration to the logger "advnmf" at level INFO.
+        Print every `verbose`-th iteration.
     callback : callable or None, default=None
         Called after each iteration with a `Progress`; a true answer ends the fit.
 
