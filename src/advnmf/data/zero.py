@@ -12,6 +12,11 @@ from ..namespaces import Array
 from ..penalties import Coordinates
 from .sparse import SparseData
 
+# Less than this share of a sum, a difference has lost ten of its sixteen digits.
+_DROWNED = 1e-6
+# Entries that are written out at once.
+_BLOCK = 1 << 20
+
 
 class LowRankPlusSparse(NamedTuple):
     """``scale A B`` everywhere, plus ``extra`` at the stored entries; ``stored`` is the sum of both there.
@@ -91,27 +96,41 @@ class ZeroFilledData(SparseData):
             return self._all_energies(P)
         return self._less(P, self.omega == 0)
 
-    def _zero_energies(self, P: LowRankPlusSparse) -> Array:
-        """sum_j P_ij^2 of each row over the entries that are not stored."""
-        return self._less(P, np.ones(self.n_entries, bool))
+    def _zero_energies(self, P: LowRankPlusSparse, beside: Array | float = 0) -> Array:
+        """sum_j P_ij^2 of each row over the entries that are not stored, to be added to `beside`."""
+        return self._less(P, np.ones(self.n_entries, bool), beside)
 
     def _all_energies(self, P: LowRankPlusSparse) -> Array:
         A, B = P.A.astype(np.float64), P.B.astype(np.float64)
         return np.einsum("ik,ik->i", A @ (B @ B.T), A)
 
-    def _less(self, P: LowRankPlusSparse, these: Array) -> Array:
-        """sum_j P_ij^2 of each row without these stored entries, exact to rounding in float64.
+    def _less(self, P: LowRankPlusSparse, these: Array, beside: Array | float = 0) -> Array:
+        """sum_j P_ij^2 of each row without these stored entries, in float64.
 
-        In the precision of the data the difference would drown a good fit; what is left of rounding is set to 0.
+        A difference of two sums, which drowns a good fit in rounding: rows where little is left, of what it is to be
+        added to too, are summed entry by entry.
         """
         A, B = P.A.astype(np.float64), P.B.astype(np.float64)
         every = self._all_energies(P)
         rest = every - self._matrix(these * np.square(self._sampled(A, B))).sum(axis=1)
-        return np.where(rest > 10 * A.shape[1] * np.finfo(np.float64).eps * every, rest, 0)
+        drowned = np.flatnonzero(rest + beside < _DROWNED * every)
+        if drowned.size:
+            rest[drowned] = self._summed(A, B, these, drowned)
+        return rest
+
+    def _summed(self, A: Array, B: Array, these: Array, rows: Array) -> Array:
+        """sum_j P_ij^2 of some rows without these stored entries, entry by entry, in blocks of rows."""
+        left_out = self._matrix(these.astype(np.float64))
+        sums = [
+            np.square(np.where(left_out[block].toarray() > 0, 0, A[block] @ B)).sum(axis=1)
+            for block in np.array_split(rows, -(-rows.size * B.shape[1] // _BLOCK))
+        ]
+        return np.concatenate(sums)
 
     def squared_norms(self, P: LowRankPlusSparse) -> Array:
         """sum_j (X_ij - P_ij)^2 of each row."""
-        return super().squared_norms(P.stored) + self._zero_energies(P)
+        stored = super().squared_norms(P.stored)
+        return stored + self._zero_energies(P, stored)
 
     def clipped_sums(
         self, P: LowRankPlusSparse, c: Array, out: Array | None = None, active: Array | None = None
