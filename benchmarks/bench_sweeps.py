@@ -10,9 +10,9 @@ import pytest
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData
+from advnmf.engine.problem import Problem
 from advnmf.losses import Elastic, Frobenius
 from advnmf.penalties import NO_PENALTY
-from advnmf.problem import Problem
 from advnmf.solvers import SOLVERS
 from conftest import RANK
 

@@ -17,14 +17,15 @@ from functools import partial
 
 import numpy as np
 
-from advnmf import ANMF, datasets, halfquadratic
-from advnmf.bilevel import ADMM
+from advnmf import ANMF, datasets
 from advnmf.data import DenseData
-from advnmf.dmf import Training
-from advnmf.halfquadratic import HalfQuadratic, least_squares, steepest_descent
-from advnmf.hqasd import small_uniform
-from advnmf.network import random_network
-from advnmf.starts import random_factors
+from advnmf.engine.starts import random_factors
+from advnmf.models.compared import halfquadratic
+from advnmf.models.compared.bilevel import ADMM
+from advnmf.models.compared.dmf import Training
+from advnmf.models.compared.halfquadratic import HalfQuadratic, least_squares, steepest_descent
+from advnmf.models.compared.hqasd import small_uniform
+from advnmf.models.compared.network import random_network
 
 RANK = 49
 # Iterations before the clock starts: beyond the first, in which all is as drawn.

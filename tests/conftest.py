@@ -47,7 +47,7 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture
 def few_candidates(monkeypatch) -> None:
     """``NMFImputer()`` looks at two candidates only, where it does not matter what it chooses."""
-    monkeypatch.setattr("advnmf.imputer._MAX_CANDIDATES", 2)
+    monkeypatch.setattr("advnmf.model_selection.auto.imputer._MAX_CANDIDATES", 2)
 
 
 @pytest.fixture(scope="module", params=["torch", "array_api_strict"])

@@ -80,7 +80,7 @@ def low_rank(rng, shape=(60, 40), rank=3, scale=1.0):
 
 
 def random_chain(rng, shape, layers, dtype=np.float64):
-    from advnmf.factors import layer_shapes
+    from advnmf.engine.factors import layer_shapes
 
     return [rng.gamma(1.0, 0.5, size=s).astype(dtype) for s in layer_shapes(*shape, layers)]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from advnmf import ANMF, NMF, datasets
-from advnmf.bilevel import ADMM, Game, _balance
 from advnmf.data import DenseData
+from advnmf.models.compared.bilevel import ADMM, Game, _balance
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

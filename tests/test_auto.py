@@ -13,19 +13,17 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from advnmf import NMF, AutoNMF, load, save
-from advnmf.auto.choices import Choice, Units
-from advnmf.auto.evaluation import Clock, HeldOut, better, evaluate
-from advnmf.auto.outliers import flag_outliers
-from advnmf.auto.search import Search
-from advnmf.auto.uncertainty import Spread, interval_scale, spread_terms
-from advnmf.loop import iterate
+from advnmf.engine.loop import iterate
+from advnmf.model_selection.auto.choices import Choice, Units
+from advnmf.model_selection.auto.evaluation import Clock, HeldOut, better, evaluate
+from advnmf.model_selection.auto.outliers import flag_outliers
+from advnmf.model_selection.auto.search import Search
+from advnmf.model_selection.auto.uncertainty import Spread, interval_scale, spread_terms
 from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
 from problems import low_rank
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning")
 
 
 def planted(seed=0, shape=(40, 30), rank=3, noise=0.01, missing=0.5):
@@ -223,7 +221,7 @@ def test_an_interruption_of_the_last_fits_goes_on(monkeypatch):
 
     def searched(*args):
         found = run(*args)
-        monkeypatch.setattr("advnmf.models.iterate", cut)
+        monkeypatch.setattr("advnmf.models.nmf.iterate", cut)
         return found
 
     run = Search.run
@@ -631,7 +629,7 @@ def test_an_interruption_anywhere_leaves_what_was_there(module, monkeypatch):
     X, _ = planted()
     fresh, refitted = AutoNMF(max_candidates=1, random_state=0), AutoNMF(max_candidates=1, random_state=0).fit(X)
     before = refitted.reconstruct()
-    monkeypatch.setattr(f"advnmf.auto.{module}", interrupt)
+    monkeypatch.setattr(f"advnmf.model_selection.auto.{module}", interrupt)
     for model in (fresh, refitted):
         with pytest.raises(KeyboardInterrupt):
             model.fit(2 * X)

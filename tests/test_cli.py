@@ -16,7 +16,7 @@ from PIL import Image
 from advnmf.cli.app import program
 from advnmf.cli.inpaint import filled
 from advnmf.cli.options import DEEP, MODELS, Settings, default_rank
-from advnmf.pictures import Picture, read_picture, write_picture
+from advnmf.io.pictures import Picture, read_picture, write_picture
 
 CODE = "from advnmf.cli import main; main()"
 
@@ -628,7 +628,7 @@ def without_extras(code):
 
 
 def test_the_library_needs_no_extra():
-    done = without_extras("import advnmf, advnmf.tables, advnmf.pictures; print('imported')")
+    done = without_extras("import advnmf, advnmf.io.tables, advnmf.io.pictures; print('imported')")
     assert done.stdout == "imported\n", done.stderr
 
 

@@ -9,7 +9,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from advnmf import ANMF, DMF, HQASD, DataWarning, hqasd
+from advnmf import ANMF, DMF, HQASD, DataWarning
+from advnmf.models.compared import hqasd
 from interruptions import InterruptAt, valid_state
 from problems import low_rank
 
@@ -163,7 +164,7 @@ def test_empty_rows_and_columns_get_the_mean(model, holes):
 
 @models
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.filterwarnings("ignore::advnmf.models.DataWarning")
+@pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
 def test_odd_data_never_give_nan(model, dtype):
     nan = np.nan
     cases = [

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advnmf.files import FileError
-from advnmf.tables import check_table, read_table, write_table
+from advnmf.io.files import FileError
+from advnmf.io.tables import check_table, read_table, write_table
 
 envi = pytest.importorskip("spectral.io.envi")
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from advnmf.data import DenseData, SparseData, ZeroFilledData
-from advnmf.factors import product
-from advnmf.loop import Limits, minimise
+from advnmf.engine.factors import product
+from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.problem import Problem
+from advnmf.engine.starts import flat_codes
 from advnmf.losses import EntryLoss
 from advnmf.penalties import ElasticNet
-from advnmf.problem import Problem
 from advnmf.solvers import SOLVERS
-from advnmf.starts import flat_codes
 from problems import PAIRS, STORAGES, as_sparse, data_in, random_chain, random_data, zero_filled
 
 TWINS = ["mask", "weights", "zeros", "zeros with holes"]

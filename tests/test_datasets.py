@@ -18,7 +18,7 @@ from scipy.io import savemat
 
 from advnmf import DataWarning, datasets
 from advnmf.datasets import catalogue, fetching, images, missing, ratings
-from advnmf.files import FileError
+from advnmf.io.files import FileError
 
 FRACTIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
@@ -109,7 +109,7 @@ def test_ratings():
 
 
 def test_pictures_and_their_masks(data_dir):
-    read_mask = pytest.importorskip("advnmf.pictures").read_mask
+    read_mask = pytest.importorskip("advnmf.io.pictures").read_mask
     data = datasets.fetch_inpainting_pictures()
     assert {name: picture.shape for name, picture in data.pictures.items()} == dict.fromkeys(
         ["img1", "img2", "img3", "img4"], (300, 300, 3)

@@ -31,7 +31,7 @@ from advnmf import (
     metrics,
     trace,
 )
-from advnmf.pictures import unfold
+from advnmf.io.pictures import unfold
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

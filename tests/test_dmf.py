@@ -7,9 +7,9 @@ import pytest
 
 from advnmf import DMF
 from advnmf.data import DenseData
-from advnmf.dmf import Training, latent_codes, nearest_codes
-from advnmf.irprop import IRprop
-from advnmf.network import (
+from advnmf.models.compared.dmf import Training, latent_codes, nearest_codes
+from advnmf.models.compared.irprop import IRprop
+from advnmf.models.compared.network import (
     ACTIVATIONS,
     Network,
     latent_gradient,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from advnmf import DMF, DataWarning, load, save
+from advnmf.arrays.namespaces import is_tensor, to_numpy
 from advnmf.data import DenseData, TensorData
-from advnmf.irprop import IRprop
-from advnmf.namespaces import is_tensor, to_numpy
-from advnmf.network import latent_gradient, random_network, sample_losses, value_and_gradients
+from advnmf.models.compared.irprop import IRprop
+from advnmf.models.compared.network import latent_gradient, random_network, sample_losses, value_and_gradients
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from advnmf.files import FileError, check_target, read_bytes, reason, replacing, require, write_bytes
+from advnmf.io.files import FileError, check_target, read_bytes, reason, replacing, require, write_bytes
 
 
 def names(folder):

@@ -8,8 +8,8 @@ import sklearn.utils
 
 from advnmf import HQASD, NMF, Correntropy, NMFImputer, datasets
 from advnmf.data import DenseData
-from advnmf.halfquadratic import residual, robust_codes, steepest_descent, weights
 from advnmf.losses import interquartile_range
+from advnmf.models.compared.halfquadratic import residual, robust_codes, steepest_descent, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("solver", ["asd", "pf"])

@@ -305,7 +305,7 @@ def odd_tables():
 
 
 @pytest.mark.parametrize("name", odd_tables())
-@pytest.mark.filterwarnings("ignore::advnmf.models.DataWarning")
+@pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
 def test_default_takes_odd_tables(name, few_candidates):
     X = odd_tables()[name]
     seen = ~np.isnan(np.ma.filled(X, np.nan))
@@ -430,7 +430,7 @@ def test_an_interrupted_fit_leaves_what_was_there(X, monkeypatch):
 
     fresh, before = (NMFImputer(NMF(2, random_state=0)) for _ in range(2))
     filled = before.fit_transform(X)
-    monkeypatch.setattr("advnmf.models.minimise", interrupt)
+    monkeypatch.setattr("advnmf.models.nmf.minimise", interrupt)
     for imputer in (fresh, before):
         with pytest.raises(KeyboardInterrupt):
             imputer.fit(2 * X)

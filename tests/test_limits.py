@@ -2,8 +2,8 @@
 
 import pytest
 
-from advnmf.files import FileError
-from advnmf.limits import DEFAULT_BYTES, DEFAULT_RATIO, check_size, max_bytes_of, parse_bytes, size_text
+from advnmf.io.files import FileError
+from advnmf.io.limits import DEFAULT_BYTES, DEFAULT_RATIO, check_size, max_bytes_of, parse_bytes, size_text
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
 from advnmf import ADNMF, ANMF, ATNMF, DMF, HQASD, NMF, DeepNMF, NMFImputer, metrics
-from advnmf.loop import Sweeps
+from advnmf.engine.loop import Sweeps
+from advnmf.engine.starts import narrowed
 from advnmf.model_selection import (
     CompletionSearchCV,
     EntryKFold,
@@ -34,7 +35,6 @@ from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
 from advnmf.model_selection.scoring import get_scoring
 from advnmf.model_selection.trials import RefitTrial, SweepTrial, advance_all, limited, make_trial
-from advnmf.starts import narrowed
 
 SPLITTERS = [
     EntryKFold(3, random_state=0),

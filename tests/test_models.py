@@ -16,8 +16,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from advnmf import ADNMF, ATNMF, EADNMF, L21, NMF, Correntropy, DataWarning, DeepNMF, Elastic, FrobeniusPenalty
-from advnmf.factors import product
-from advnmf.robust import winsorised_rms
+from advnmf.arrays.robust import winsorised_rms
+from advnmf.engine.factors import product
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -270,7 +270,7 @@ def test_no_thread_writes_after_an_interruption(monkeypatch):
     import threading
     import time
 
-    from advnmf import kernels
+    from advnmf.kernels import rows as kernels
 
     out = np.zeros(2)
 

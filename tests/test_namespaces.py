@@ -10,22 +10,20 @@ import pytest
 
 from advnmf import ADNMF, ANMF, ATNMF, EADNMF, HQASD, NMF, DeepNMF, FrobeniusPenalty, NMFImputer, load, save
 from advnmf.adversaries import NoAdversary
+from advnmf.arrays.namespaces import as_like, is_tensor, to_numpy, wide
 from advnmf.data import DenseData, ObservedData, TensorData, array_data
-from advnmf.factors import product
-from advnmf.loop import Limits, minimise
+from advnmf.engine.factors import product
+from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.problem import Problem
+from advnmf.engine.starts import flat_codes, pretrained_factors, solve_codes
 from advnmf.losses import Correntropy, Elastic
-from advnmf.models import DataWarning
-from advnmf.namespaces import as_like, is_tensor, to_numpy, wide
+from advnmf.models.nmf import DataWarning
 from advnmf.penalties import ElasticNet
-from advnmf.problem import Problem
 from advnmf.solvers import MU
-from advnmf.starts import flat_codes, pretrained_factors, solve_codes
 from problems import PAIRS, complete_data, random_chain, random_data
 
 # The fits are short, some data have empty rows: neither is the question here.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning")
 
 
 def data_of(kind: str, rng: np.random.Generator, dtype: type = np.float64) -> DenseData:

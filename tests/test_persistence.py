@@ -31,16 +31,14 @@ from advnmf import (
     FrobeniusPenalty,
     NMFImputer,
     load,
-    persistence,
     save,
 )
 from advnmf.adversaries import ADVERSARIES
+from advnmf.io import model_file as persistence
 from advnmf.losses import LOSSES
 from advnmf.solvers import HALS, SOLVERS
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning")
 
 FEW = {"max_iter": 5, "random_state": 0}
 MODELS = [

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from advnmf.files import FileError
-from advnmf.pictures import (
+from advnmf.io.files import FileError
+from advnmf.io.pictures import (
     Picture,
     check_picture_target,
     color_mask,
@@ -27,7 +27,7 @@ from advnmf.pictures import (
     unfold,
     write_picture,
 )
-from advnmf.pictures.masks import grow
+from advnmf.io.pictures.masks import grow
 
 RNG = np.random.default_rng(0)
 

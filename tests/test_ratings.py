@@ -13,9 +13,9 @@ from scipy.stats import norm
 
 from advnmf import ATNMF, NMF, AutoNMF, DeepNMF, FrobeniusPenalty, Triplets, load, save
 from advnmf.metrics import precision_at_k
+from advnmf.models.ranking import best_columns
+from advnmf.models.reliability import Reliability
 from advnmf.penalties import ElasticNet, WithOffset
-from advnmf.ranking import best_columns
-from advnmf.reliability import Reliability
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -249,7 +249,7 @@ def test_rows_and_columns_never_seen_are_completed(ratings):
 @pytest.mark.parametrize("block", [7, 2**20])
 @pytest.mark.parametrize("by", ["prediction", "lower_bound", "expected_hits"])
 def test_recommendations(ratings, monkeypatch, by, block):
-    monkeypatch.setattr("advnmf.ranking._BLOCK_ENTRIES", block)
+    monkeypatch.setattr("advnmf.models.ranking._BLOCK_ENTRIES", block)
     X = ratings[0]
     fit = model(sparse_missing="absent").fit(stored(X))
     P = fit.reconstruct()

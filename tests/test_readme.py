@@ -91,7 +91,7 @@ def files_of_the_blocks() -> None:
 def files_of_the_demo() -> None:
     """What `advnmf demo` leaves, in small."""
     from advnmf.cli.demo import _FILES
-    from advnmf.pictures import Picture, write_picture
+    from advnmf.io.pictures import Picture, write_picture
 
     rng = np.random.default_rng(0)
     Path("advnmf-demo").mkdir()

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from advnmf.cli.app import program
-from advnmf.files import FileError
+from advnmf.io.files import FileError
 from advnmf.studies import Row, Store, nearness, plan, printed_values, read_rows, write_report
 from advnmf.studies.collecting import collect
 from advnmf.studies.recipes import SETTINGS

@@ -33,7 +33,7 @@ from advnmf.model_selection import CompletionSearchCV
 
 # The checks fit tiny random data to full rank: neither convergence nor a unique answer is their question.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning"),
     pytest.mark.usefixtures("few_candidates"),
 ]
 

@@ -8,11 +8,11 @@ from sklearn.decomposition import non_negative_factorization
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData, ObservedData
-from advnmf.factors import layer_shapes, left, product, right
-from advnmf.loop import Limits, minimise
+from advnmf.engine.factors import layer_shapes, left, product, right
+from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.problem import Problem
 from advnmf.losses import Elastic, EntryLoss, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
-from advnmf.problem import Problem
 from advnmf.solvers import HALS, MU, SOLVERS, get_solver
 from problems import PAIRS, STORAGES, complete_data, data_in, low_rank, random_chain, random_data
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from advnmf import HQASD, NMF, DataWarning, metrics, studies
 from advnmf.cli.app import program
-from advnmf.files import FileError
+from advnmf.io.files import FileError
 from advnmf.model_selection import EntryShuffleSplit, cross_val_score_entries
 from advnmf.studies import (
     METHODS,
@@ -529,7 +529,7 @@ def test_search_takes_the_best_on_held_out_observed_entries():
 
 
 @pytest.mark.parametrize("clip", [True, False])
-@pytest.mark.filterwarnings("ignore::advnmf.completion.DataWarning")
+@pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
 def test_predictions_are_clipped_where_the_search_says_so(clip, holed, monkeypatch):
     X, mask = holed
     found = Found({"n_components": 9, "max_iter": 50}, clip=clip)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.io import loadmat, savemat
 
-from advnmf.files import FileError
-from advnmf.tables import Container, Table, check_table, check_table_target, matlab, read_table, write_table
+from advnmf.io.files import FileError
+from advnmf.io.tables import Container, Table, check_table, check_table_target, matlab, read_table, write_table
 
 NAN = np.nan
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advnmf import NMF, Triplets, read_triplets
-from advnmf.files import FileError
-from advnmf.tables import frames
-from advnmf.tables.cells import read_cells
-from advnmf.tables.records import write_records
-from advnmf.triplets import read_source
+from advnmf.io.files import FileError
+from advnmf.io.ratings import read_source
+from advnmf.io.tables import frames
+from advnmf.io.tables.cells import read_cells
+from advnmf.io.tables.records import write_records
 from problems import Lazily
 
 pl = Lazily("polars", "test-large")
@@ -330,7 +330,7 @@ def test_a_long_label_that_comes_again_and_again(tmp_path):
 
 def test_a_reader_that_dies_is_one_line(tmp_path, monkeypatch):
     frame_of("polars").write_parquet(tmp_path / "in.parquet")
-    monkeypatch.setattr("advnmf.tables.frames.sys.executable", "/bin/false")
+    monkeypatch.setattr("advnmf.io.tables.frames.sys.executable", "/bin/false")
     with pytest.raises(FileError, match=r"in\.parquet cannot be read as parquet: its reader died of it \(code 1\)"):
         read_triplets(tmp_path / "in.parquet", ("u", "i", "r"))
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import datasets, metrics, model_selection
     from .adversaries import FrobeniusPenalty
-    from .anmf import ANMF
-    from .auto import AutoNMF
-    from .dmf import DMF
-    from .hqasd import HQASD
-    from .imputer import NMFImputer
     from .inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay, trace
+    from .io.model_file import load, save
+    from .io.ratings import Triplets, read_triplets
     from .losses import L21, Correntropy, Elastic, Frobenius
-    from .models import NMF, DataWarning
-    from .persistence import load, save
-    from .presets import ADNMF, ATNMF, EADNMF, DeepNMF
-    from .triplets import Triplets, read_triplets
+    from .model_selection.auto import AutoNMF
+    from .model_selection.auto.imputer import NMFImputer
+    from .models.base import DataWarning
+    from .models.compared.anmf import ANMF
+    from .models.compared.dmf import DMF
+    from .models.compared.hqasd import HQASD
+    from .models.nmf import NMF
+    from .models.presets import ADNMF, ATNMF, EADNMF, DeepNMF
 
 __version__ = "0.1.0"
 
@@ -60,17 +61,18 @@ __all__ = [
 
 _HOMES = {
     "adversaries": ["FrobeniusPenalty"],
-    "anmf": ["ANMF"],
-    "auto": ["AutoNMF"],
-    "dmf": ["DMF"],
-    "hqasd": ["HQASD"],
-    "imputer": ["NMFImputer"],
     "inspection": ["CompletionDisplay", "ComponentsDisplay", "ConvergenceDisplay", "SensitivityDisplay", "trace"],
+    "io.model_file": ["load", "save"],
+    "io.ratings": ["Triplets", "read_triplets"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
-    "models": ["NMF", "DataWarning"],
-    "persistence": ["load", "save"],
-    "presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
-    "triplets": ["Triplets", "read_triplets"],
+    "model_selection.auto": ["AutoNMF"],
+    "model_selection.auto.imputer": ["NMFImputer"],
+    "models.base": ["DataWarning"],
+    "models.compared.anmf": ["ANMF"],
+    "models.compared.dmf": ["DMF"],
+    "models.compared.hqasd": ["HQASD"],
+    "models.nmf": ["NMF"],
+    "models.presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .namespaces import Array, cast, finfo, namespace
+from .arrays.namespaces import Array, cast, finfo, namespace
 
 if TYPE_CHECKING:
     from .data import Groups

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .namespaces import Array, cast, namespace
-from .robust import interquartile_range, winsorised_rms
+from .arrays.namespaces import Array, cast, namespace
+from .arrays.robust import interquartile_range, winsorised_rms
 
 if TYPE_CHECKING:
     from .data import Groups, ObservedData

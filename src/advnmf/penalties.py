@@ -6,29 +6,12 @@ A factor is seen as rows here: the codes of the samples, or the columns of the l
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from .namespaces import Array, as_like, cast, namespace, wide
-
-Rows = slice | Array
-
-# What a coordinate of a row may do.
-NONNEGATIVE, FREE, HELD = 0, 1, 2
-
-
-class Coordinates(NamedTuple):
-    """``scale_i sum_k (2 l1_k F_ik + l2_k F_ik^2)`` as row kernels take it, with the kind of each coordinate."""
-
-    l1: Array
-    l2: Array
-    kinds: Array
-    scale: Array
-
-    def take(self, rows: Rows) -> Coordinates:
-        """Those of some rows."""
-        return self._replace(scale=self.scale[rows])
+from .arrays.namespaces import Array, as_like, cast, namespace, wide
+from .kernels.coordinates import FREE, HELD, NONNEGATIVE, Coordinates, Rows
 
 
 @dataclass(frozen=True)

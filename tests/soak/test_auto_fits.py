@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_info
 
 from advnmf import NMF, AutoNMF, NMFImputer
-from advnmf.auto.outliers import flag_outliers
 from advnmf.model_selection import CompletionSearchCV
+from advnmf.model_selection.auto.outliers import flag_outliers
 
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.filterwarnings(
-        "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.models.DataWarning", "ignore::UserWarning"
+        "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning", "ignore::UserWarning"
     ),
 ]
 

@@ -18,8 +18,8 @@ import numpy as np, tifffile
 from PIL import Image
 from click.testing import CliRunner
 from advnmf.cli.app import program
-from advnmf.files import FileError
-from advnmf.pictures import png16, read_mask, read_picture
+from advnmf.io.files import FileError
+from advnmf.io.pictures import png16, read_mask, read_picture
 
 kind, seconds, seed, most = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 rng = np.random.default_rng([seed, len(kind), *kind.encode()])

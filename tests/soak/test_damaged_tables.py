@@ -246,7 +246,7 @@ def _fork_instead_of_start():
     """The reader of parquet files as a fork of this process, which has its libraries: the same code, sooner."""
     import pyarrow.parquet  # noqa: F401
 
-    from advnmf.tables import frames, parquet_child
+    from advnmf.io.tables import frames, parquet_child
 
     def run(command, **_):
         inlet, outlet = os.pipe()
@@ -266,9 +266,9 @@ def _fork_instead_of_start():
 
 
 def _through_reader(name, path, target):
-    from advnmf.files import FileError
-    from advnmf.tables import check_table, read_table, write_table
-    from advnmf.triplets import read_source
+    from advnmf.io.files import FileError
+    from advnmf.io.ratings import read_source
+    from advnmf.io.tables import check_table, read_table, write_table
 
     try:
         if name in ("parquet", "ratings.csv"):

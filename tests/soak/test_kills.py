@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from advnmf import NMF, load, save
-from advnmf.files import write_bytes
+from advnmf.io.files import write_bytes
 
 pytestmark = [
     pytest.mark.soak,

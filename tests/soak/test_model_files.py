@@ -503,7 +503,7 @@ def test_damaged_model_files(budget, tmp_path):
 
 
 def test_every_class_is_in_the_corpus():
-    from advnmf.persistence import MODELS
+    from advnmf.io.model_file import MODELS
 
     assert {type(model) for model, data in CORPUS if data is not None} == set(MODELS.values())
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from .. import __version__
-from ..files import FileError, printable, reason
+from ..io.files import FileError, printable, reason
 from .complete import complete
 from .datasets import datasets
 from .demo import demo

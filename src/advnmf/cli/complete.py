@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import rich_click as click
 
-from ..files import FileError
-from ..tables import Table, check_table, check_table_target, like_triplets, read_table, write_table
+from ..io.files import FileError
+from ..io.tables import Table, check_table, check_table_target, like_triplets, read_table, write_table
 from .fitting import fit
 from .options import Settings, max_memory_option, model_options
 from .progress import note

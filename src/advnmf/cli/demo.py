@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from ..files import FileError, check_target, require, write_bytes
 from ..inspection import ConvergenceDisplay
-from ..pictures import Picture, write_picture
+from ..io.files import FileError, check_target, require, write_bytes
+from ..io.pictures import Picture, write_picture
 from .fitting import Fit, fit
 from .inpaint import filled, matrix
 from .options import Settings

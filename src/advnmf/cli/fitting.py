@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from .. import AutoNMF
-from ..completion import CompletionModel
+from ..models.base import CompletionModel
 from .options import AUTO_SECONDS, Settings
 from .progress import progress_bar, search_bar, warnings_as_notes
 

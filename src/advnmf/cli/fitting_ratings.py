@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import NMF, AutoNMF
-from ..completion import DataWarning
-from ..triplets import Triplets
+from ..io.ratings import Triplets
+from ..models.base import DataWarning
 from .fitting import fit_model, was_interrupted
 from .options import Settings
 from .progress import warnings_as_notes

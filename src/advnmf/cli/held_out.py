@@ -13,9 +13,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from .. import NMF, AutoNMF
-from ..completion import DataWarning
 from ..metrics import ndcg_at_k, precision_at_k
-from ..ranking import best_columns
+from ..models.base import DataWarning
+from ..models.ranking import best_columns
 
 Array = np.ndarray
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import rich_click as click
 
-from ..files import FileError, suffix
-from ..pictures import (
+from ..io.files import FileError, suffix
+from ..io.pictures import (
     FORMATS,
     MAX_PIXELS,
     Picture,
@@ -23,7 +23,7 @@ from ..pictures import (
     unfold,
     write_picture,
 )
-from ..pictures.masks import grow as grown
+from ..io.pictures.masks import grow as grown
 from .fitting import fit
 from .options import Settings, max_memory_option, model_options
 from .progress import note

@@ -11,9 +11,9 @@ import numpy as np
 import rich_click as click
 
 from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
-from ..auto.choices import FIRST_RIDGE
-from ..completion import CompletionModel
-from ..limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
+from ..io.limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
+from ..model_selection.auto.choices import FIRST_RIDGE
+from ..models.base import CompletionModel
 
 MODELS: dict[str, type[CompletionModel]] = {
     "nmf": NMF,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sklearn.exceptions import ConvergenceWarning
 
-from ..files import printable
+from ..io.files import printable
 from .options import in_options
 
 _SECONDS_BETWEEN_UPDATES = 0.05

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from ..files import FileError, check_target, suffix, write_bytes
-from ..tables.columns import shown
-from ..tables.frames import write_parquet
-from ..tables.records import FORMATS, write_records
-from ..triplets import Source, Triplets, read_source
+from ..io.files import FileError, check_target, suffix, write_bytes
+from ..io.ratings import Source, Triplets, read_source
+from ..io.tables.columns import shown
+from ..io.tables.frames import write_parquet
+from ..io.tables.records import FORMATS, write_records
 from .fitting_ratings import fit_ratings
 from .options import Settings
 from .progress import note, warnings_as_notes

@@ -7,9 +7,9 @@ import csv
 import numpy as np
 import rich_click as click
 
-from ..files import FileError
-from ..tables.records import write_records
-from ..triplets import Triplets
+from ..io.files import FileError
+from ..io.ratings import Triplets
+from ..io.tables.records import write_records
 from .fitting_ratings import RatingsFit, fit_ratings
 from .held_out import check_recommendations
 from .options import Settings, max_memory_option, rating_options

@@ -13,12 +13,12 @@ entries, or these together with the factors they came from.
 
 from __future__ import annotations
 
-from ..namespaces import Array, cast, is_tensor
+from ..arrays.namespaces import Array, cast, is_tensor
 from .base import Groups, ObservedData, Prediction
 from .dense import DenseData
 from .sparse import SparseData
 from .tensor import TensorData
-from .zero import ZeroFilledData
+from .zero_filled import ZeroFilledData
 
 __all__ = [
     "DenseData",

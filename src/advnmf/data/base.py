@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..caching import cached_property
-from ..namespaces import Array, cast, namespace, to_numpy, wide
-from ..penalties import Coordinates
+from ..arrays.caching import cached_property
+from ..arrays.namespaces import Array, cast, namespace, to_numpy, wide
+from ..kernels.coordinates import Coordinates
 
 # What `predict` and `clip` return: opaque to all but the data.
 Prediction = Any

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import kernels
-from ..caching import cached_property
-from ..namespaces import Array
-from ..penalties import Coordinates
+from ..arrays.caching import cached_property
+from ..arrays.namespaces import Array
+from ..kernels import rows as kernels
+from ..kernels.coordinates import Coordinates
+from ..kernels.threads import over_rows
 from .base import ObservedData
 
 
@@ -53,7 +54,7 @@ class Product:
         if close.any():
             X, P = (self.X, self.dense) if close.all() else (self.X[close], self.A[close] @ self.B)
             exact = np.empty(len(X))
-            kernels.over_rows(kernels.squared_norms, len(X), X.size, X, P, np.ones((1, X.shape[1]), np.uint8), exact)
+            over_rows(kernels.squared_norms, len(X), X.size, X, P, np.ones((1, X.shape[1]), np.uint8), exact)
             norms[close] = exact
         return norms
 
@@ -139,7 +140,7 @@ class DenseData(ObservedData):
         if self.omega is None or (E is self.values and self.omega.dtype == np.uint8):
             return E
         out = np.empty_like(E)
-        kernels.over_rows(kernels.weighted, len(E), E.size, E, self.omega, out)
+        over_rows(kernels.weighted, len(E), E.size, E, self.omega, out)
         return out
 
     def clip(self, P: Array | Product, c: Array) -> Array:
@@ -184,19 +185,19 @@ class DenseData(ObservedData):
             return P.squared_norms(self._row_energies)
         P = self.entries(P)
         out = np.empty(len(P))
-        kernels.over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
+        over_rows(kernels.squared_norms, len(P), P.size, self.values, P, self._omega_array, out)
         return out
 
     def errors(self, P: Array, b: Array) -> tuple[Array, Array]:
         """omega (P + b - X), and sum_j omega_ij (P_ij + b_j - X_ij)^2 of each row; P is used up."""
         squares = np.empty(len(P))
-        kernels.over_rows(kernels.errors, len(P), P.size, self.values, P, b, self._omega_array, squares)
+        over_rows(kernels.errors, len(P), P.size, self.values, P, b, self._omega_array, squares)
         return P, squares
 
     def residuals(self, P: Array) -> tuple[Array, Array]:
         """X - P, and sum_j omega_ij (X_ij - P_ij)^2 of each row; P is used up."""
         squares = np.empty(len(P))
-        kernels.over_rows(kernels.residuals, len(P), P.size, self.values, P, self._omega_array, squares)
+        over_rows(kernels.residuals, len(P), P.size, self.values, P, self._omega_array, squares)
         return P, squares
 
     @property
@@ -219,7 +220,7 @@ class DenseData(ObservedData):
         out = np.empty((3, len(P))) if out is None else out
         active = np.ones(len(P), bool) if active is None else active
         args = self.values, P, self._omega_array, c.astype(self.dtype), active, out
-        kernels.over_rows(kernels.clipped_sums, len(P), 2 * P.size, *args)
+        over_rows(kernels.clipped_sums, len(P), 2 * P.size, *args)
         return out
 
     def descend(
@@ -240,11 +241,11 @@ class DenseData(ObservedData):
             work = n * K * K * (n_passes + 1)
             # Features without weights of their own: the objective has had this product already.
             C = P.cross if T is self.values and (column_weight == 1).all() else T @ wB.T
-            kernels.over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
+            over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
         else:
             P = self.entries(P)
             work = 2 * n * K * m * n_passes
-            kernels.over_rows(
+            over_rows(
                 kernels.descend_rows, n, work, A, B, T, P, self.omega, row_weight, column_weight, *penalty, n_passes
             )
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from .. import kernels
-from ..caching import cached_property
-from ..namespaces import Array
-from ..penalties import Coordinates
+from ..arrays.caching import cached_property
+from ..arrays.namespaces import Array
+from ..kernels import rows as kernels
+from ..kernels.coordinates import Coordinates
+from ..kernels.threads import over_rows
 from .base import ObservedData
 
 _ONE = np.ones(1, np.uint8)
@@ -167,9 +168,7 @@ class SparseData(ObservedData):
 
     def _over_rows(self, kernel: object, work_per_entry: float, *args: object) -> None:
         """Share the rows so that each thread has about the same number of entries."""
-        kernels.over_rows(
-            kernel, self.shape[0], work_per_entry * self.n_entries + self.shape[0], *args, load=self.indptr
-        )
+        over_rows(kernel, self.shape[0], work_per_entry * self.n_entries + self.shape[0], *args, load=self.indptr)
 
     def _matrix(self, E: Array) -> sparse.csr_array:
         """Entries as a matrix, nothing copied."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..caching import cached_property
-from ..namespaces import Array, as_like, cast, device, namespace, on_cpu, to_numpy, wide
+from ..arrays.caching import cached_property
+from ..arrays.namespaces import Array, as_like, cast, device, namespace, on_cpu, to_numpy, wide
 from .dense import DenseData, Product
 
 # On an accelerator a block is to keep all of it busy; what is bounded is the memory that predictions take.

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..files import FileError, reason, require
+from ..io.files import FileError, reason, require
 
 __all__ = ["ENVIRONMENT", "RemoteFile", "cache_folder", "fetch", "local", "registry"]
 

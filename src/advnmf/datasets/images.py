@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from ..files import FileError, reason, replacing, require
+from ..io.files import FileError, reason, replacing, require
 from . import matfiles
 from .fetching import cache_folder, fetch, local
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..files import FileError, read_bytes, reason
-from ..limits import max_bytes_of
-from ..tables import matlab
+from ..io.files import FileError, read_bytes, reason
+from ..io.limits import max_bytes_of
+from ..io.tables import matlab
 from .fetching import fetch
 
 #: The missing fractions of the released masks, mask1.mat to mask7.mat.

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from ..files import require
+from ..io.files import require
 
 __all__ = ["make_missing"]
 
@@ -161,7 +161,7 @@ _PATTERNS = {"uniform": _uniform, "rows": _rows, "blocks": _blocks, "text": _tex
 def _warn_of_empty(mask: np.ndarray, observed: np.ndarray) -> None:
     emptied = [int(np.count_nonzero(observed.any(axis=axis) & ~mask.any(axis=axis))) for axis in (1, 0)]
     if any(emptied):
-        from ..completion import DataWarning
+        from ..models.base import DataWarning
 
         message = f"{emptied[0]} rows and {emptied[1]} columns have no observed entry left; no model can complete these"
         warnings.warn(message, DataWarning, stacklevel=3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..files import require
+from ..io.files import require
 from .fetching import fetch
 
 _DESCR = """Four colour pictures of 300 x 300 pixels, used by the TNNR studies of matrix completion, and three
@@ -26,9 +26,9 @@ def fetch_inpainting_pictures() -> Bunch:
     -------
     Bunch
         ``pictures``: {"img1" ... "img4": 300 x 300 x 3 bytes}; ``masks``: {"random50", "text_small", "text_large":
-        300 x 300 bool, True = observed}; ``DESCR``.  `advnmf.pictures.unfold` makes the matrix of a picture.
+        300 x 300 bool, True = observed}; ``DESCR``.  `advnmf.io.pictures.unfold` makes the matrix of a picture.
     """
-    from ..pictures import read_picture  # brings Numba along
+    from ..io.pictures import read_picture  # brings Numba along
 
     pictures = {f"img{number}": read_picture(fetch(f"inpainting/img{number}.jpg")).pixels for number in range(1, 5)}
     masks = {

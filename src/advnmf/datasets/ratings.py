@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import Bunch
 
-from ..files import FileError, reason
+from ..io.files import FileError, reason
 from .fetching import fetch, local
 
 _SHAPE = (943, 1682)

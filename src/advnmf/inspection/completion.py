@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..data.check import check_choice, check_mask, fill_holes
+from ..io.pictures import fold
 from ..metrics import rmse
-from ..pictures import fold
-from ..validation import check_choice, check_mask, fill_holes
 from .drawing import (
     COLORS,
     GREY,
@@ -50,7 +50,7 @@ class CompletionDisplay:
         The attack R on the observed entries, 0 elsewhere.
     image_shape : (height, width) or (height, width, 3), optional
         Shape of a sample that is a picture.  Or of the whole matrix, if that is one picture whose channels stand side
-        by side, height x (channels * width), as `advnmf.pictures.unfold` makes it.  Spectra are drawn unless given.
+        by side, height x (channels * width), as `advnmf.io.pictures.unfold` makes it.  Spectra are drawn unless given.
     image_order : {"C", "F"}, default="C"
         Whether samples that are pictures are stored row by row, or column by column as MATLAB does.
     names : sequence, optional

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..validation import check_choice, check_number
+from ..data.check import check_choice, check_number
 from .drawing import SMALL, as_pictures, check_shape, fitted_model, line_styles, new_axes, numbers, ticks
 
 Array = np.ndarray

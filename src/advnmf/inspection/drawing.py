@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..files import require
+from ..io.files import require
 
 # Okabe and Ito's colours, which the colour-blind tell apart (without the yellow, which is lost on white), black last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

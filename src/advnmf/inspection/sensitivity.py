@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..files import require
-from ..validation import check_choice
+from ..data.check import check_choice
+from ..io.files import require
 from .drawing import SMALL, check_named, label_log_axis, new_axes, numbers
 
 Array = np.ndarray

@@ -10,11 +10,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from ..completion import CompletionModel
-from ..loop import Callback
+from ..data.check import check_data, check_number
+from ..engine.loop import Callback
 from ..metrics import rmse
-from ..models import NMF, DataWarning
-from ..validation import check_data, check_number
+from ..models.base import CompletionModel
+from ..models.nmf import NMF, DataWarning
 
 Array = np.ndarray
 

@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from ..data import SparseData
-from ..sparse_input import canonical
-from ..validation import check_mask, check_weights
+from ..data.check import check_mask, check_weights
+from ..data.sparse_input import canonical
 
 Array = np.ndarray
 

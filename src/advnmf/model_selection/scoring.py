@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..validation import check_choice
+from ..data.check import check_choice
 
 Array = np.ndarray
 Scoring = Callable[[Array, Array, Array | None], float]

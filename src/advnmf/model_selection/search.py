@@ -19,8 +19,8 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from ..completion import Interrupted, at_once
-from ..validation import check_choice, check_number
+from ..data.check import check_choice, check_number
+from ..models.base import Interrupted, at_once
 from .cross_validation import make_folds
 from .entries import read_entries
 from .results import default_simplicity, pick, tabulate

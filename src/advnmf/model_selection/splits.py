@@ -14,7 +14,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..validation import check_choice, check_number
+from ..data.check import check_choice, check_number
 from .entries import Entries, read_entries
 
 Array = np.ndarray

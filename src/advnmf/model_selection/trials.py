@@ -1,7 +1,7 @@
 """Trials: a candidate learns from the training entries of a fold, and is looked at on the held-out ones.
 
 A trial is advanced to a number of iterations, may be left there, and goes on later from where it was.  The models of
-`advnmf.models` are stepped sweep by sweep: a look costs a sampled product over the held-out entries.  Any other
+`advnmf.models.nmf` are stepped sweep by sweep: a look costs a sampled product over the held-out entries.  Any other
 estimator is fitted afresh for each number of iterations, which grow geometrically.
 """
 
@@ -21,13 +21,13 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 
-from ..completion import DataWarning
 from ..data import ObservedData
-from ..factors import Factors, right
-from ..loop import Sweeps
+from ..data.check import check_layers
+from ..engine.factors import Factors, right
+from ..engine.loop import Sweeps
+from ..engine.starts import narrowed
+from ..models.base import DataWarning
 from ..solvers.hals import OneBlasThread
-from ..starts import narrowed
-from ..validation import check_layers
 from .entries import Entries
 from .scoring import Scoring
 
@@ -54,7 +54,7 @@ class Fold:
         return {} if self.entries.weights is None else {"weights": self.entries.weights}
 
     def data(self, model: BaseEstimator) -> ObservedData:
-        """The training entries as the models of `advnmf.models` take them, checked once for all of them."""
+        """The training entries as the models of `advnmf.models.nmf` take them, checked once for all of them."""
         with self._lock:
             key = model.sparse_missing
             if key not in self._checked:

@@ -19,8 +19,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..factors import Factors
-from ..problem import Problem
+from ..engine.factors import Factors
+from ..engine.problem import Problem
 from .hals import HALS
 from .mu import MU
 

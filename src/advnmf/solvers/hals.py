@@ -18,10 +18,10 @@ from typing import ClassVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .. import kernels
-from ..factors import Factors, left, right
-from ..problem import Problem
-from ..validation import MOST_PASSES, check_number
+from ..data.check import MOST_PASSES, check_number
+from ..engine.factors import Factors, left, right
+from ..engine.problem import Problem
+from ..kernels import rows as kernels
 
 Array = np.ndarray
 

@@ -14,11 +14,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..factors import Factors, left, right
-from ..namespaces import Array, cast, concat, finfo, namespace
+from ..arrays.namespaces import Array, cast, concat, finfo, namespace
+from ..data.check import MOST_PASSES, check_number
+from ..engine.factors import Factors, left, right
+from ..engine.problem import Problem, total
 from ..penalties import ElasticNet
-from ..problem import Problem, total
-from ..validation import MOST_PASSES, check_number
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..models import NMF
+from ..models.nmf import NMF
 
 __all__ = ["CORRUPTIONS"]
 

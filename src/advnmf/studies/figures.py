@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..files import FileError, require
 from ..inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay
 from ..inspection.drawing import label_log_axis, line_styles
+from ..io.files import FileError, require
 from .collecting import Study
 from .rows import Row
 from .store import load_arrays

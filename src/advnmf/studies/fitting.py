@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import advnmf
 
-from ..files import require
+from ..io.files import require
 from .search import as_parameters, search
 from .starts import STARTS
 from .tasks import Recipe
@@ -51,7 +51,7 @@ class Biharmonic:
 
     def fit(self, X: np.ndarray) -> Self:
         """Fill the holes (NaN)."""
-        from ..pictures import fold, unfold
+        from ..io.pictures import fold, unfold
 
         inpaint = require("skimage.restoration", "study").inpaint_biharmonic
         shape = len(X), X.shape[1] // 3, 3

@@ -20,7 +20,7 @@ _PICTURES = ("img1", "img2", "img3", "img4")
 
 def _picture(name: str) -> Bunch:
     """A picture as the matrix of its channels side by side, levels from 0 to 1, and the masks as such matrices."""
-    from ..pictures import unfold
+    from ..io.pictures import unfold
 
     data = datasets.fetch_inpainting_pictures()
     picture = data.pictures[name]

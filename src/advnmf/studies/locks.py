@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from ..files import FileError, reason
+from ..io.files import FileError, reason
 
 __all__ = ["Lock", "sweep"]
 

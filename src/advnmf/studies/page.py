@@ -13,7 +13,7 @@ from itertools import groupby, islice, product
 from operator import attrgetter
 from typing import Any
 
-from ..files import require
+from ..io.files import require
 from .collecting import PRINT, Case, Study, smallest
 from .effects import Effect, paired_effects
 from .nearness import Nearness, nearness

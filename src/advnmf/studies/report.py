@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..files import FileError, reason, require, write_bytes
+from ..io.files import FileError, reason, require, write_bytes
 from .collecting import Study, collect
 from .figures import DRAWINGS
 from .page import Picture, make_page

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .. import DataWarning
-from ..files import FileError, reason, replacing
+from ..io.files import FileError, reason, replacing
 from .locks import Lock, sweep
 from .rows import Row
 from .tasks import Task

@@ -1,0 +1,1 @@
+"""One problem, and the loop that minimises it: factors, starts, offsets, ridges."""

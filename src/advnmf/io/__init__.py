@@ -1,0 +1,1 @@
+"""Files: tables, pictures, ratings, fitted models."""

@@ -1,0 +1,1 @@
+"""The only room that knows Numba: compiled loops over the rows of a factor."""

@@ -1,0 +1,466 @@
+"""`AutoNMF`: nothing to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ...data import ObservedData
+from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty, fill_holes
+from ...data.sparse_input import check_sparse_data, fill_sparse
+from ...engine.loop import Limits
+from ...engine.offsets import with_ones
+from ...models.base import CompletionModel, Interrupted, at_once, finite
+from ...models.fitted import (
+    Bounds,
+    Each,
+    Fitted,
+    Flag,
+    Floats,
+    LayerSizes,
+    Number,
+    Perhaps,
+    Record,
+    Rule,
+    Sizes,
+    Whole,
+    Word,
+)
+from ...models.nmf import NMF
+from ...models.ranking import RankingMixin
+from ..entries import read_entries
+from .choices import MAX_ITER, TOL, Choice, Units, first_choice
+from .columns import standardised_data, with_means
+from .evaluation import Clock, Evaluation, HeldOut
+from .explaining import describe_outliers, explain
+from .search import ColumnsNeedScales, Look, Search
+from .task import Task
+from .uncertainty import Spread, interval_scale, spread_terms
+
+Array = np.ndarray
+
+# The ridge that is taken where no entries can be held out.
+_UNSEEN_RIDGE = 0.03
+
+
+class AutoNMF(RankingMixin, CompletionModel):
+    """Nonnegative matrix factorisation that chooses everything by itself, from the observed entries alone.
+
+    Some observed entries are held out, the same for all candidates.  The first candidate are the column means: what
+    does not predict these entries better, by more than a standard error, is not taken.  Rank and ridge are searched
+    where the held-out error is lowest; then a loss against outliers (where there are any), offsets of rows and columns,
+    an adversary, the elastic loss and a second layer are tried, and kept if they gain more than a standard error; then
+    the lowest rank that loses less than one is taken; then models of several starts, ranks and ridges are averaged
+    where that lowers the error.  What was chosen goes on to learn from all observed entries.
+
+    - Gross outliers, up to about five per cent of the entries, are found beforehand; nothing is learnt from them, a
+      `DataWarning` tells of them, and the model has a robust loss, so that new rows may hold some too.
+    - Where the scales of columns are ten times one another and the fit is no better than the column means once each
+      column counts in its own standard deviations, columns are standardised and the search begins anew by that measure;
+      a column that is then not predicted better than by its mean is filled with its mean.
+    - Rows and columns with nothing observed have no influence on anything.  What is filled is never negative.
+
+    Parameters
+    ----------
+    time_limit : float or None, default=None
+        Seconds for everything.  The search ends in time to fit the best that it has found.
+    max_candidates : int or None, default=None
+        Most candidates tried beside the column means (starts of the same model are candidates of their own).  Where
+        columns turn out to need scales of their own, what was tried before does not count.
+    biases : bool or None, default=None
+        Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
+    sparse_missing : {"absent"}, default="absent"
+        What a sparse ``X`` does not store is missing, which differs from the default of `NMF`.  Zeros that are not
+        stored (counts) would have to be held out as well, which is not done: give ``X.toarray()``, or search with
+        ``CompletionSearchCV(NMF(sparse_missing="zero"), ...)``, which holds out stored entries only.
+    n_jobs : int or None, default=None
+        Folds that are trained at a time; each fit uses threads of its own in any case.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the holes and of the starts; the same number gives the same result, unless the time limit ends it.
+    verbose : int, default=0
+        Not 0: print each candidate with its held-out error, the lowest so far and the seconds since the start.
+    callback : callable or None, default=None
+        Called after each candidate with a `Look`; a true answer ends the search.
+
+    Attributes
+    ----------
+    models_ : list of NMF
+        The models whose mean is the reconstruction, the best one first.
+    n_components_ : int or tuple of int
+        Rank or layers of the first; 0 for the column means.
+    components_ : ndarray of shape (n_codes, n_features)
+        What codes multiply, for the mean of models without offsets: their components, each over the number of models.
+    candidates_ : list of tuple
+        What was tried, in words, with its root mean square error over held-out entries, sweeps, seconds, and whether it
+        is among the models averaged; see `cv_results_`.
+    best_score_ : float
+        Minus the root mean square error of the choice over held-out entries, in the unit that `explain` names; NaN
+        where none could be held out.
+    clip_ : ndarray of shape (2, n_features) or None
+        The range that predictions are held in, where that lowers the held-out error.
+    scaling_ : ndarray of shape (4, n_features) or None
+        Where columns are standardised: z = max(0, x - shift) / scale is what the models learn, x = offset + factor z
+        what they predict; the rows are shift, scale, offset and factor.
+    stop_reason_ : {"done", "time_limit", "max_candidates", "callback", "interrupted"}
+        Why the search ended.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    Codes are those of all models side by side.  ``fit_complete(X)`` uses the codes of the fit;
+    ``fit(X).complete(X)`` solves them again, which takes longer.
+    """
+
+    def __init__(
+        self,
+        time_limit: float | None = None,
+        *,
+        max_candidates: int | None = None,
+        biases: bool | None = None,
+        sparse_missing: str = "absent",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callback: Callable[[Look], object] | None = None,
+    ) -> None:
+        self.time_limit = time_limit
+        self.max_candidates = max_candidates
+        self.biases = biases
+        self.sparse_missing = sparse_missing
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callback = callback
+
+    @at_once
+    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+        """Search, then fit to everything.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Nonnegative where observed; NaN is missing.  Of a sparse matrix, what is not stored is missing.
+        y : ignored
+        mask : array-like of bool of the shape of X, optional
+            True = observed.
+        weights : array-like broadcastable to the shape of X, optional
+            Weight of each entry.
+        """
+        self._check_parameters()
+        clock = Clock(self.time_limit)
+        data = self._check_data(X, mask, weights, reset=True)
+        self._warn(describe_empty(data))
+        task = Task.of(read_entries(X, mask, weights), *self._seeds(), data.pattern)
+        if task.held_out is None:
+            self._warn(
+                [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
+            )
+            self._fit_unseen(task, clock)
+        else:
+            task = self._fit_chosen(task, clock)
+        self._warn(describe_outliers(task.outliers))
+        if self.n_components_ == 0 and self.stop_reason_ != "interrupted":
+            self._warn(
+                [
+                    "no model predicts held-out entries better than the column means (their error: "
+                    f"{-self.best_score_:.4g}): missing entries are filled with these"
+                ]
+            )
+        if self.stop_reason_ == "interrupted":
+            raise Interrupted
+        return self
+
+    # --- parts of fit ---------------------------------------------------------------------------------------------
+
+    def _fit_chosen(self, task: Task, clock: Clock) -> Task:
+        """Search, fit, calibrate, describe; what was searched over in the end."""
+        search, chosen, task = self._search(task.without_outliers(clock, self.n_jobs), clock)
+        self._fit_models(chosen, search.units, task, clock)
+        self._calibrate(chosen, search, task)
+        self._describe(chosen, search, task)
+        return task
+
+    def _seeds(self) -> tuple[int, int]:
+        """Of the holes, and of the first start."""
+        holes, start = (int(check_random_state(self.random_state).randint(2**31 - 1)) for _ in range(2))
+        return holes, start % 10_000
+
+    def _search(self, task: Task, clock: Clock) -> tuple[Search, list[Evaluation], Task]:
+        """A search that has ended, what it chose, and what it was over: columns as they are, or standardised."""
+        biases = task.sparse if self.biases is None else self.biases
+        left = np.inf if self.max_candidates is None else self.max_candidates
+        search = task.search(clock, self.n_jobs, left, self._tell)
+        first = first_choice(task.shape, task.n, biases=biases, seed=task.seed_of_start)
+        try:
+            return search, search.run(first), task
+        except ColumnsNeedScales:
+            task = task.in_own_units(clock, self.n_jobs)
+            search = task.search(clock.rest(), self.n_jobs, left, self._tell)
+            return search, search.run(first), task
+
+    def _fit_models(self, chosen: list[Evaluation], units: Units, task: Task, clock: Clock) -> None:
+        """Each choice goes on from its factors, for so many sweeps over all observed entries."""
+        self.scaling_, self.models_ = None, []
+        for found in chosen:
+            limits = Limits(max_iter=found.n_more, tol=TOL, deadline=clock.end)
+            self.models_.append(task.fit(found.choice.model(units), found.best_factors(), limits))
+        self.n_components_ = self.models_[0].n_components_ if chosen[0].choice.rank else 0
+
+    def _fit_unseen(self, task: Task, clock: Clock) -> None:
+        """One model, where nothing could be held out to choose it by."""
+        choice = Choice(1, _UNSEEN_RIDGE, biases=task.sparse if self.biases is None else self.biases)
+        choice = replace(choice, seed=task.seed_of_start)
+        limits = Limits(max_iter=MAX_ITER, tol=TOL, deadline=clock.end)
+        self.models_ = [task.fit(choice.model(task.units), None, limits)]
+        self.n_components_ = self.models_[0].n_components_
+        self.scaling_ = self.clip_ = self.spread_ = None
+        self.best_score_, self.stop_reason_ = np.nan, self.models_[0].stop_reason_
+        if self.stop_reason_ not in ("interrupted", "time_limit"):
+            self.stop_reason_ = "done"
+        self.candidates_ = [(choice.describe(), np.nan, self.models_[0].n_iter_, clock.spent, True)]
+        self.explanation_ = f"Too few entries were observed to hold any out: {choice.describe()} was taken unseen."
+
+    def _calibrate(self, chosen: list[Evaluation], search: Search, task: Task) -> None:
+        """By what is held out: which columns to fill with their means, whether to clip, how far off predictions are.
+
+        In the units of the task, which are those of X or standard deviations of the columns.
+        """
+        held_out, predictions = task.held_out, np.array([found.prediction for found in chosen])
+        if task.scaling is not None:
+            filled = _no_better(held_out, predictions.mean(axis=0), search.means.prediction, task.shape[1])
+            means = filled[held_out.pairs[1]]
+            predictions[:, means] = search.means.prediction[means]
+            self.scaling_ = task.seen.columns_back(with_means(task.scaling, filled, task.as_given.mean))
+        mean = np.maximum(predictions.mean(axis=0), task.nothing)
+        clipped = np.clip(mean, *task.reachable())
+        self.clip_ = None
+        if held_out.rmse(clipped) < held_out.rmse(mean):
+            self.clip_, mean = task.seen.columns_back(task.range), clipped
+        self.best_score_ = -held_out.rmse(mean)
+        residuals, terms = held_out.truth - mean, spread_terms(predictions, mean)
+        clean = np.square(residuals) < held_out.cap
+        self.spread_ = tuple(interval_scale(residuals[clean], terms[:, clean]))
+
+    def _describe(self, chosen: list[Evaluation], search: Search, task: Task) -> None:
+        """What was tried, and the paragraph of `explain`."""
+        interrupted = any(model.stop_reason_ == "interrupted" for model in self.models_)
+        self.stop_reason_ = "interrupted" if interrupted else search.stop_reason
+        self.candidates_ = [
+            (
+                found.choice.describe(),
+                float(np.sqrt(found.error)),
+                found.n_iter,
+                float(found.seconds),
+                any(found is member for member in chosen),
+            )
+            for found in search.found.values()
+        ]
+        self.explanation_ = explain(search, chosen, task)
+
+    def _tell(self, look: Look) -> bool:
+        if self.verbose:
+            print(
+                f"[AutoNMF] {look.n_looks}: {look.choice}: held-out error {look.error:.6g} "
+                f"(best {look.best:.6g}, {look.seconds:.1f} s)",
+                flush=True,
+            )
+        return bool(self.callback and self.callback(look))
+
+    # --- using ----------------------------------------------------------------------------------------------------
+
+    def explain(self) -> str:
+        """What was chosen, and by what margin, in a paragraph."""
+        check_is_fitted(self)
+        return self.explanation_
+
+    @property
+    def cv_results_(self) -> dict[str, Array]:
+        """The candidates: "params" (in words), "mean_test_score", "n_iter", "fit_time", "averaged"."""
+        check_is_fitted(self)
+        params, errors, n_iter, seconds, averaged = zip(*self.candidates_, strict=True)
+        return {
+            "params": np.array(params, dtype=object),
+            "mean_test_score": -np.array(errors),
+            "n_iter": np.array(n_iter),
+            "fit_time": np.array(seconds),
+            "averaged": np.array(averaged),
+        }
+
+    def complete(
+        self, X: object, *, mask: object = None, weights: object = None, return_std: bool = False
+    ) -> Array | tuple[Array, Array]:
+        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
+
+        With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones):
+        ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
+        """
+        codes = self._encode(X, mask, weights)
+        filled = finite(self._fill(X, mask, codes), "the completion")
+        return (filled, self._std(X, mask, codes)) if return_std else filled
+
+    @property
+    def components_(self) -> Array:
+        """Components of all models, each over their number."""
+        components = np.vstack([model.components_ for model in self.models_]) / len(self.models_)
+        return components if self.scaling_ is None else (components * self.scaling_[3]).astype(components.dtype)
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _std(self, X: object, mask: object, codes: Array) -> Array:
+        if sparse.issparse(X):
+            raise ValueError("return_std=True needs a dense X: it fills an array of its shape")
+        if self.spread_ is None:
+            raise ValueError("return_std=True needs held-out entries, of which X had too few in fit")
+        # In the units of the search: standard deviations of the columns, if these were standardised.
+        shift, scale = (0, 1) if self.scaling_ is None else self.scaling_[:2].astype(codes.dtype)
+        each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
+        mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
+        std = (scale * Spread(*self.spread_).std(spread_terms(each, mean))).astype(codes.dtype)
+        nowhere = np.full(mean.shape, np.nan, codes.dtype)
+        holes = np.isnan(fill_holes(X, mask, nowhere))
+        return finite(np.where(holes, std, codes.dtype.type(0)), "the standard deviation")
+
+    def _parts(self, codes: Array) -> list[Array]:
+        """The codes of each model."""
+        edges = np.cumsum([model._n_features_out for model in self.models_])[:-1]
+        return np.split(codes, edges, axis=1)
+
+    def _training_codes(self) -> Array:
+        return np.hstack([model._training_codes() for model in self.models_])
+
+    def _solve_codes(self, data: ObservedData) -> Array:
+        if self.scaling_ is not None:
+            data = standardised_data(data, self.scaling_)
+        return np.hstack([model._solve_codes(data) for model in self.models_])
+
+    @property
+    def mean_code_(self) -> Array:
+        """The mean code of the training data."""
+        return np.hstack([model.mean_code_ for model in self.models_])
+
+    @property
+    def seen_(self) -> tuple[Array, Array] | None:
+        """What was observed, of a sparse ``X``."""
+        return self.models_[0].seen_
+
+    @property
+    def column_counts_(self) -> Array:
+        """How many entries of each column were observed."""
+        return self.models_[0].column_counts_
+
+    @property
+    def reliability_(self) -> tuple[float, ...]:
+        """The mean of that of the models, see `NMF`."""
+        return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
+
+    def _decode(self, codes: Array, columns: object = None) -> Array:
+        A, B = self._linear(codes, columns)
+        return self._clipped(A @ B, columns)
+
+    def _clipped(self, values: Array, columns: object = None) -> Array:
+        """Predictions of some columns within the range that they are held in; never negative."""
+        if self.clip_ is None:
+            return np.maximum(values, 0)
+        clip = self.clip_.astype(values.dtype)
+        if columns is None:
+            return np.clip(values, *clip)
+        clip = np.hstack([clip, [[clip[0].min()], [clip[1].max()]]])  # at -1: a column that nobody has seen
+        return np.clip(values, *clip[:, columns])
+
+    def _predict(self, data: ObservedData, codes: Array) -> object:
+        A, B = self._linear(codes)
+        return data.predict(A, B)
+
+    def _linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
+        """(A, B) whose product is the reconstruction at some columns, before it is clipped."""
+        pairs = self._pairs(codes, columns)
+        share = codes.dtype.type(1 / len(pairs))
+        return np.hstack([share * A for A, _ in pairs]), np.vstack([B for _, B in pairs])
+
+    def _pairs(self, codes: Array, columns: object = None) -> list[tuple[Array, Array]]:
+        """(A, B) of each model."""
+        parts = zip(self.models_, self._parts(codes), strict=True)
+        pairs = [model._linear(np.ascontiguousarray(part), columns) for model, part in parts]
+        if self.scaling_ is None:
+            return pairs
+        columns = slice(None) if columns is None else columns
+        offset, factor = self.scaling_[2:, columns].astype(codes.dtype)
+        return [(with_ones(A), np.vstack([factor * B, offset])) for A, B in pairs]
+
+    def _fill(self, X: object, mask: object, codes: Array) -> Array:
+        if sparse.issparse(X):
+            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
+        return super()._fill(X, mask, codes)
+
+    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+        if sparse.issparse(X):
+            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
+        return super()._check_data(X, mask, weights, reset=reset)
+
+    def _fitted_rules(self) -> dict[str, Rule]:
+        error, seconds = Number(low=0.0, finite=False, nan=True), Number(low=0.0)
+        return {
+            "n_features_in_": Whole("features"),
+            "models_": Each(Fitted(NMF, "features")),
+            "n_components_": _LayerSizesOrNone(),
+            "clip_": Perhaps(Bounds("features")),
+            "scaling_": Perhaps(Floats(4, "features", alone=True)),
+            "best_score_": Number(finite=False, nan=True),
+            "spread_": Perhaps(Record(*[Number(low=0.0)] * 3)),
+            "stop_reason_": Word(),
+            "candidates_": Each(Record(Word(), error, Whole(), seconds, Flag())),
+            "explanation_": Word(),
+        }
+
+    def _check_fitted(self) -> None:
+        if len({len(model.factors_[0]) for model in self.models_}) > 1:
+            raise ValueError("models_ are fitted to different numbers of samples")
+        if self.n_components_ not in (0, self.models_[0].n_components_):
+            raise ValueError(f"n_components_ is not {self.models_[0].n_components_}, that of the first of models_")
+        if self.scaling_ is not None and not (self.scaling_[1] > 0).all():
+            raise ValueError("scaling_ holds a scale that is not positive")
+
+    def _check_parameters(self) -> None:
+        if self.time_limit is not None:
+            check_number("time_limit", self.time_limit, strict=True, finite=False)
+        if self.max_candidates is not None:
+            check_number("max_candidates", self.max_candidates, low=1, high=MOST_STARTS, integer=True)
+        check_choice("biases", self.biases, (None, False, True))
+        check_jobs(self.n_jobs)
+        check_seed(self.random_state)
+        if self.sparse_missing != "absent":
+            raise ValueError(
+                f"sparse_missing={self.sparse_missing!r} must be 'absent': AutoNMF takes what a sparse X does not "
+                "store for missing; where it is zero give X.toarray(), or use NMF(sparse_missing='zero')"
+            )
+        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
+        if self.callback is not None and not callable(self.callback):
+            raise ValueError(f"callback={self.callback!r} must be callable or None")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class _LayerSizesOrNone(LayerSizes):
+    """The sizes of layers; 0 for the column means, which have none."""
+
+    def check(self, value: object, sizes: Sizes) -> None:
+        """0, or positive integers."""
+        if value != 0:
+            super().check(value, sizes)
+
+
+def _no_better(held_out: HeldOut, prediction: Array, means: Array, n_columns: int) -> Array:
+    """Flags of the columns whose held-out entries a model predicts no better than their means."""
+    gains = held_out.errors(means) - held_out.errors(prediction)
+    gains = gains if held_out.weights is None else gains * held_out.weights
+    return np.bincount(held_out.pairs[1], gains, n_columns) <= 0

@@ -1,0 +1,212 @@
+"""Evaluations of choices on the same holes, and averages of their predictions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..trials import Fold, Trial, advance_all, make_trial
+from .choices import Choice, Units, factors_of_means
+
+Array = np.ndarray
+
+# Sweeps without a lower held-out error after which a fit is ended, and sweeps between two looks at the clock.
+_PATIENCE, _CHUNK = 15, 5
+# Sweeps over all entries, at least.
+_MIN_MORE = 10
+
+
+class Clock:
+    """Seconds left; without a limit there is all the time of the world."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.limit = np.inf if limit is None else limit
+        self._began = time.monotonic()
+        self.end = self._began + self.limit
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit."""
+        return self.end - time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def rest(self) -> Clock:
+        """A clock of the time that is left."""
+        return Clock(max(self.left, 0.0))
+
+
+class HeldOut:
+    """The held-out entries of all folds, one after another.
+
+    Attributes
+    ----------
+    truth, weights : ndarray, ndarray or None
+        Values and weights.
+    lowest, highest : ndarray
+        Range of the values that were left to learn from.
+    cap : float
+        What a squared error counts at most, so that outliers, which nothing predicts, do not drown all else; infinite
+        where none are about.
+    """
+
+    def __init__(self, folds: Sequence[Fold]) -> None:
+        self.folds = list(folds)
+        self.truth = np.concatenate([fold.held_out.values for fold in folds]).astype(np.float64)
+        # Those of the training entries: a held-out one may lie beyond, as a missing one may.
+        ranges = [(seen.min(), seen.max()) for seen in (fold.entries.values[fold.train] for fold in folds)]
+        sizes = [len(fold.held_out.values) for fold in folds]
+        self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
+        weights = [fold.held_out.omega for fold in folds]
+        self.weights = None if weights[0] is None else np.concatenate(weights).astype(np.float64)
+        self.cap = np.inf
+
+    def score(self, truth: Array, prediction: Array, weights: Array | None) -> float:
+        """Minus the root of the mean squared error of a fold, each error capped."""
+        squares = np.minimum(np.square(truth - prediction, dtype=np.float64), self.cap)
+        return -float(np.sqrt(np.average(squares, weights=weights)))
+
+    def errors(self, prediction: Array, cap: float | None = None) -> Array:
+        """Squared errors of all entries, capped."""
+        return np.minimum(np.square(self.truth - prediction), self.cap if cap is None else cap)
+
+    def rmse(self, prediction: Array) -> float:
+        """Root of their mean."""
+        return float(np.sqrt(self.mean(self.errors(prediction))))
+
+    @property
+    def pairs(self) -> tuple[Array, Array]:
+        """Rows and columns of the entries."""
+        rows, columns = zip(*(fold.pairs for fold in self.folds), strict=True)
+        return np.concatenate(rows), np.concatenate(columns)
+
+    def mean(self, values: Array) -> float:
+        """Weighted mean over the entries."""
+        return float(np.average(values, weights=self.weights))
+
+    def standard_error(self, values: Array) -> float:
+        """Of that mean."""
+        centred = np.square(values - self.mean(values))
+        share = np.ones(len(values)) if self.weights is None else self.weights
+        return float(np.sqrt(np.sum(share**2 * centred)) / share.sum())
+
+
+@dataclass
+class Evaluation:
+    """A choice, trained on the training entries of each fold.
+
+    Attributes
+    ----------
+    errors : ndarray
+        Squared error (capped if outliers are about) of each held-out entry.
+    prediction : ndarray
+        At the held-out entries.
+    """
+
+    choice: Choice
+    trials: list[Trial]
+    held_out: HeldOut
+
+    @property
+    def prediction(self) -> Array:
+        """At the held-out entries."""
+        return np.concatenate([trial.prediction for trial in self.trials]).astype(np.float64)
+
+    @property
+    def errors(self) -> Array:
+        """Squared error of each held-out entry, as the held-out entries cap it."""
+        return self.held_out.errors(self.prediction)
+
+    @property
+    def error(self) -> float:
+        """Mean squared error."""
+        return np.inf if self.failed else self.held_out.mean(self.errors)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a trial broke, or has not come to a first look."""
+        return any(trial.error is not None or trial.factors is None for trial in self.trials)
+
+    @property
+    def done(self) -> bool:
+        """Whether all trials are at their end."""
+        return all(trial.done for trial in self.trials)
+
+    @property
+    def n_iter(self) -> int:
+        """Sweeps of the look that counts."""
+        return int(np.median([trial.n_iter for trial in self.trials]))
+
+    @property
+    def seconds(self) -> float:
+        """Spent on it, as if by one worker."""
+        return sum(trial.seconds for trial in self.trials)
+
+    @property
+    def n_more(self) -> int:
+        """Sweeps over all observed entries after these over the training entries."""
+        return max(_MIN_MORE, self.n_iter // 4)
+
+    @property
+    def seconds_of_refit(self) -> float:
+        """What these sweeps are going to take, roughly."""
+        made = sum(trial.made for trial in self.trials)
+        return 1.3 * self.seconds * self.n_more / max(made, 1)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the tolerance ended all of them at the look that counts."""
+        return all(trial.converged for trial in self.trials)
+
+    def advance(self, n_iter: int, clock: Clock, reserve: float, n_jobs: int | None) -> None:
+        """Train on, until `n_iter` sweeps are made, the end is reached, or `reserve` seconds are left."""
+        made = min(trial.made for trial in self.trials)
+        while made < n_iter and not self.done:
+            made = min(n_iter, made + _CHUNK if np.isfinite(clock.left) else n_iter)
+            advance_all([[(trial, made)] for trial in self.trials], n_jobs)
+            if clock.left < reserve:
+                break
+
+    def begin_with(self, other: Evaluation) -> None:
+        """Start from where another evaluation has ended, fold by fold."""
+        for trial, before in zip(self.trials, other.trials, strict=True):
+            trial.start = before.factors
+
+    def best_factors(self) -> list[Array]:
+        """Factors of the fold with the lowest error."""
+        return max(self.trials, key=lambda trial: trial.score).factors
+
+
+def evaluate(choice: Choice, held_out: HeldOut, units: Units) -> Evaluation:
+    """An evaluation that has not begun."""
+    model = choice.model(units)
+    trials = [make_trial(model, fold, held_out.score, _PATIENCE) for fold in held_out.folds]
+    for trial in trials:
+        trial.keep = True
+        if choice.rank == 0:
+            data = trial.fold.data(model)
+            trial.start = factors_of_means(data.shape, data.mean, data.dtype)
+    return Evaluation(choice, trials, held_out)
+
+
+def better(held_out: HeldOut, new: Array, old: Array) -> bool:
+    """Whether errors are lower by more than one standard error of the paired differences."""
+    gain = old - new
+    return held_out.mean(gain) > held_out.standard_error(gain)
+
+
+def best_average(held_out: HeldOut, candidates: Sequence[Evaluation]) -> int:
+    """How many of the candidates, taken in this order, to average for the lowest held-out error."""
+    total, lowest, best = np.zeros(len(held_out.truth)), np.inf, 1
+    for n, candidate in enumerate(candidates, 1):
+        total += candidate.prediction
+        error = held_out.mean(held_out.errors(total / n))
+        if error < lowest:
+            lowest, best = error, n
+    return best

@@ -1,0 +1,241 @@
+"""The imputer: a model wrapped so that `transform` gives the completed matrix instead of the codes."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.impute import MissingIndicator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from ...data.check import check_choice, check_data, check_mask, check_weights
+from ...models.base import CompletionModel, Interrupted, at_once
+from ...models.fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
+from . import AutoNMF
+
+Array = np.ndarray
+
+# Of the default model: enough to find rank and ridge, not enough to try all extras.
+_MAX_CANDIDATES = 20
+
+
+class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fill the holes of nonnegative data by a factorisation learnt from what was observed.
+
+        transform(X) = X where observed,  the reconstruction (W H) elsewhere
+
+    Observed entries come back bit for bit, float32 stays float32.  Each row is completed from its own observed
+    entries and the components learnt in `fit`, so new rows need no refit and no row depends on the others of its batch.
+
+    Parameters
+    ----------
+    estimator : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, AutoNMF, ... or None, default=None
+        The model; it is cloned.  None stands for ``AutoNMF(max_candidates=20, random_state=0)``: rank and ridge are
+        searched by held-out observed entries, the same way each time, which takes seconds for 500 x 100 entries.
+        Where that is too long, as in a search over other steps of a pipeline, name a model, such as
+        ``NMF(10, alpha_W=0.01, random_state=0)``: a single fit (``alpha_W`` is in the unit of the data).  Where more
+        is wanted, ``AutoNMF(random_state=0)`` also tries every extra and averages models.
+    add_indicator : bool, default=False
+        Append the columns of `sklearn.impute.MissingIndicator`: which entries were missing, for the features that had
+        missing entries in `fit`.
+    keep_empty_features : bool, default=False
+        Features with nothing observed in `fit` are dropped; with True they are kept, their missing entries filled
+        with 0.
+    clip : None, "observed" or (low, high), default=None
+        Range that filled entries are held in: none (they are nonnegative anyway), that of the feature's observed values
+        in `fit`, or the given one for all features.  Observed entries are never changed.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted model.
+    learnt_features_ : ndarray of bool of shape (n_features_in_,)
+        Features with something observed in `fit`: those the model knows.
+    indicator_ : MissingIndicator or None
+        The fitted indicator.
+    clip_range_ : ndarray of shape (2, n_features_in_) or None
+        Lower and upper end for each feature.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    To search a grid over the rank, give an estimator: ``NMFImputer(NMF())`` has the parameter
+    ``estimator__n_components``.
+    """
+
+    def __init__(
+        self,
+        estimator: CompletionModel | None = None,
+        *,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        clip: str | tuple[float, float] | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.clip = clip
+
+    @at_once
+    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+        """Learn the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Nonnegative where observed; NaN (and the hidden entries of a `numpy.ma` array) are missing.
+        y : ignored
+        mask : array-like of bool of the shape of X, optional
+            True = observed.
+        weights : array-like broadcastable to the shape of X, optional
+            Weight of each entry in the loss.  An entry of weight 0 teaches nothing, but is not filled either: only
+            missing ones are.
+        """
+        self._check_parameters()
+        values, missing, weights = self._read(X, mask, weights, reset=True)
+        used = ~missing if weights is None else ~missing & (weights > 0)
+        learnt = used.any(axis=0)
+        self.learnt_features_ = learnt
+        self.indicator_ = _fit_indicator(missing) if self.add_indicator else None
+        self.clip_range_ = _clip_range(self.clip, values, used)
+        model = _default() if self.estimator is None else clone(self.estimator)
+        self.estimator_ = model
+        try:
+            model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
+        except KeyboardInterrupt:
+            if hasattr(model, "stop_reason_"):  # it has ended in order, and is fitted
+                raise Interrupted from None
+            raise
+        return self
+
+    def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+        """``X`` completed: of shape (n_samples, n_features_out).  Arguments as in `fit`."""
+        check_is_fitted(self)
+        values, missing, weights = self._read(X, mask, weights, reset=False)
+        filled = np.where(missing, values.dtype.type(0), values)
+        learnt = np.flatnonzero(self.learnt_features_)
+        rows = np.flatnonzero(missing[:, learnt].any(axis=1))
+        if rows.size:
+            part = np.ix_(rows, learnt)
+            holes = _with_holes(values[part], missing[part])
+            filled[part] = self.estimator_.complete(holes, **_weights_of(weights, part))
+        if self.clip_range_ is not None:
+            low, high = self.clip_range_.astype(values.dtype)
+            filled = np.where(missing, np.clip(filled, low, high), filled)
+        if not self.keep_empty_features:
+            filled = filled[:, learnt]
+        if self.indicator_ is None:
+            return filled
+        return np.hstack([filled, self.indicator_.transform(_as_nan(missing)).astype(filled.dtype)])
+
+    def fit_transform(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Array:
+        """``fit(X).transform(X)`` with the same mask and weights."""
+        return self.fit(X, y, mask=mask, weights=weights).transform(X, mask=mask, weights=weights)
+
+    def get_feature_names_out(self, input_features: object = None) -> Array:
+        """Names of the columns of `transform`: the features kept, then "missingindicator_" and a feature's name."""
+        check_is_fitted(self)
+        names = super().get_feature_names_out(input_features)
+        kept = names if self.keep_empty_features else names[self.learnt_features_]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
+
+    def _read(self, X: object, mask: object, weights: object, *, reset: bool) -> tuple[Array, Array, Array | None]:
+        """Values, which of them are missing, and the weights, all of one shape; refuses what the models refuse."""
+        dtype = check_data(self, X, mask, weights, reset=reset).dtype
+        values = check_array(np.ma.getdata(X) if _is_masked(X) else X, dtype=dtype, ensure_all_finite=False)
+        missing = np.isnan(values)
+        if _is_masked(X):
+            missing |= np.ma.getmaskarray(X)
+        if mask is not None:
+            missing |= ~check_mask(mask, values)
+        return values, missing, None if weights is None else check_weights(weights, values)
+
+    def _check_parameters(self) -> None:
+        _check_estimator(self.estimator)
+        _check_clip(self.clip)
+        check_choice("add_indicator", self.add_indicator, (False, True))
+        check_choice("keep_empty_features", self.keep_empty_features, (False, True))
+
+    def _fitted_rules(self) -> dict[str, Rule]:
+        return {
+            "n_features_in_": Whole("features"),
+            "learnt_features_": Truths("features"),
+            "indicator_": Perhaps(Indicator("features")),
+            "clip_range_": Perhaps(Bounds("features")),
+            "estimator_": Fitted(CompletionModel),
+        }
+
+    def _check_fitted(self) -> None:
+        learnt, known = int(self.learnt_features_.sum()), self.estimator_.n_features_in_
+        if learnt != known:
+            raise ValueError(f"learnt_features_ are {learnt}, but the model inside knows {known}")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _is_masked(X: object) -> bool:
+    return isinstance(X, np.ma.MaskedArray)
+
+
+def _check_estimator(estimator: object) -> None:
+    """Refuse what cannot complete a matrix."""
+    if estimator is not None and not (hasattr(estimator, "fit") and hasattr(estimator, "complete")):
+        raise TypeError(
+            f"estimator={estimator!r} has no fit and complete: give a model of advnmf such as NMF(), or None"
+        )
+
+
+def _default() -> AutoNMF:
+    """The model of ``estimator=None``: without a time limit, so that it is the same each time."""
+    return AutoNMF(max_candidates=_MAX_CANDIDATES, random_state=0)
+
+
+def _with_holes(values: Array, missing: Array) -> Array:
+    """Values with NaN where missing, so that nothing hidden there gets any further."""
+    return np.where(missing, values.dtype.type(np.nan), values)
+
+
+def _weights_of(weights: Array | None, part: object) -> dict[str, Array]:
+    """The keyword argument for a part of the weights; none where there are none."""
+    return {} if weights is None else {"weights": weights[part]}
+
+
+def _as_nan(missing: Array) -> Array:
+    """The array that `MissingIndicator` takes: NaN where missing, 0 elsewhere."""
+    return np.where(missing, np.nan, 0.0)
+
+
+def _fit_indicator(missing: Array) -> MissingIndicator:
+    """The fitted indicator; like scikit-learn's imputers it does not mind new features with holes."""
+    return MissingIndicator(error_on_new=False).fit(_as_nan(missing))
+
+
+def _check_clip(clip: object) -> None:
+    """Refuse what is no range."""
+    if clip is None or (isinstance(clip, str) and clip == "observed"):
+        return
+    pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)
+    if not pair or not (clip[0] <= clip[1] and clip[0] < np.inf and clip[1] > -np.inf):
+        raise ValueError(f'clip={clip!r} must be None, "observed" or a pair (low, high) with low <= high')
+
+
+def _clip_range(clip: object, values: Array, used: Array) -> Array | None:
+    """Lower and upper end for each feature: of the used values, or as given.  Features without any get [0, 0]."""
+    if clip is None:
+        return None
+    if isinstance(clip, str) and clip == "observed":
+        low = np.min(values, axis=0, where=used, initial=np.inf)
+        high = np.max(values, axis=0, where=used, initial=-np.inf)
+        return np.where(used.any(axis=0), [low, high], 0).astype(values.dtype)
+    return np.repeat(np.array(clip, dtype=values.dtype)[:, None], values.shape[1], axis=1)

@@ -1,0 +1,1 @@
+"""Estimators: completion models in scikit-learn's manner."""

@@ -1,0 +1,1 @@
+"""Models of other studies, to be compared with: HQASD, DMF, ANMF."""
