@@ -211,8 +211,8 @@ class AutoSearch:
         robust = self._evaluate(replace(best.candidate, correntropy=True), None, "extras")
         cap = (_CAP * 1.4826 * float(np.median(np.abs(self.held_out.truth - robust.prediction)))) ** 2
         capped = [self.held_out.errors(found.prediction, cap) for found in (best, robust)]
-        # Outliers add the same error to both, so the robust loss must not be worse without the cap either; if it is, the
-        # large residuals are not outliers.
+        # Outliers add the same error to both, so the robust loss must not be worse without the cap either; if it is,
+        # the large residuals are not outliers.
         if robust.error > 1.02 * best.error or not better(self.held_out, capped[1], capped[0]):
             self.notes.append("a loss against outliers does not help")
             return best
