@@ -255,8 +255,8 @@ def test_a_whole_row_without_the_end_of_its_line_is_kept(tmp_path):
 STORED = (
     b'{"target": "table2", "dataset": "synthetic-drawn", "fraction": 0.5, "mask": "uniform", "method": "NMF", '
     b'"protocol": "masked", "run": 1, "seed": 1, "settings": {"model": "NMF", "params": {"n_components": 2, '
-    b'"max_iter": 3, "tol": 0.0}, "start": null, "zero_fill": false, "dtype": "float64", "unit_scale": false, "space": null, '
-    b'"candidates": 0}, "rmse": 1.351962330910969, "mae": 0.9619241636810202, "seconds": 0.5, "n_iter": 3, '
+    b'"max_iter": 3, "tol": 0.0}, "start": null, "zero_fill": false, "dtype": "float64", "unit_scale": false, '
+    b'"space": null, "candidates": 0}, "rmse": 1.351962330910969, "mae": 0.9619241636810202, "seconds": 0.5, "n_iter": 3, '
     b'"stop_reason": "max_iter", "version": "0.1.0", "setup": "892f432a71c8ce7e", "key": "3c0255704a09b9db", '
     b'"kind": "completion", "options": {}, "point": {}, "quick": false, "found": {}, "curves": {}, "arrays": null}\n'
 )
