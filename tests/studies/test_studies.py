@@ -256,9 +256,10 @@ STORED = (
     b'{"target": "table2", "dataset": "synthetic-drawn", "fraction": 0.5, "mask": "uniform", "method": "NMF", '
     b'"protocol": "masked", "run": 1, "seed": 1, "settings": {"model": "NMF", "params": {"n_components": 2, '
     b'"max_iter": 3, "tol": 0.0}, "start": null, "zero_fill": false, "dtype": "float64", "unit_scale": false, '
-    b'"space": null, "candidates": 0}, "rmse": 1.351962330910969, "mae": 0.9619241636810202, "seconds": 0.5, "n_iter": 3, '
-    b'"stop_reason": "max_iter", "version": "0.1.0", "setup": "892f432a71c8ce7e", "key": "3c0255704a09b9db", '
-    b'"kind": "completion", "options": {}, "point": {}, "quick": false, "found": {}, "curves": {}, "arrays": null}\n'
+    b'"space": null, "candidates": 0}, "rmse": 1.351962330910969, "mae": 0.9619241636810202, "seconds": 0.5, '
+    b'"n_iter": 3, "stop_reason": "max_iter", "version": "0.1.0", "setup": "892f432a71c8ce7e", "key": '
+    b'"3c0255704a09b9db", "kind": "completion", "options": {}, "point": {}, "quick": false, "found": {}, '
+    b'"curves": {}, "arrays": null}\n'
 )
 
 

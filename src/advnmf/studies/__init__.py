@@ -18,7 +18,7 @@ from .experiments import EXPERIMENTS, Experiment, plan
 from .folder import Store, load_arrays, read_results
 from .inputs import load_input
 from .protocols import HYPER_PARAMETERS, METHODS, PROTOCOLS, HyperParameters
-from .report import write_report
+from .reporting import write_report
 from .runs import Result, Run, RunConfig
 from .summaries import PrintedValue, Summary, printed_values, summarise
 

@@ -36,7 +36,7 @@ from ...models.nmf import NMF
 from ...models.ranking import RankingMixin
 from ..entries import read_entries
 from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
-from .columns import standardised_data, with_means
+from .column_scales import standardised_data, with_means
 from .evaluation import Clock, Evaluation, HeldOut
 from .explanation import describe_outliers, explain
 from .search_task import SearchTask

@@ -17,7 +17,7 @@ from ..cross_validation import make_folds
 from ..entries import Entries, SparseEntries
 from ..splits import EntryKFold, EntryShuffleSplit
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
-from .columns import Columns, standardised
+from .column_scales import Columns, standardised
 from .empty_lines import ObservedLines
 from .evaluation import Clock, HeldOut, evaluate
 from .outliers import flag_lone_outliers, flag_outliers
