@@ -1,4 +1,4 @@
-"""The observed entries of dense and sparse data, and their partition into training and held-out ones."""
+"""Observed entries of either storage: which there are, the data without some of them, and these by themselves."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Array = np.ndarray
 class Entries(ABC):
     """The observed entries of ``X``.
 
-    Flags of entries are a boolean array of the shape of a dense ``X``, or a boolean vector over the stored entries of a
-    sparse one, in the order of its compressed rows.
+    Flags of entries are a boolean array of the shape of a dense ``X``, or a boolean vector over what a sparse one
+    stores, in the order of its compressed rows.
     """
 
     observed: Array
@@ -48,18 +48,18 @@ class Entries(ABC):
 
     @abstractmethod
     def held_out(self, test: Array) -> SparseData:
-        """The entries of `test` with their weights."""
+        """The entries of `test` with their weights; nothing else is built."""
 
     @abstractmethod
     def take(self, rows: Array, columns: Array) -> Entries:
-        """The entries of some rows and columns, which are given as flags."""
+        """Those of some rows and columns, given as flags."""
 
     @abstractmethod
     def with_observed(self, values: Array) -> Entries:
-        """The same entries with other observed values, in the order of `pairs`."""
+        """Other values of the observed entries, in the order of `pairs`."""
 
     def without(self, these: Array) -> Entries:
-        """The entries without the flagged ones, in the order of `pairs`."""
+        """All but some of the observed entries, flagged in the order of `pairs`."""
         return replace(self, observed=self.flags(~these))
 
     @property
@@ -76,7 +76,7 @@ class Entries(ABC):
 
 @dataclass(frozen=True)
 class DenseEntries(Entries):
-    """An array; entries that are not observed may have any value."""
+    """An array; what is not observed may hold anything."""
 
     @property
     def values(self) -> Array:
@@ -99,12 +99,12 @@ class DenseEntries(Entries):
         return SparseData(self.values[test], columns, indptr, self.shape[1], omega)
 
     def take(self, rows: Array, columns: Array) -> DenseEntries:
-        """The entries of some rows and columns."""
+        """Those of some rows and columns."""
         part = np.ix_(rows, columns)
         return DenseEntries(self.observed[part], self.X[part], None if self.weights is None else self.weights[part])
 
     def with_observed(self, values: Array) -> DenseEntries:
-        """The same entries with other observed values."""
+        """Other values of the observed entries."""
         X = self.X.copy()
         X[self.observed] = values
         return DenseEntries(self.observed, X, self.weights)
@@ -112,7 +112,7 @@ class DenseEntries(Entries):
 
 @dataclass(frozen=True)
 class SparseEntries(Entries):
-    """Compressed rows; a stored NaN is missing, and entries that are not stored are never held out."""
+    """Compressed rows; a stored NaN is missing, and what is not stored is never held out."""
 
     @property
     def values(self) -> Array:
@@ -125,7 +125,7 @@ class SparseEntries(Entries):
         return rows[self.observed], self.X.indices[self.observed]
 
     def training(self, train: Array) -> sparse.csr_array:
-        """A copy of X with NaN for all stored entries but `train`: missing for any `sparse_missing`."""
+        """A copy of X with a stored NaN for all stored but `train`: missing, whatever is said of absent entries."""
         values = np.where(train, self.values, self.X.dtype.type(np.nan))
         return sparse.csr_array((values, self.X.indices, self.X.indptr), shape=self.shape)
 
@@ -136,7 +136,7 @@ class SparseEntries(Entries):
         return SparseData(self.values[test], self.X.indices[test], indptr, self.shape[1], omega)
 
     def take(self, rows: Array, columns: Array) -> SparseEntries:
-        """The entries of some rows and columns."""
+        """Those of some rows and columns."""
         of_row = np.repeat(np.arange(self.shape[0]), np.diff(self.X.indptr))
         kept = rows[of_row] & columns[self.X.indices]
         indptr = np.append(0, np.cumsum(np.bincount(of_row[kept], minlength=self.shape[0])[rows]))
@@ -150,7 +150,7 @@ class SparseEntries(Entries):
         return SparseEntries(self.observed[kept], part(self.X.data), weights)
 
     def with_observed(self, values: Array) -> SparseEntries:
-        """The same entries with other observed values."""
+        """Other values of the observed entries."""
         stored = self.X.data.copy()
         stored[self.observed] = values
         X = sparse.csr_array((stored, self.X.indices, self.X.indptr), shape=self.shape)
