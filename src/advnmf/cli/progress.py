@@ -81,7 +81,7 @@ def search_bar(limit: float, quiet: bool = False) -> Iterator[Callable[[Any], No
             yield None
             return
         task = progress.add_task("auto", total=limit, looks=0, best=float("nan"))
-        yield lambda look: progress.update(task, completed=look.seconds, looks=look.n_looks, best=look.best)
+        yield lambda look: progress.update(task, completed=look.seconds, looks=look.n_tried, best=look.best)
 
 
 @contextlib.contextmanager
