@@ -267,7 +267,7 @@ def _fork_instead_of_start():
 
 def _through_reader(name, path, target):
     from advnmf.io.files import FileError
-    from advnmf.io.ratings import read_source
+    from advnmf.io.triplets import read_source
     from advnmf.io.tables import check_table, read_table, write_table
 
     try:

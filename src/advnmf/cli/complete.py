@@ -10,7 +10,7 @@ from ..io.tables import Table, check_table, check_table_target, like_triplets, r
 from .fitting import fit
 from .options import Settings, file_option, max_memory_option, model_options
 from .progress import note
-from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
+from .rating_files import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
 
 _MOST_NAMES = 6
 

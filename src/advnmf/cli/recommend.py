@@ -8,13 +8,13 @@ import numpy as np
 import rich_click as click
 
 from ..io.files import FileError
-from ..io.ratings import Triplets
+from ..io.triplets import Triplets
 from ..io.tables.records import write_records
 from .fitting_ratings import RatingsFit, fit_ratings
 from .held_out import check_recommendations
 from .options import Settings, file_option, max_memory_option, rating_options
 from .progress import note
-from .ratings import Columns, ColumnsType, check_records_target, open_ratings, places
+from .rating_files import Columns, ColumnsType, check_records_target, open_ratings, places
 
 # Ratings that are checked unasked, and the seconds and the share of --time-limit that this may take.
 _MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
