@@ -8,8 +8,8 @@ import numpy as np
 import rich_click as click
 
 from ..io.files import FileError
-from ..io.triplets import Triplets
 from ..io.tables.records import write_records
+from ..io.triplets import Triplets
 from .fitting_ratings import RatingsFit, fit_ratings
 from .held_out import check_recommendations
 from .options import Settings, file_option, max_memory_option, rating_options
