@@ -11,7 +11,7 @@ import numpy as np
 
 from ...data import ObservedData
 from ...engine.factors import Factors
-from ...engine.loop import Limits
+from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
 from ..cross_validation import make_folds
 from ..entries import Entries, SparseEntries
@@ -92,7 +92,8 @@ class Task:
         """Observed entries as a small model with the robust loss has them."""
         choice = replace(self._probe, correntropy=True)
         model = choice.model(self.units)
-        model._fit_data(self.data, None, Limits(max_iter=_SWEEPS_OF_PROBE, tol=TOL, deadline=clock.end))
+        criteria = StoppingCriteria(max_iter=_SWEEPS_OF_PROBE, tol=TOL, deadline=clock.end)
+        model.begin_on(self.data, criteria=criteria).run().finish()
         if model.stop_reason_ == "interrupted":
             raise KeyboardInterrupt
         rows, columns = self.entries.pairs()
@@ -154,10 +155,11 @@ class Task:
             column_weights=self._column_weights,
         )
 
-    def fit(self, model: NMF, factors: Factors | None, limits: Limits) -> NMF:
+    def fit(self, model: NMF, factors: Factors | None, criteria: StoppingCriteria) -> NMF:
         """The model fitted to all observed entries, from factors on; it knows the empty rows and columns, too."""
         model.n_features_in_ = self.shape[1]
-        model._fit_data(self.data, factors, limits)
+        start = factors and [F.copy() for F in factors]
+        model.begin_on(self.data, start=start, criteria=criteria).run().finish()
         self.seen.put_back(model, self.pattern)
         model.max_iter = _CODE_SWEEPS
         return model
@@ -213,7 +215,7 @@ class Task:
         """All entries as the models take them."""
         entries = self.entries
         model = NMF(sparse_missing="absent")
-        return model._check_data(entries.training(entries.observed), None, entries.weights, reset=True)
+        return model.read_data(entries.training(entries.observed), None, entries.weights, reset=True)
 
     @cached_property
     def held_out(self) -> HeldOut | None:
