@@ -119,6 +119,7 @@ def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits)
 
     The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.
     """
+    solver.check(problem.loss)
     with solver.session(problem):
         n_iter, reason, history = iterate(Sweeps(problem, factors, solver, limits.attack_every), limits)
     return Result(factors, n_iter, reason, history)
@@ -137,7 +138,7 @@ class Sweeps:
 
     def step(self) -> float:
         """One sweep; the objective on entry."""
-        if self.posed.loss.adaptive:
+        if self.posed.adaptive:
             self.problem = self.learner = self.posed.adapted(self.factors)
         if self.attack_every is None:
             return self.solver.sweep(self.problem, self.factors)

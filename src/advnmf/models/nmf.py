@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..adversaries import FrobeniusPenalty, NoAdversary, get_adversary
+from ..adversaries import Adversary, get_adversary
 from ..arrays.namespaces import Array, as_like, finfo, is_tensor, namespace, returned
 from ..data import ObservedData
 from ..data.check import (
@@ -132,6 +132,8 @@ class NMF(RankingMixin, CompletionModel):
         F_1 (the codes of the training data), ..., F_L.
     loss_ : object of `advnmf.losses`
         The loss, with the scale that it ended with where that follows the residuals.
+    adversary_ : object of `advnmf.adversaries`
+        The adversary, with the price that it ended with where that follows the fit.
     seen_ : tuple of ndarray or None
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
     column_counts_ : ndarray of int
@@ -174,7 +176,7 @@ class NMF(RankingMixin, CompletionModel):
         n_components: Layers = 10,
         *,
         loss: str | Loss = "frobenius",
-        adversary: FrobeniusPenalty | None = None,
+        adversary: Adversary | None = None,
         attack: str = "exact",
         attack_every: int = 1,
         solver: str | Solver = "hals",
@@ -362,7 +364,8 @@ class NMF(RankingMixin, CompletionModel):
             self.row_bias_, self.column_bias_, self.global_bias_ = found
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
-        self.loss_ = problem.adapted(result.factors).loss if problem.loss.adaptive else problem.loss
+        ended = problem.adapted(result.factors)
+        self.loss_, self.adversary_ = ended.loss, ended.adversary
         self.alpha_W_, self.alpha_H_, self.offset_spread_ = problem.ridges
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
@@ -416,7 +419,7 @@ class NMF(RankingMixin, CompletionModel):
     def _coding_problem(self, data: ObservedData) -> Problem:
         """The problem that samples pose to the fitted components."""
         ridges = Ridges(self.alpha_W_, self.alpha_H_, self.offset_spread_)
-        return self._problem(data, (self.components_.shape[0],), self.loss_, ridges)
+        return self._problem(data, (self.components_.shape[0],), self.loss_, self.adversary_, ridges)
 
     def _training_codes(self) -> Array:
         return offsets.beside(self.factors_[0], self.row_bias_) if self.biases else self.factors_[0]
@@ -458,7 +461,7 @@ class NMF(RankingMixin, CompletionModel):
     def _make_loss(self) -> Loss:
         return get_loss(self.loss)
 
-    def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
+    def _make_adversary(self) -> Adversary:
         return get_adversary(self.adversary)
 
     def _pose_data(self, data: ObservedData, layers: tuple[int, ...]) -> Problem:
@@ -471,15 +474,18 @@ class NMF(RankingMixin, CompletionModel):
         if "auto" in (codes, others):
             ridge = auto_ridge(data, loss, len(layers) + 1)
             codes, others = (ridge if alpha == "auto" else alpha for alpha in (codes, others))
-        return self._problem(data, layers, loss, Ridges(codes, others, spread(data) if self.biases else 1.0))
+        ridges = Ridges(codes, others, spread(data) if self.biases else 1.0)
+        return self._problem(data, layers, loss, self._make_adversary(), ridges)
 
-    def _problem(self, data: ObservedData, layers: tuple[int, ...], loss: Loss, ridges: Ridges) -> Problem:
+    def _problem(
+        self, data: ObservedData, layers: tuple[int, ...], loss: Loss, adversary: Adversary, ridges: Ridges
+    ) -> Problem:
         """The problem with strengths that are known."""
         codes, inner, last = self._penalties(data, ridges)
         penalties = (codes, *[inner] * (len(layers) - 1), last)
         if self.biases:
             penalties = offsets.penalties(codes, last, layers[0], ridges.spread)
-        return Problem(data, loss, self._make_adversary(), penalties, ridges)
+        return Problem(data, loss, adversary, penalties, ridges)
 
     def _penalties(self, data: ObservedData, ridges: Ridges) -> tuple[ElasticNet, ElasticNet, ElasticNet]:
         """Those of the codes, of inner factors and of the last one."""
@@ -508,7 +514,7 @@ class NMF(RankingMixin, CompletionModel):
 
     def _check_parameters(self) -> None:
         self._check_common_parameters()
-        get_solver(self.solver)
+        get_solver(self.solver).check(self._make_loss())
         check_layers(self.n_components)
         self._make_adversary().check(self._make_loss())
         check_number("attack_every", self.attack_every, low=1, high=MOST_SWEEPS, integer=True)
@@ -539,6 +545,7 @@ class NMF(RankingMixin, CompletionModel):
             "mean_code_": Floats(("size 1", int(self.biases))),
             "n_components_": LayerSizes(),
             "loss_": Instance(Loss),
+            "adversary_": Instance(Adversary),
             "alpha_W_": Number(low=0.0),
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
@@ -560,7 +567,7 @@ class NMF(RankingMixin, CompletionModel):
             raise ValueError(f"n_components_ is {self.n_components_}, expected {layers}, the sizes of factors_")
         if self.loss_.adaptive:
             raise ValueError("loss_ has no scale")
-        self._make_adversary().check(self.loss_)
+        self.adversary_.check(self.loss_)
         Reliability(*self.reliability_).check()
         biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
         check_product(self.factors_[0], self.components_, *biases)

@@ -234,12 +234,11 @@ class HQASD(RecodingModel):
 
     def _run_nonnegative(self, data: DenseData, factors: Factors, limits: Limits) -> RobustResult:
         """Coordinate descent on the same criterion over U, V >= 0: `NMF` with the loss `Correntropy`."""
-        values = data.observed_entries(data.values)
         loss = Correntropy("iqr", eta=self.eta, sigma_min=1.0, size=self.sigma_min)
         problem = Problem(data, loss, NoAdversary(), (NO_PENALTY, NO_PENALTY))
         result = minimise(problem, factors, HALS(), limits)
         residuals = data.observed_entries(data.values - factors[0] @ factors[1])
-        sigma = problem.loss.adapted(residuals, values).sigma
+        sigma = problem.adapted(factors).loss.sigma
         return RobustResult(
             factors, result.n_iter, result.stop_reason, result.history, sigma, interquartile_range(residuals)
         )
