@@ -98,8 +98,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        For another class (subclasses too), or a parameter that cannot be stored.  A loss, adversary or solver from outside
-        of this package can where it is a dataclass with a `name` of its own; `load` must then be given its class.
+        For another class (subclasses too), or a parameter that cannot be stored.  A loss, adversary or solver from
+        outside of this package can be where it is a dataclass with a `name` of its own; `load` is to be given its class.
     ValueError
         Where the file cannot be written, or `load` would refuse it: for invalid parameters, or fitted attributes that
         do not fit together.

@@ -567,6 +567,8 @@ class NMF(RankingMixin, CompletionModel):
             raise ValueError(f"n_components_ is {self.n_components_}, expected {layers}, the sizes of factors_")
         if self.loss_.adaptive:
             raise ValueError("loss_ has no scale")
+        if self.adversary_.adaptive:
+            raise ValueError("adversary_ has no price")
         self.adversary_.check(self.loss_)
         Reliability(*self.reliability_).check()
         biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
