@@ -99,7 +99,7 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         For another class (subclasses too), or a parameter that cannot be stored.  A loss, adversary or solver from
-        outside of this package can be where it is a dataclass with a `name` of its own; `load` is to be given its class.
+        outside of this package can be where it is a dataclass with a `name` of its own; `load` must be given its class.
     ValueError
         Where the file cannot be written, or `load` would refuse it: for invalid parameters, or fitted attributes that
         do not fit together.
@@ -428,10 +428,11 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
         # A parameter that an older version did not have keeps its default.
         for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():
             setattr(model, key, _decode(value, reader))
-        rules = model._fitted_rules().keys() | {*SOMETIMES}
-        values = {k: _decode(v, reader) for k, v in _known(fitted, rules, f"{name} has no fitted attribute").items()}
-        if values and "adversary_" in rules:  # format 1 did not store it, as none followed the fit
-            values.setdefault("adversary_", model._make_adversary())
+        rules = model._fitted_rules()
+        known = _known(fitted, rules.keys() | {*SOMETIMES}, f"{name} has no fitted attribute")
+        values = {k: _decode(v, reader) for k, v in known.items()}
+        if values:
+            values = {k: rule.default() for k, rule in rules.items() if rule.default} | values
         for key, value in values.items():
             setattr(model, key, value)
         check_model(model, values)

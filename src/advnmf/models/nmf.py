@@ -545,7 +545,7 @@ class NMF(RankingMixin, CompletionModel):
             "mean_code_": Floats(("size 1", int(self.biases))),
             "n_components_": LayerSizes(),
             "loss_": Instance(Loss),
-            "adversary_": Instance(Adversary),
+            "adversary_": Instance(Adversary, default=self._make_adversary),
             "alpha_W_": Number(low=0.0),
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
