@@ -207,4 +207,4 @@ def test_tolerance_limits_and_reports_are_respected(solver):
     # The fall in the third sweep is known once the fourth looks at what it begins with.
     assert (result.n_iter, result.stop_reason) == (4, "tol")
     result = minimise(problem, chain(1, s.X.shape, 3), solver, Limits(50, 0.0, callback=lambda p: p.n_iter == 2))
-    assert (result.n_iter, result.stop_reason) == (2, "callback")
+    assert (result.n_iter, result.stop_reason) == (3, "callback")
