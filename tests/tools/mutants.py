@@ -36,7 +36,9 @@ class Mutant(NamedTuple):
     def planted(self, source: str) -> str:
         """The source with the fault."""
         if source.count(self.old) != 1:
-            raise SystemExit(f"mutants.csv: {self.old!r} is {source.count(self.old)} times in {self.file}, expected once")
+            raise SystemExit(
+                f"mutants.csv: {self.old!r} is {source.count(self.old)} times in {self.file}, expected once"
+            )
         return source.replace(self.old, self.new)
 
 
@@ -85,7 +87,10 @@ def main() -> int:
             shutil.copy2(sources / mutant.file, target)
             missed += [] if caught else [mutant]
             seconds = time.monotonic() - began
-            print(f"{number}/{len(chosen)} {'caught' if caught else 'MISSED'} {mutant.file}: {mutant.why} ({seconds:.0f} s)", flush=True)
+            print(
+                f"{number}/{len(chosen)} {'caught' if caught else 'MISSED'} {mutant.file}: {mutant.why} ({seconds:.0f} s)",
+                flush=True,
+            )
     print(f"{len(chosen) - len(missed)} of {len(chosen)} faults are caught")
     for mutant in missed:
         print(f"MISSED {mutant.file}: {mutant.old!r} -> {mutant.new!r}: {mutant.why}")

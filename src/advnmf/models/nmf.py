@@ -20,18 +20,18 @@ from ..data.check import (
     check_layers,
     check_number,
     check_strength,
-    describe_empty,
     describe_gaps,
+    describe_unknown,
 )
 from ..data.sparse_input import check_sparse_data, fill_sparse
 from ..engine import offsets
-from ..engine.factors import Factors, check_factors, check_finite, fill_empty, mean_of_rows, product
+from ..engine.factors import Factors, check_factors, check_finite, fill_empty, fill_rows, mean_of_rows, product
 from ..engine.loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from ..engine.problem import Problem
-from ..engine.ridges import Ridges, auto_ridge, spread, typical_size
+from ..engine.ridges import Ridges, auto_ridge, in_units, spread, typical_size
 from ..engine.starts import flat_codes, pretrained_factors, random_factors, solve_codes
 from ..losses import Loss, get_loss
-from ..penalties import ElasticNet
+from ..penalties import NO_PENALTY, ElasticNet, Penalty, Together, check_penalty
 from ..solvers import Solver, get_solver
 from .base import CompletionModel, DataWarning, at_once
 from .fitted import (
@@ -92,6 +92,10 @@ class NMF(RankingMixin, CompletionModel):
         may be completed with anything.
     alpha_H : "same", "auto" or float, default="same"
         Penalty of every other factor, times n_samples; that of the codes unless given.
+    penalty_W, penalty_H : None or object of `advnmf.penalties`, default=None
+        Beside these a penalty of the codes, and of the last factor's columns, such as ``Smooth(0.1, grid=(50, 50))``:
+        samples or features that are neighbours are alike.  Rows or columns of ``X`` without any entry are then filled
+        from their neighbours.
     l1_ratio : float, default=0.0
         0 for squares (l2), 1 for sums (l1), between for both.
     alpha_scale : {"shape", "observed"}, default="shape"
@@ -160,8 +164,10 @@ class NMF(RankingMixin, CompletionModel):
     Notes
     -----
     A sample (feature) with nothing observed gets the mean code (component column) of the others, with a
-    `DataWarning`; one that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors
-    reached so far: the model is fitted, and the `KeyboardInterrupt` goes on.
+    `DataWarning`, unless ``penalty_W`` (``penalty_H``) makes it follow its neighbours; one that is zero wherever
+    observed is completed with zeros.  Codes of samples that ``penalty_W`` couples depend on each other: `transform`
+    takes its rows as neighbours too.  Ctrl-C during `fit` keeps the factors reached so far: the model is fitted, and
+    the `KeyboardInterrupt` goes on.
 
     A PyTorch tensor ``X`` is not converted: "mu" computes on its device, "hals" on the CPU only, and what a method
     returns is a tensor of the device and precision of what it was given, whatever the model was fitted to (so this
@@ -183,6 +189,8 @@ class NMF(RankingMixin, CompletionModel):
         init: str = "random",
         alpha_W: float | str = "auto",
         alpha_H: float | str = "same",
+        penalty_W: Penalty | None = None,
+        penalty_H: Penalty | None = None,
         l1_ratio: float = 0.0,
         alpha_scale: str = "shape",
         biases: bool = False,
@@ -205,6 +213,8 @@ class NMF(RankingMixin, CompletionModel):
         self.init = init
         self.alpha_W = alpha_W
         self.alpha_H = alpha_H
+        self.penalty_W = penalty_W
+        self.penalty_H = penalty_H
         self.l1_ratio = l1_ratio
         self.alpha_scale = alpha_scale
         self.biases = biases
@@ -248,7 +258,7 @@ class NMF(RankingMixin, CompletionModel):
         """
         problem, layers = self._pose(X, mask, weights)
         given = self._check_start(problem, layers, factors)
-        self._warn(self._gaps(problem.data, layers))
+        self._warn(self._gaps(problem, layers))
         self._end_fit(self._learn(X, problem, layers, given))
         return self
 
@@ -265,7 +275,7 @@ class NMF(RankingMixin, CompletionModel):
     def _fit_from(self, start: Factors, X: object, mask: object, weights: object) -> Self:
         """`fit` from factors of another fit, offsets included, which are updated in place."""
         problem, layers = self._pose(X, mask, weights)
-        self._warn(self._gaps(problem.data, layers))
+        self._warn(self._gaps(problem, layers))
         self._end_fit(self._learn(X, problem, layers, start))
         return self
 
@@ -283,9 +293,10 @@ class NMF(RankingMixin, CompletionModel):
         self._give_back(X)
         return result
 
-    def _gaps(self, data: ObservedData, layers: tuple[int, ...]) -> list[str]:
+    def _gaps(self, problem: Problem, layers: tuple[int, ...]) -> list[str]:
         """What the data leave open, in words."""
-        return describe_empty(data) if self.biases else describe_gaps(data, layers)
+        empty = describe_unknown(*problem.known())
+        return empty if self.biases else empty + describe_gaps(problem.data, layers)
 
     def _check_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Factors | None:
         """The start that the user gives, if `init` says so."""
@@ -358,7 +369,8 @@ class NMF(RankingMixin, CompletionModel):
         """Set the fitted attributes."""
         data = problem.data
         check_finite(result.factors)
-        self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
+        rows, columns = problem.known()
+        self.factors_ = fill_empty(result.factors, rows, columns)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
             self.row_bias_, self.column_bias_, self.global_bias_ = found
@@ -366,7 +378,9 @@ class NMF(RankingMixin, CompletionModel):
         self.n_components_ = layers[0] if len(layers) == 1 else layers
         ended = problem.adapted(result.factors)
         self.loss_, self.adversary_ = ended.loss, ended.adversary
-        self.alpha_W_, self.alpha_H_, self.offset_spread_ = problem.ridges
+        self.alpha_W_, self.alpha_H_, self.offset_spread_, unit = problem.ridges
+        if self.penalty_W is not None:
+            self.penalty_unit_ = unit * float(np.mean(data.counts))
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
@@ -374,7 +388,7 @@ class NMF(RankingMixin, CompletionModel):
         self.column_counts_ = np.array(data.column_counts, np.int64)
         self.reliability_ = tuple(reliability(problem, result.factors))
         codes = self._training_codes()
-        self.mean_code_ = mean_of_rows(codes, data.counts > 0)
+        self.mean_code_ = mean_of_rows(codes, rows)
         self.reconstruction_err_ = self._residual_norm(data, codes)
 
     def _give_back(self, X: object) -> None:
@@ -409,6 +423,8 @@ class NMF(RankingMixin, CompletionModel):
         if not self.biases:
             components = data.asarray(self.components_)
             start = flat_codes(data, components)
+            if problem.penalties[0].coupled:  # a code of zeros, where nothing was observed, would stay so under "mu"
+                start = fill_rows(start, np.asarray(data.counts) == 0, data.asarray(self.mean_code_))
         else:
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self._linear(average)
@@ -416,10 +432,17 @@ class NMF(RankingMixin, CompletionModel):
         check_finite([codes])
         return codes[:, : self._n_features_out]
 
+    def _known_rows(self, data: ObservedData) -> np.ndarray:
+        return super()._known_rows(data) if self.penalty_W is None else self._coding_problem(data).known()[0]
+
     def _coding_problem(self, data: ObservedData) -> Problem:
         """The problem that samples pose to the fitted components."""
         ridges = Ridges(self.alpha_W_, self.alpha_H_, self.offset_spread_)
-        return self._problem(data, (self.components_.shape[0],), self.loss_, self.adversary_, ridges)
+        codes = self._penalties(data, ridges)[0]
+        if self.penalty_W is not None:
+            codes = Together(codes, self.penalty_W.posed(data.shape[0], self.penalty_unit_))
+        penalties = codes, NO_PENALTY, NO_PENALTY
+        return self._problem(data, (self.components_.shape[0],), (self.loss_, self.adversary_), penalties, ridges)
 
     def _training_codes(self) -> Array:
         return offsets.beside(self.factors_[0], self.row_bias_) if self.biases else self.factors_[0]
@@ -474,18 +497,28 @@ class NMF(RankingMixin, CompletionModel):
         if "auto" in (codes, others):
             ridge = auto_ridge(data, loss, len(layers) + 1)
             codes, others = (ridge if alpha == "auto" else alpha for alpha in (codes, others))
-        ridges = Ridges(codes, others, spread(data) if self.biases else 1.0)
-        return self._problem(data, layers, loss, self._make_adversary(), ridges)
+        unit = in_units(1.0, data, loss, len(layers) + 1)
+        ridges = Ridges(codes, others, spread(data) if self.biases else 1.0, unit)
+        codes, inner, last = self._penalties(data, ridges)
+        codes = _beside(codes, self.penalty_W, data.counts, unit)
+        last = _beside(last, self.penalty_H, data.column_counts, unit)
+        return self._problem(data, layers, (loss, self._make_adversary()), (codes, inner, last), ridges)
 
     def _problem(
-        self, data: ObservedData, layers: tuple[int, ...], loss: Loss, adversary: Adversary, ridges: Ridges
+        self,
+        data: ObservedData,
+        layers: tuple[int, ...],
+        game: tuple[Loss, Adversary],
+        penalties: tuple[Penalty, Penalty, Penalty],
+        ridges: Ridges,
     ) -> Problem:
-        """The problem with strengths that are known."""
-        codes, inner, last = self._penalties(data, ridges)
-        penalties = (codes, *[inner] * (len(layers) - 1), last)
+        """The problem with penalties that are known: of the codes, of inner factors, of the last one."""
+        codes, inner, last = penalties
+        chain = (codes, *[inner] * (len(layers) - 1), last)
         if self.biases:
-            penalties = offsets.penalties(codes, last, layers[0], ridges.spread)
-        return Problem(data, loss, adversary, penalties, ridges)
+            weights = data.column_counts if self.alpha_scale == "observed" else None
+            chain = offsets.penalties(codes, last, layers[0], ridges.spread, weights)
+        return Problem(data, *game, chain, ridges)
 
     def _penalties(self, data: ObservedData, ridges: Ridges) -> tuple[ElasticNet, ElasticNet, ElasticNet]:
         """Those of the codes, of inner factors and of the last one."""
@@ -517,6 +550,8 @@ class NMF(RankingMixin, CompletionModel):
         get_solver(self.solver).check(self._make_loss())
         check_layers(self.n_components)
         self._make_adversary().check(self._make_loss())
+        for name in ("penalty_W", "penalty_H"):
+            check_penalty(name, getattr(self, name))
         check_number("attack_every", self.attack_every, low=1, high=MOST_SWEEPS, integer=True)
         if self.pretrain_iter is not None:
             check_number("pretrain_iter", self.pretrain_iter, low=1, high=MOST_SWEEPS, integer=True)
@@ -549,6 +584,7 @@ class NMF(RankingMixin, CompletionModel):
             "alpha_W_": Number(low=0.0),
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
+            **({} if self.penalty_W is None else {"penalty_unit_": Number(low=0.0)}),
             "seen_": Perhaps(Pattern("samples", "features")),
             "column_counts_": Counts("features"),
             "reliability_": Record(*[Number()] * len(Reliability._fields)),
@@ -578,3 +614,10 @@ class NMF(RankingMixin, CompletionModel):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _beside(net: ElasticNet, penalty: Penalty | None, counts: Array, unit: float) -> Penalty:
+    """Both penalties of a factor whose rows have so many observed entries; `unit` is for each entry."""
+    if penalty is None:
+        return net
+    return Together(net, penalty.posed(len(counts), unit * float(np.mean(counts))))

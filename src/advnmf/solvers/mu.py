@@ -2,13 +2,13 @@
 
 With half the gradient of the robust loss  w omega (Q - N)  with respect to the prediction  P = L F R,
 
-    F <- F * ( [ L' (w omega N) R' ] / [ L' (w omega Q) R' + s (l1 + l2 F) ] )^(1 / (b - a)),
+    F <- F * ( [ L' (w omega N) R' + max(-l1, 0) ] / [ L' (w omega Q) R' + max(l1, 0) + l2 F ] )^(1 / (b - a)),
 
-the minimiser of a separable function above the loss, whose powers (a, b) the loss states.  For a half-quadratic loss
-N = T, Q = P and (a, b) = (1, 2): the quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches it.  A penalty grows
-like F^2, so beside one b is at least 2.  Sources: Lee and Seung's rule; AT-NMF; EADNMF equations 25 and 27 with its
-attacked data replaced by the target T; Fevotte and Idier (2011) for the powers of divergences.  Entries that reach zero
-stay there.
+with the quadratic  2 l1 F + l2 F^2  that touches the penalty: the minimiser of a separable function above the sum,
+whose powers (a, b) the loss states.  For a half-quadratic loss N = T, Q = P and (a, b) = (1, 2): the quadratic
+sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches it.  Beside a penalty b is at least 2.  Sources: Lee and Seung's rule;
+AT-NMF; EADNMF equations 25 and 27 with its attacked data replaced by the target T; Fevotte and Idier (2011) for the
+powers of divergences.  Entries that reach zero stay there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from ..arrays.namespaces import Array, concat, finfo, namespace
 from ..data.check import MOST_PASSES, check_number
 from ..engine.factors import Factors, left, right
 from ..engine.problem import Problem, total
+from ..kernels.coordinates import Rows
 from ..losses import Loss
-from ..penalties import ElasticNet
+from ..penalties import Penalty
 from .base import Solver
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,13 @@ class MU(Solver):
             value, d = problem.respond(data, P)
             data, N, Q, w = problem.gradient_parts(data, P, d)
             numerator, denominator = data.code_gradients(N, Q, B)
-            penalty = problem.penalties[0].take(rows)
+            penalty = problem.penalties[0]
             numerator, denominator = w[:, None] * numerator, w[:, None] * denominator
-            _multiply(codes[rows, :], numerator, denominator, penalty, loss)
+            _multiply(codes, rows, numerator, denominator, penalty, loss)
             if n_repeats and data.complete and loss.half_quadratic:
                 gram = B @ B.T
                 for _ in range(n_repeats):
-                    _multiply(codes[rows, :], numerator, w[:, None] * (codes[rows, :] @ gram), penalty, loss)
+                    _multiply(codes, rows, numerator, w[:, None] * (codes[rows, :] @ gram), penalty, loss)
             values.append(value)
             weights.append(d)
         return concat(values), problem.kept(weights)
@@ -72,12 +75,12 @@ class MU(Solver):
         values, d = self._update_codes(problem, factors, self.n_repeats)
         for index in range(1, len(factors)):
             numerator, denominator, w = _gradient_parts(problem, factors, index, d)
-            _multiply(factors[index].T, numerator.T, denominator.T, problem.penalties[index], problem.loss)
+            _multiply(factors[index].T, _ALL, numerator.T, denominator.T, problem.penalties[index], problem.loss)
         if self.n_repeats and problem.data.complete and not problem.entrywise:
-            L = left(factors, len(factors) - 1)
+            L, last = left(factors, len(factors) - 1), factors[-1]
             gram = (w[:, None] * L).T @ L
             for _ in range(self.n_repeats):
-                _multiply(factors[-1].T, numerator.T, (gram @ factors[-1]).T, problem.penalties[-1], problem.loss)
+                _multiply(last.T, _ALL, numerator.T, (gram @ last).T, problem.penalties[-1], problem.loss)
         return total([values]) + penalty
 
 
@@ -98,8 +101,8 @@ def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array | N
     return (numerator, denominator, w) if R is None else (numerator @ R.T, denominator @ R.T, w)
 
 
-def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet, loss: Loss) -> None:
-    """F <- F * ( numerator / (denominator + s (l1 + l2 F)) )^(1 / (b - a)), in place.
+def _multiply(F: Array, rows: Rows, numerator: Array, denominator: Array, penalty: Penalty, loss: Loss) -> None:
+    """F <- F * ((numerator + max(-l1, 0)) / (denominator + max(l1, 0) + l2 F))^(1 / (b - a)) for some rows, in place.
 
     Each entry minimises a convex function of its own, so a shorter step of any of them is safe: ratios above eps^-2 are
     cut.  (A floor under the denominator is not: it turns a rise into a fall where numbers are small.)
@@ -107,14 +110,16 @@ def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNe
     xp, info = namespace(F), finfo(F)
     # Python's numbers leave the arrays their precision.
     eps, tiny = float(info.eps), float(info.smallest_normal)
-    a, b = loss.powers
-    if penalty.l1 or penalty.l2:
-        denominator += penalty.pull(F)
+    part, (a, b) = F[rows, :], loss.powers
+    if penalty.counts:
+        l1, l2 = penalty.quadratic(F, rows)
+        numerator = numerator + xp.clip(-l1, 0, None)
+        denominator = denominator + (xp.clip(l1, 0, None) + l2 * part)
         b = max(b, 2)
     # Where both vanish all weights did, or are too small for numbers: nothing is known there, so nothing moves.
     known = denominator > tiny
     ratio = xp.where(known, numerator / xp.where(known, denominator, 1), 1)
     ratio = xp.clip(ratio, None, eps**-2)
-    F *= ratio if b - a == 1 else ratio ** (1 / (b - a))
+    part *= ratio if b - a == 1 else ratio ** (1 / (b - a))
     # Subnormal numbers are a hundred times slower and mean zero.
-    F[tiny > F] = 0
+    part[tiny > part] = 0
