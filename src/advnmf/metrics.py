@@ -19,6 +19,8 @@ L > 0 of
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -153,7 +155,7 @@ def _hits(X_true: MatrixLike, columns: ArrayLike, liked: float, k: int | None) -
     return hits, np.asarray(n_liked).ravel()
 
 
-def _liked(X_true: object, liked: float) -> sparse.csr_array:
+def _liked(X_true: Any, liked: float) -> sparse.csr_array:
     """1 at the entries of at least `liked`."""
     if not np.isfinite(liked):
         raise ValueError(f"liked={liked!r} must be finite")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from ..arrays.typing import MatrixLike
 from ..data.check import check_data, check_number
 from ..metrics import rmse
 from ..models.progress import FitInProgress
@@ -15,7 +16,9 @@ from ..models.progress import FitInProgress
 Array = np.ndarray
 
 
-def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = None, every: int = 1) -> dict[str, Array]:
+def trace(
+    estimator: Any, X: MatrixLike, *, mask: MatrixLike | None = None, X_true: MatrixLike | None = None, every: int = 1
+) -> dict[str, Array]:
     """Objective, observed error and held-out error of a model every so many iterations of its fit.
 
     A clone of `estimator` is fitted as `fit` would, from one start (`n_init`, `callback` and `time_limit` play no

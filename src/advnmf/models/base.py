@@ -32,6 +32,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays.namespaces import Array, as_like, namespace, returned
+from ..arrays.typing import MatrixLike
 from ..data import ObservedData
 from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_data, check_number, check_seed, fill_holes
 from ..engine.factors import fill_rows
@@ -65,11 +66,11 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_transform(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model; the codes of the training data (see `fit` for the arguments)."""
         return self.fit(X, y, **fit_params).training_codes()
 
-    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_complete(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
         return finite(self._fill(X, fit_params.get("mask"), self.training_codes()), "the completion")
@@ -81,14 +82,14 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- using ---------------------------------------------------------------------------------------------------
 
-    def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+    def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """Codes of samples, each from its own observed entries, the model fixed.
 
         A sample with nothing observed gets the mean code of the training data.
         """
         return self._encode(X, mask, weights)
 
-    def _encode(self, X: object, mask: object, weights: object = None) -> Array:
+    def _encode(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None) -> Array:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
         return returned(self._encode_data(self.read_data(X, mask, weights, reset=False)), X)
@@ -105,23 +106,23 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             codes = fill_rows(codes, empty, data.asarray(self.mean_code_))
         return finite(codes, "a code")
 
-    def inverse_transform(self, X: object) -> Array:
+    def inverse_transform(self, X: MatrixLike) -> Array:
         """The reconstruction that codes ``X`` stand for."""
         check_is_fitted(self)
         codes = check_codes(X, self._n_features_out, tensors=self._tensors is not None)
         return finite(self._decode(codes), "the reconstruction")
 
-    def complete(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+    def complete(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
         return finite(self._fill(X, mask, self._encode(X, mask, weights)), "the completion")
 
-    def reconstruct(self, rows: object = None, columns: object = None) -> Array:
+    def reconstruct(self, rows: MatrixLike | None = None, columns: MatrixLike | None = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
         codes = self.training_codes()
         return finite(self._decode(codes if rows is None else codes[rows, :], columns), "the reconstruction")
 
-    def score(self, X: object, y: object = None, *, mask: object = None) -> float:
+    def score(self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
         check_is_fitted(self)
         data = self.read_data(X, mask, reset=False)
@@ -140,7 +141,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Codes of the data of `fit`."""
         return self.factors_[0]
 
-    def _decode(self, codes: Array, columns: object = None) -> Array:
+    def _decode(self, codes: Array, columns: MatrixLike | None = None) -> Array:
         """The reconstruction ``codes @ components_``, at some columns, in the precision of the codes."""
         components = self.components_ if columns is None else self.components_[:, columns]
         return codes @ as_like(components, codes, codes.dtype)
@@ -149,7 +150,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The reconstruction as the data take it."""
         return self._decode(codes)
 
-    def _fill(self, X: object, mask: object, codes: Array) -> Array:
+    def _fill(self, X: MatrixLike, mask: MatrixLike, codes: Array) -> Array:
         """``X`` with its holes filled from the codes of its samples."""
         return fill_holes(X, mask, self._decode(codes))
 
@@ -158,7 +159,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         squares = [d.squared_norms(self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
         return total(squares) ** 0.5
 
-    def read_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+    def read_data(
+        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool
+    ) -> ObservedData:
         """Checked data; `reset` says whether they are those of a fit, or must have its features."""
         return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only, tensors=self._tensors)
 
@@ -180,7 +183,9 @@ class IterativeModel(CompletionModel):
     #: Whether a fit may begin with the factors of another one (``start``), whose product is the reconstruction.
     starts_from_factors: ClassVar[bool] = False
 
-    def begin(self, X: object, *, mask: object = None, weights: object = None, **start: Any) -> FitInProgress:
+    def begin(
+        self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None, **start: Any
+    ) -> FitInProgress:
         """`fit` in progress, with the arguments of `fit`: to be stepped, looked at and finished.
 
         It is that of a copy; this model is left as it is.
@@ -197,11 +202,11 @@ class IterativeModel(CompletionModel):
     def store(self, training: Training, result: Result) -> None:
         """Set the fitted attributes."""
 
-    def _begin(self, X: object, mask: object, weights: object, **start: Any) -> FitInProgress:
+    def _begin(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> FitInProgress:
         self.check_parameters()
         return self.begin_on(self.read_data(X, mask, weights, reset=True), **start)
 
-    def _fit(self, X: object, mask: object, weights: object, **start: Any) -> Self:
+    def _fit(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> Self:
         """`fit` on a blank copy of the model: the only line of a `fit` under `at_once`.
 
         An interruption goes on once everything is stored; a fit that has not converged is warned of.
@@ -255,7 +260,7 @@ class IterativeModel(CompletionModel):
 class RecodingModel(IterativeModel):
     """A model whose fit need not end at the codes that `transform` finds: `fit_transform` gives the latter."""
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_transform(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then `transform` the training data (see `fit` for the arguments)."""
         self.fit(X, y, **fit_params)
         return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))

@@ -11,6 +11,7 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ...arrays.typing import MatrixLike
 from ...data.check import check_choice, check_data, check_mask, check_weights
 from ...models.base import CompletionModel
 from ...models.fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
@@ -82,7 +83,9 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.clip = clip
 
     @at_once
-    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Self:
         """Learn the model.
 
         Parameters
@@ -113,7 +116,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise
         return self
 
-    def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+    def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """``X`` completed: of shape (n_samples, n_features_out).  Arguments as in `fit`."""
         check_is_fitted(self)
         values, missing, weights = self._read(X, mask, weights, reset=False)
@@ -133,7 +136,9 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return filled
         return np.hstack([filled, self.indicator_.transform(_as_nan(missing)).astype(filled.dtype)])
 
-    def fit_transform(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Array:
+    def fit_transform(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Array:
         """``fit(X).transform(X)`` with the same mask and weights."""
         return self.fit(X, y, mask=mask, weights=weights).transform(X, mask=mask, weights=weights)
 
@@ -146,7 +151,9 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
-    def _read(self, X: object, mask: object, weights: object, *, reset: bool) -> tuple[Array, Array, Array | None]:
+    def _read(
+        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, *, reset: bool
+    ) -> tuple[Array, Array, Array | None]:
         """Values, flags of the missing ones, and weights, all of one shape; refuses what the models refuse."""
         dtype = check_data(self, X, mask, weights, reset=reset).dtype
         values = check_array(np.ma.getdata(X) if _is_masked(X) else X, dtype=dtype, ensure_all_finite=False)
@@ -188,7 +195,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _is_masked(X: object) -> bool:
+def _is_masked(X: MatrixLike) -> bool:
     return isinstance(X, np.ma.MaskedArray)
 
 
