@@ -15,13 +15,17 @@ from advnmf import (
     DMF,
     EADNMF,
     HQASD,
+    L21,
     NMF,
     AutoNMF,
     CompletionDisplay,
     ComponentsDisplay,
     ConvergenceDisplay,
+    Correntropy,
+    DataWarning,
     DeepNMF,
     Elastic,
+    Frobenius,
     FrobeniusPenalty,
     NMFImputer,
     SensitivityDisplay,
@@ -41,6 +45,8 @@ from advnmf.model_selection import (
     EntryKFold,
     EntryShuffleSplit,
     cross_val_score_entries,
+    held_out_entries,
+    training_matrix,
 )
 
 X = np.array([[1.0, np.nan], [2.0, 4.0]])
@@ -56,6 +62,8 @@ predicted: np.ndarray = model.predict_pairs([0, 1], [1, 0], unseen="mean")
 best, stars = model.recommend([0], n=2)
 score: float = model.score(X, mask=observed)
 elastic: EADNMF = EADNMF((4, 2), delta=2.0).fit(X)
+losses = [Frobenius(), L21(), Elastic(delta=1.0), Correntropy(sigma=0.5)]
+fitted_with = [NMF(3, loss=loss) for loss in losses]
 presets = [ATNMF(3, lam=2.0), DeepNMF((4, 2)), ADNMF((4, 2)), NMF(3, loss=Elastic(delta=1.0))]
 compared = [HQASD(3).fit(X), DMF(3).fit(X), ANMF(3).fit(X)]
 auto: AutoNMF = AutoNMF(time_limit=30, random_state=0).fit(X)
@@ -88,10 +96,19 @@ holes: np.ndarray = datasets.make_missing(X, 0.3, "blocks", image_shape=(1, 2), 
 search = CompletionSearchCV(NMF(), {"n_components": [2, 3]}, cv=EntryKFold(3), one_standard_error=True).fit(X)
 scores: np.ndarray = cross_val_score_entries(NMF(2), X, cv=EntryShuffleSplit(2))
 
+train, test = next(EntryKFold(2).split(X))
+again = NMF(2).fit(training_matrix(X, train))
+rows_, columns_, truth = held_out_entries(X, test)
+errors = [metrics.mae(X, filled), metrics.relative_error(X, filled), metrics.psnr(X, filled, data_range=1.0)]
+ranked: float = metrics.ndcg_at_k(X, best, liked=4.0)
+faces = datasets.fetch_cbcl(preparation="raw")
+digits = datasets.fetch_mnist(100, subset="test", random_state=0)
+
 # Looking at models.
 ComponentsDisplay.from_estimator(model)
 CompletionDisplay.from_estimator(model, X, X_true=X)
 ConvergenceDisplay({"a": [1.0, 0.5]}).plot()
 SensitivityDisplay.from_search(search, "n_components", "alpha_W")
 course: dict[str, np.ndarray] = trace(model, X, every=20)
+warning: type[Warning] = DataWarning
 version: str = advnmf.__version__

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import advnmf
+from advnmf import metrics, model_selection
 
 PACKAGE = Path(advnmf.__file__).parent
 PROJECT = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text("utf-8"))["project"]
@@ -97,3 +98,10 @@ def test_what_is_declared_is_imported():
     used = {distribution(module) for tree in trees for module, _ in (*imports(tree), *required(tree))}
     declared = DEPENDENCIES.union(*EXTRAS.values())
     assert declared - used == NOT_IMPORTED
+
+
+def test_the_typed_client_uses_every_public_name():
+    """What `.ci/run` checks the types of."""
+    client = Path(__file__).parents[1].joinpath("typing_client.py").read_text("utf-8")
+    names = {*advnmf.__all__, *metrics.__all__, *model_selection.__all__}
+    assert {name for name in names if not re.search(rf"\b{name}\b", client)} == set()

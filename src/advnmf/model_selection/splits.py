@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -200,7 +201,7 @@ class EntryShuffleSplit(_EntrySplitter):
                 check_number("block_shape", size, low=1, integer=True)
 
 
-def training_matrix(X: MatrixLike, train: Array) -> object:
+def training_matrix(X: MatrixLike, train: Array) -> Any:
     """``X`` with a NaN for every entry that is not in `train`: what a model may see.
 
     Parameters
