@@ -12,7 +12,7 @@ import rich_click as click
 from sklearn.utils import get_tags
 
 from ..io.limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
-from ..model_selection.auto.choices import FIRST_RIDGE
+from ..model_selection.auto.candidates import FIRST_RIDGE
 from ..models import registry
 from ..models.base import CompletionModel
 from ..models.registry import model_class

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..adversaries import FrobeniusPenalty, NoAdversary
 from ..arrays.namespaces import Array, cast, concat, finfo, namespace
 from ..data import ObservedData, Prediction
 from ..losses import Loss
-from ..penalties import ElasticNet, WithOffset
+from ..penalties import Penalty
 from .factors import right
 from .ridges import NO_RIDGES, Ridges
 
@@ -24,7 +26,7 @@ class Problem:
     data: ObservedData
     loss: Loss
     adversary: NoAdversary | FrobeniusPenalty
-    penalties: tuple[ElasticNet | WithOffset, ...]
+    penalties: tuple[Penalty, ...]
     # What the penalties were made of, where a model made them.
     ridges: Ridges = NO_RIDGES
 
@@ -55,6 +57,11 @@ class Problem:
     def kept(self, d: list[Array]) -> Array | None:
         """Weights of all blocks for the rest of a sweep: of samples, or None for entries (taken anew each time)."""
         return concat(d) if self.loss.groups(self.data) is self.data else None
+
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which samples and which features are determined, by what was observed in them or by a penalty."""
+        codes, last = self.penalties[0], self.penalties[-1]
+        return codes.known(np.asarray(self.data.counts) > 0), last.known(np.asarray(self.data.column_counts) > 0)
 
     def penalty(self, factors: Sequence[Array]) -> float:
         """Sum of the penalties."""

@@ -12,7 +12,7 @@ from ..adversaries import NoAdversary
 from ..arrays.namespaces import Array, as_like, cast, concat, host_dtype, namespace, to_numpy
 from ..data import ObservedData, array_data
 from ..losses import Frobenius
-from ..penalties import NO_PENALTY, ElasticNet
+from ..penalties import NO_PENALTY, Penalty
 from .factors import Factors, layer_shapes, take_rows
 from .loop import StoppingCriteria, minimise
 from .problem import Problem
@@ -80,14 +80,13 @@ def pretrained_factors(
     return balanced([take_rows(concat([H, mean]), place), *chain]), cut
 
 
-def _of_two_factors(problem: Problem, n_factors: int) -> tuple[ElasticNet, ElasticNet]:
+def _of_two_factors(problem: Problem, n_factors: int) -> tuple[Penalty, Penalty]:
     """The first and the last penalty of a chain, as strong beside X ~ H F as they are beside X ~ F_1 ... F_L.
 
     Factors are about v^(1/L) there and v^(1/2) here, v the size of X: what has this as its unit changes with it.
     """
     unit = typical_size(problem.data) ** (1 / n_factors - 1 / 2) if problem.data.mean > 0 else 1.0
-    first, last = problem.penalties[0], problem.penalties[-1]
-    return tuple(replace(net, l1=net.l1 * unit, l2=net.l2 * unit**2) for net in (first, last))
+    return problem.penalties[0].rescaled(unit), problem.penalties[-1].rescaled(unit)
 
 
 def balanced(factors: Factors) -> Factors:
@@ -137,8 +136,8 @@ def flat_codes(data: ObservedData, B: Array) -> Array:
 def solve_codes(problem: Problem, codes: Array, B: Array, solver: Solver, max_iter: int, tol: float) -> Array:
     """Codes of samples for fixed components, from a start on.
 
-    Each row stops by its own criterion, so none depends on the others in its batch.  A loss of a finite width has local
-    minima: there the width is narrowed on the way, as it is in a fit.
+    Each row stops by its own criterion, so none depends on the others in its batch (where no penalty couples them).  A
+    loss of a finite width has local minima: there the width is narrowed on the way, as it is in a fit.
     """
     with solver.session(problem):
         if np.isfinite(problem.loss.width):
@@ -210,7 +209,7 @@ def _row_by_row(problem: Problem, codes: Array, B: Array, solver: Solver, max_it
             going = xp.abs(last - values) > tol * values
             if not xp.any(going):
                 break
-            if not xp.all(going):
+            if not (part.penalties[0].coupled or xp.all(going)):
                 ended, going = xp.nonzero(~going)[0], xp.nonzero(going)[0]
                 done.append((xp.take(rows, ended), xp.take(current, ended, axis=0)))
                 rows, values, current = xp.take(rows, going), xp.take(values, going), xp.take(current, going, axis=0)

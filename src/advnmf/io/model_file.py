@@ -28,6 +28,7 @@ from dataclasses import fields
 from typing import BinaryIO
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.impute import MissingIndicator
 
@@ -36,6 +37,7 @@ from ..arrays.namespaces import to_numpy
 from ..losses import LOSSES
 from ..models.fitted import SOMETIMES, check_model, fitted_values
 from ..models.registry import MODELS, model_class
+from ..penalties import PENALTIES
 from ..solvers import SOLVERS
 from .files import FileError, reason, replacing
 
@@ -48,6 +50,7 @@ FORMAT_VERSION = 1
 PARTS: dict[str, dict[str, type]] = {
     "loss": LOSSES,
     "adversary": ADVERSARIES,
+    "penalty": PENALTIES,
     "solver": {name: type(solver) for name, solver in SOLVERS.items()},
 }
 
@@ -352,6 +355,10 @@ def _encode(name: str, value: object, arrays: list[np.ndarray]) -> object:
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, np.ndarray):
         return _encode_array(name, value, arrays)
+    if sparse.issparse(value):
+        parts = sparse.csr_array(value)
+        arrays_of = (_encode_array(name, part, arrays) for part in (parts.data, parts.indices, parts.indptr))
+        return {"sparse": [*arrays_of, list(parts.shape)]}
     if isinstance(value, MissingIndicator):
         holes = np.isin(np.arange(value.n_features_in_), value.features_)
         return {"indicator": _encode_array(name, holes, arrays)}
@@ -445,12 +452,22 @@ def _decode_indicator(content: dict, reader: _Reader) -> MissingIndicator:
     return MissingIndicator(error_on_new=False).fit(np.where(holes, np.nan, 0.0)[None])
 
 
+def _decode_sparse(content: list, reader: _Reader) -> sparse.csr_array:
+    """A sparse matrix, whose indices are checked."""
+    *parts, shape = content
+    data, indices, indptr = (_decode(part, reader) for part in parts)
+    matrix = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
+    matrix.check_format(full_check=True)
+    return matrix
+
+
 _DECODERS: dict[str, Callable[[object, _Reader], object]] = {
     "array": lambda content, reader: reader.array(*content),
     "float": _decode_float,
     "indicator": _decode_indicator,
     "model": _decode_model,
     "names": _decode_names,
+    "sparse": _decode_sparse,
     "tuple": lambda content, reader: tuple(_decode(item, reader) for item in content),
 }
 

@@ -95,7 +95,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _encode_data(self, data: ObservedData) -> Array:
         codes = self.solve_codes(data)
-        empty = data.counts == 0
+        empty = ~self._known_rows(data)
         if empty.any():
             warnings.warn(
                 f"{empty.sum()} rows of X have no observed entry: they get the mean code of the training data",
@@ -131,6 +131,10 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return -self._residual_norm(data, codes) / float(np.sqrt(data.counts.sum()))
 
     # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _known_rows(self, data: ObservedData) -> np.ndarray:
+        """Which samples have a code of their own."""
+        return np.asarray(data.counts) > 0
 
     def training_codes(self) -> Array:
         """Codes of the data of `fit`."""

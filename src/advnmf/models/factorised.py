@@ -18,10 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..adversaries import get_adversary
 from ..arrays.namespaces import Array, as_like, is_tensor, namespace, returned
 from ..data import ObservedData
-from ..data.check import describe_empty, describe_gaps
+from ..data.check import describe_gaps, describe_unknown
 from ..data.sparse_input import check_sparse_data, fill_sparse
 from ..engine import offsets
-from ..engine.factors import Factors, check_finite, fill_empty, mean_of_rows, product
+from ..engine.factors import Factors, check_finite, fill_empty, fill_rows, mean_of_rows, product
 from ..engine.loop import IterativeProcess, Result, StoppingCriteria, Sweeps
 from ..engine.problem import Problem
 from ..engine.starts import flat_codes, pretrained_factors, random_factors, solve_codes
@@ -64,7 +64,8 @@ class Factorising(Training):
 
     def gaps(self) -> list[str]:
         """What the data leave open, in words."""
-        return describe_empty(self.problem.data) if self.biases else describe_gaps(self.problem.data, self.layers)
+        empty = describe_unknown(*self.problem.known())
+        return empty if self.biases else empty + describe_gaps(self.problem.data, self.layers)
 
     def start(self, criteria: StoppingCriteria) -> tuple[IterativeProcess, str]:
         """The sweeps from the next start, and why pre-training was cut short ("" if it was not)."""
@@ -103,14 +104,17 @@ class FactorisedModel(RankingMixin, IterativeModel):
         problem, layers = training.problem, training.layers
         data = problem.data
         check_finite(result.factors)
-        self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
+        rows, columns = problem.known()
+        self.factors_ = fill_empty(result.factors, rows, columns)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
             self.row_bias_, self.column_bias_, self.global_bias_ = found
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
         self.loss_ = problem.adapted(result.factors).loss if problem.loss.adaptive else problem.loss
-        self.alpha_W_, self.alpha_H_, self.offset_spread_ = problem.ridges
+        self.alpha_W_, self.alpha_H_, self.offset_spread_, unit = problem.ridges
+        if self.penalty_W is not None:
+            self.penalty_unit_ = unit * float(np.mean(data.counts))
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
         self.stop_reason_ = result.stop_reason
@@ -118,7 +122,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
         self.column_counts_ = np.array(data.column_counts, np.int64)
         self.reliability_ = tuple(reliability(problem, result.factors))
         codes = self.training_codes()
-        self.mean_code_ = mean_of_rows(codes, data.counts > 0)
+        self.mean_code_ = mean_of_rows(codes, rows)
         self.reconstruction_err_ = self._residual_norm(data, codes)
         if training.like is not None:
             self._give_back(training.like)
@@ -173,12 +177,17 @@ class FactorisedModel(RankingMixin, IterativeModel):
         if not self.biases:
             components = data.asarray(self.components_)
             start = flat_codes(data, components)
+            if problem.penalties[0].coupled:  # a code of zeros, where nothing was observed, would stay so under "mu"
+                start = fill_rows(start, np.asarray(data.counts) == 0, data.asarray(self.mean_code_))
         else:
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self.linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
         check_finite([codes])
         return codes[:, : self._n_features_out]
+
+    def _known_rows(self, data: ObservedData) -> np.ndarray:
+        return super()._known_rows(data) if self.penalty_W is None else self.coding_problem(data).known()[0]
 
     def linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction of codes at some columns, in the precision of the codes."""
@@ -229,6 +238,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
             "alpha_W_": Number(low=0.0),
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
+            **({} if self.penalty_W is None else {"penalty_unit_": Number(low=0.0)}),
             "seen_": Perhaps(Pattern("samples", "features")),
             "column_counts_": Counts("features"),
             "reliability_": Record(*[Number()] * len(Reliability._fields)),

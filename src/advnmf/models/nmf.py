@@ -15,9 +15,9 @@ from ..engine import offsets
 from ..engine.factors import Factors, check_factors
 from ..engine.loop import Callback, StoppingCriteria
 from ..engine.problem import Problem
-from ..engine.ridges import Ridges, auto_ridge, spread, typical_size
+from ..engine.ridges import Ridges, auto_ridge, in_units, spread, typical_size
 from ..losses import Loss, get_loss
-from ..penalties import ElasticNet
+from ..penalties import NO_PENALTY, ElasticNet, Penalty, Together, check_penalty
 from ..solvers import Solver, get_solver
 from .factorised import FactorisedModel, Factorising
 from .progress import FitInProgress, at_once
@@ -62,6 +62,10 @@ class NMF(FactorisedModel):
         may be completed with anything.
     alpha_H : "same", "auto" or float, default="same"
         Penalty of every other factor, times n_samples; that of the codes unless given.
+    penalty_W, penalty_H : None or object of `advnmf.penalties`, default=None
+        Beside these a penalty of the codes, and of the last factor's columns, such as ``Smooth(0.1, grid=(50, 50))``:
+        samples or features that are neighbours are alike.  Rows or columns of ``X`` without any entry are then filled
+        from their neighbours.
     l1_ratio : float, default=0.0
         0 for squares (l2), 1 for sums (l1), between for both.
     alpha_scale : {"shape", "observed"}, default="shape"
@@ -128,8 +132,10 @@ class NMF(FactorisedModel):
     Notes
     -----
     A sample (feature) with nothing observed gets the mean code (component column) of the others, with a
-    `DataWarning`; one that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors
-    reached so far: the model is fitted, and the `KeyboardInterrupt` goes on.
+    `DataWarning`, unless ``penalty_W`` (``penalty_H``) makes it follow its neighbours; one that is zero wherever
+    observed is completed with zeros.  Codes of samples that ``penalty_W`` couples depend on each other: `transform`
+    takes its rows as neighbours too.  Ctrl-C during `fit` keeps the factors reached so far: the model is fitted, and
+    the `KeyboardInterrupt` goes on.
 
     A PyTorch tensor ``X`` is not converted: "mu" computes on its device, "hals" on the CPU only, and what a method
     returns is a tensor of the device and precision of what it was given, whatever the model was fitted to (so this
@@ -151,6 +157,8 @@ class NMF(FactorisedModel):
         init: str = "random",
         alpha_W: float | str = "auto",
         alpha_H: float | str = "same",
+        penalty_W: Penalty | None = None,
+        penalty_H: Penalty | None = None,
         l1_ratio: float = 0.0,
         alpha_scale: str = "shape",
         biases: bool = False,
@@ -173,6 +181,8 @@ class NMF(FactorisedModel):
         self.init = init
         self.alpha_W = alpha_W
         self.alpha_H = alpha_H
+        self.penalty_W = penalty_W
+        self.penalty_H = penalty_H
         self.l1_ratio = l1_ratio
         self.alpha_scale = alpha_scale
         self.biases = biases
@@ -251,7 +261,10 @@ class NMF(FactorisedModel):
     def coding_problem(self, data: ObservedData) -> Problem:
         """The problem that samples pose to the fitted components."""
         ridges = Ridges(self.alpha_W_, self.alpha_H_, self.offset_spread_)
-        return self._problem(data, (self.components_.shape[0],), self.loss_, ridges)
+        codes = self._penalties(data, ridges)[0]
+        if self.penalty_W is not None:
+            codes = Together(codes, self.penalty_W.posed(data.shape[0], self.penalty_unit_))
+        return self._problem(data, (self.components_.shape[0],), self.loss_, (codes, NO_PENALTY, NO_PENALTY), ridges)
 
     # --- the problem ---------------------------------------------------------------------------------------------
 
@@ -265,15 +278,28 @@ class NMF(FactorisedModel):
         if "auto" in (codes, others):
             ridge = auto_ridge(data, loss, len(layers) + 1)
             codes, others = (ridge if alpha == "auto" else alpha for alpha in (codes, others))
-        return self._problem(data, layers, loss, Ridges(codes, others, spread(data) if self.biases else 1.0))
-
-    def _problem(self, data: ObservedData, layers: tuple[int, ...], loss: Loss, ridges: Ridges) -> Problem:
-        """The problem with strengths that are known."""
+        unit = in_units(1.0, data, loss, len(layers) + 1)
+        ridges = Ridges(codes, others, spread(data) if self.biases else 1.0, unit)
         codes, inner, last = self._penalties(data, ridges)
-        penalties = (codes, *[inner] * (len(layers) - 1), last)
+        codes = _beside(codes, self.penalty_W, data.counts, unit)
+        last = _beside(last, self.penalty_H, data.column_counts, unit)
+        return self._problem(data, layers, loss, (codes, inner, last), ridges)
+
+    def _problem(
+        self,
+        data: ObservedData,
+        layers: tuple[int, ...],
+        loss: Loss,
+        penalties: tuple[Penalty, Penalty, Penalty],
+        ridges: Ridges,
+    ) -> Problem:
+        """The problem with penalties that are known: of the codes, of inner factors, of the last one."""
+        codes, inner, last = penalties
+        chain = (codes, *[inner] * (len(layers) - 1), last)
         if self.biases:
-            penalties = offsets.penalties(codes, last, layers[0], ridges.spread)
-        return Problem(data, loss, get_adversary(self.adversary), penalties, ridges)
+            weights = data.column_counts if self.alpha_scale == "observed" else None
+            chain = offsets.penalties(codes, last, layers[0], ridges.spread, weights)
+        return Problem(data, loss, get_adversary(self.adversary), chain, ridges)
 
     def _penalties(self, data: ObservedData, ridges: Ridges) -> tuple[ElasticNet, ElasticNet, ElasticNet]:
         """Those of the codes, of inner factors and of the last one."""
@@ -304,6 +330,8 @@ class NMF(FactorisedModel):
         get_solver(self.solver)
         check_layers(self.n_components)
         get_adversary(self.adversary).check(get_loss(self.loss))
+        for name in ("penalty_W", "penalty_H"):
+            check_penalty(name, getattr(self, name))
         check_number("attack_every", self.attack_every, low=1, high=MOST_SWEEPS, integer=True)
         if self.pretrain_iter is not None:
             check_number("pretrain_iter", self.pretrain_iter, low=1, high=MOST_SWEEPS, integer=True)
@@ -323,3 +351,10 @@ class NMF(FactorisedModel):
             raise ValueError(f"biases=True needs a single layer, got n_components={self.n_components!r}")
         if not get_solver(self.solver).signed:
             raise ValueError(f"biases=True needs solver='hals': offsets of any sign are beyond {self.solver!r}")
+
+
+def _beside(net: ElasticNet, penalty: Penalty | None, counts: Array, unit: float) -> Penalty:
+    """Both penalties of a factor whose rows have so many observed entries; `unit` is for each entry."""
+    if penalty is None:
+        return net
+    return Together(net, penalty.posed(len(counts), unit * float(np.mean(counts))))

@@ -2,10 +2,11 @@
 
 Each factor minimises the quadratic  sum_ij omega_ij w_i (T_ij - P_ij)^2  that touches the robust loss, by
 
-    F <- F * [ L' (w omega T) R' ] / [ L' (w omega P) R' + s (l1 + l2 F) ],        P = L F R,
+    F <- F * [ L' (w omega T) R' + max(-l1, 0) ] / [ L' (w omega P) R' + max(l1, 0) + l2 F ],        P = L F R,
 
-the minimiser of a separable quadratic above it.  Sources: Lee and Seung's rule; AT-NMF; EADNMF equations 25 and 27
-with its attacked data replaced by the target T.  Entries that reach zero stay there.
+with the quadratic  2 l1 F + l2 F^2  that touches the penalty; the minimiser of a separable quadratic above it.
+Sources: Lee and Seung's rule; AT-NMF; EADNMF equations 25 and 27 with its attacked data replaced by the target T.
+Entries that reach zero stay there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from ..arrays.namespaces import Array, cast, concat, finfo, namespace
 from ..data.check import MOST_PASSES, check_number
 from ..engine.factors import Factors, left, right
 from ..engine.problem import Problem, total
-from ..penalties import ElasticNet
+from ..kernels.coordinates import Rows
+from ..penalties import Penalty
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,13 @@ class MU:
             value, d = problem.respond(data, P)
             data, T, w = problem.majorise(data, P, d)
             numerator, denominator = data.code_gradients(T, P, B)
-            penalty = problem.penalties[0].take(rows)
+            penalty = problem.penalties[0]
             numerator, denominator = w[:, None] * numerator, w[:, None] * denominator
-            _multiply(codes[rows, :], numerator, denominator, penalty)
+            _multiply(codes, rows, numerator, denominator, penalty)
             if n_repeats and data.complete:
                 gram = B @ B.T
                 for _ in range(n_repeats):
-                    _multiply(codes[rows, :], numerator, w[:, None] * (codes[rows, :] @ gram), penalty)
+                    _multiply(codes, rows, numerator, w[:, None] * (codes[rows, :] @ gram), penalty)
             values.append(value)
             weights.append(d)
         return concat(values), problem.kept(weights)
@@ -72,12 +76,12 @@ class MU:
         values, d = self._update_codes(problem, factors, self.n_repeats)
         for index in range(1, len(factors)):
             numerator, denominator = _gradient_parts(problem, factors, index, d)
-            _multiply(factors[index].T, numerator.T, denominator.T, problem.penalties[index])
+            _multiply(factors[index].T, _ALL, numerator.T, denominator.T, problem.penalties[index])
         if self.n_repeats and problem.data.complete and d is not None:
             L, w = left(factors, len(factors) - 1), problem.adversary.curvature(d)
             gram = (cast(w, L.dtype)[:, None] * L).T @ L
             for _ in range(self.n_repeats):
-                _multiply(factors[-1].T, numerator.T, (gram @ factors[-1]).T, problem.penalties[-1])
+                _multiply(factors[-1].T, _ALL, numerator.T, (gram @ factors[-1]).T, problem.penalties[-1])
         return total([values]) + penalty
 
 
@@ -96,8 +100,8 @@ def _gradient_parts(problem: Problem, factors: Factors, index: int, d: Array | N
     return (numerator, denominator) if R is None else (numerator @ R.T, denominator @ R.T)
 
 
-def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNet) -> None:
-    """F <- F * numerator / (denominator + s (l1 + l2 F)), in place.
+def _multiply(F: Array, rows: Rows, numerator: Array, denominator: Array, penalty: Penalty) -> None:
+    """F <- F * (numerator + max(-l1, 0)) / (denominator + max(l1, 0) + l2 F) for some rows, in place.
 
     Each entry minimises a convex function of its own, so a shorter step of any of them is safe: ratios above eps^-2 are
     cut.  (A floor under the denominator is not: it turns a rise into a fall where numbers are small.)
@@ -105,11 +109,14 @@ def _multiply(F: Array, numerator: Array, denominator: Array, penalty: ElasticNe
     xp, info = namespace(F), finfo(F)
     # Python's numbers leave the arrays their precision.
     eps, tiny = float(info.eps), float(info.smallest_normal)
-    if penalty.l1 or penalty.l2:
-        denominator += penalty.pull(F)
+    part = F[rows, :]
+    if penalty.counts:
+        l1, l2 = penalty.quadratic(F, rows)
+        numerator = numerator + xp.clip(-l1, 0, None)
+        denominator = denominator + (xp.clip(l1, 0, None) + l2 * part)
     # Where both vanish all weights did, or are too small for numbers: nothing is known there, so nothing moves.
     known = denominator > tiny
     ratio = xp.where(known, numerator / xp.where(known, denominator, 1), 1)
-    F *= xp.clip(ratio, None, eps**-2)
+    part *= xp.clip(ratio, None, eps**-2)
     # Subnormal numbers are a hundred times slower and mean zero.
-    F[tiny > F] = 0
+    part[tiny > part] = 0

@@ -1,4 +1,4 @@
-"""The imputer: a model wrapped so that `transform` gives the completed matrix instead of the codes."""
+"""`NMFImputer`: a model whose `transform` returns the completed matrix instead of the codes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from . import AutoNMF
 
 Array = np.ndarray
 
-# Of the default model: enough to find rank and ridge, not enough to try all extras.
+# Of the default model: enough to find rank and ridge, not enough to try all optional parts.
 _MAX_CANDIDATES = 20
 
 
 class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Fill the holes of nonnegative data by a factorisation learnt from what was observed.
+    """Fill the missing entries of nonnegative data by a factorisation fitted to the observed ones.
 
         transform(X) = X where observed,  the reconstruction (W H) elsewhere
 
@@ -43,18 +43,18 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Append the columns of `sklearn.impute.MissingIndicator`: which entries were missing, for the features that had
         missing entries in `fit`.
     keep_empty_features : bool, default=False
-        Features with nothing observed in `fit` are dropped; with True they are kept, their missing entries filled
+        Features without observed entries in `fit` are dropped; with True they are kept, their missing entries filled
         with 0.
     clip : None, "observed" or (low, high), default=None
-        Range that filled entries are held in: none (they are nonnegative anyway), that of the feature's observed values
-        in `fit`, or the given one for all features.  Observed entries are never changed.
+        Range that filled entries are clipped to: none (they are nonnegative anyway), that of the feature's observed
+        values in `fit`, or the given one for all features.  Observed entries are never changed.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted model.
     learnt_features_ : ndarray of bool of shape (n_features_in_,)
-        Features with something observed in `fit`: those the model knows.
+        Features with an observed entry in `fit`.
     indicator_ : MissingIndicator or None
         The fitted indicator.
     clip_range_ : ndarray of shape (2, n_features_in_) or None
@@ -93,7 +93,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the loss.  An entry of weight 0 teaches nothing, but is not filled either: only
+            Weight of each entry in the loss.  An entry of weight 0 has no influence, but is not filled either: only
             missing ones are.
         """
         self.check_parameters()
@@ -108,7 +108,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         try:
             model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
         except KeyboardInterrupt:
-            if hasattr(model, "stop_reason_"):  # it has ended in order, and is fitted
+            if hasattr(model, "stop_reason_"):  # the fit ended early, but is complete
                 raise Interrupted from None
             raise
         return self
@@ -147,7 +147,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
     def _read(self, X: object, mask: object, weights: object, *, reset: bool) -> tuple[Array, Array, Array | None]:
-        """Values, which of them are missing, and the weights, all of one shape; refuses what the models refuse."""
+        """Values, flags of the missing ones, and weights, all of one shape; refuses what the models refuse."""
         dtype = check_data(self, X, mask, weights, reset=reset).dtype
         values = check_array(np.ma.getdata(X) if _is_masked(X) else X, dtype=dtype, ensure_all_finite=False)
         missing = np.isnan(values)
@@ -193,7 +193,7 @@ def _is_masked(X: object) -> bool:
 
 
 def _check_estimator(estimator: object) -> None:
-    """Refuse what cannot complete a matrix."""
+    """Refuse an estimator that cannot complete a matrix."""
     if estimator is not None and not (hasattr(estimator, "fit") and hasattr(estimator, "complete")):
         raise TypeError(
             f"estimator={estimator!r} has no fit and complete: give a model of advnmf such as NMF(), or None"
@@ -206,7 +206,7 @@ def _default() -> AutoNMF:
 
 
 def _with_holes(values: Array, missing: Array) -> Array:
-    """Values with NaN where missing, so that nothing hidden there gets any further."""
+    """Values with NaN where missing."""
     return np.where(missing, values.dtype.type(np.nan), values)
 
 
@@ -221,12 +221,12 @@ def _as_nan(missing: Array) -> Array:
 
 
 def _fit_indicator(missing: Array) -> MissingIndicator:
-    """The fitted indicator; like scikit-learn's imputers it does not mind new features with holes."""
+    """The fitted indicator; like scikit-learn's imputers it accepts missing entries in further features later."""
     return MissingIndicator(error_on_new=False).fit(_as_nan(missing))
 
 
 def _check_clip(clip: object) -> None:
-    """Refuse what is no range."""
+    """Refuse an invalid range."""
     if clip is None or (isinstance(clip, str) and clip == "observed"):
         return
     pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)
