@@ -425,7 +425,7 @@ COMPONENTS = (*MODEL, "fitted", "components_", "array")
     ("edit", "message"),
     [
         (set_at("format", to="other"), "not a model saved by advnmf"),
-        (set_at("format_version", to=2), "saved by advnmf .* in format 2; this is advnmf .* upgrade advnmf"),
+        (set_at("format_version", to=3), "saved by advnmf .* in format 3; this is advnmf .* upgrade advnmf"),
         (set_at("format_version", to="1"), "format_version is '1'"),
         (set_at("model", "class", to="Pipeline"), "it holds a 'Pipeline'"),
         (set_at("model", "class", to="os.system"), "it holds a 'os.system'"),

@@ -164,7 +164,8 @@ class Sweeps(IterativeProcess):
     """Sweeps of a solver against the exact adversary, or against one that is frozen for `attack_every` sweeps."""
 
     def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None = None) -> None:
-        # As posed, and with the loss that the residuals of the moment make of it (the same unless that is adaptive).
+        solver.check(problem.loss)
+        # As posed, and as it has adapted to the factors of the moment (the same unless loss or adversary do).
         self.posed = self.problem = self.learner = problem
         self.factors = factors
         self.solver = solver
@@ -177,7 +178,7 @@ class Sweeps(IterativeProcess):
 
     def step(self) -> float:
         """One sweep; the objective on entry."""
-        if self.posed.loss.adaptive:
+        if self.posed.adaptive:
             self.problem = self.learner = self.posed.adapted(self.factors)
         if self.attack_every is None:
             return self.solver.sweep(self.problem, self.factors)

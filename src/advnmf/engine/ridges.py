@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays.namespaces import Array
 from ..arrays.robust import winsorised_rms
 from ..data import ObservedData
 from ..losses import Loss
@@ -69,12 +68,4 @@ def in_units(strength: float, data: ObservedData, loss: Loss, n_factors: int) ->
     size = typical_size(data)
     if size == 0:
         return 0.0
-    return float(strength * _loss_of_zero(loss, data, np.asarray(data.counts), size) / size ** (2 / n_factors))
-
-
-def _loss_of_zero(loss: Loss, data: ObservedData, counts: Array, size: float) -> float:
-    """Mean loss of an entry of typical size that is predicted as zero."""
-    by_sample = loss.groups(data) is data
-    loss = loss.narrowest
-    groups = np.sqrt(counts[counts > 0]) * size if by_sample else np.array([size])
-    return float(np.sum(loss.rho(groups)) / (counts.sum() if by_sample else 1))
+    return float(strength * loss.unit(size, np.asarray(data.counts)) / size ** (2 / n_factors))

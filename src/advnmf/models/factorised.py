@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..adversaries import get_adversary
+from ..adversaries import Adversary, get_adversary
 from ..arrays.namespaces import Array, as_like, is_tensor, namespace, returned
 from ..data import ObservedData
 from ..data.check import describe_gaps, describe_unknown
@@ -111,7 +111,8 @@ class FactorisedModel(RankingMixin, IterativeModel):
             self.row_bias_, self.column_bias_, self.global_bias_ = found
         self.components_ = product(self.factors_[1:])
         self.n_components_ = layers[0] if len(layers) == 1 else layers
-        self.loss_ = problem.adapted(result.factors).loss if problem.loss.adaptive else problem.loss
+        ended = problem.adapted(result.factors)
+        self.loss_, self.adversary_ = ended.loss, ended.adversary
         self.alpha_W_, self.alpha_H_, self.offset_spread_, unit = problem.ridges
         if self.penalty_W is not None:
             self.penalty_unit_ = unit * float(np.mean(data.counts))
@@ -235,6 +236,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
             "mean_code_": Floats(("size 1", int(self.biases))),
             "n_components_": LayerSizes(),
             "loss_": Instance(Loss),
+            "adversary_": Instance(Adversary, default=lambda: get_adversary(self.adversary)),
             "alpha_W_": Number(low=0.0),
             "alpha_H_": Number(low=0.0),
             "offset_spread_": Number(low=np.finfo(float).tiny),
@@ -258,7 +260,9 @@ class FactorisedModel(RankingMixin, IterativeModel):
             raise ValueError(f"n_components_ is {self.n_components_}, expected {layers}, the sizes of factors_")
         if self.loss_.adaptive:
             raise ValueError("loss_ has no scale")
-        get_adversary(self.adversary).check(self.loss_)
+        if self.adversary_.adaptive:
+            raise ValueError("adversary_ has no price")
+        self.adversary_.check(self.loss_)
         Reliability(*self.reliability_).check()
         biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
         check_product(self.factors_[0], self.components_, *biases)

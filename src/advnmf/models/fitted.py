@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
@@ -57,6 +57,9 @@ class Sizes:
 
 class Rule(ABC):
     """What an attribute must be."""
+
+    # Gives what a file without it stands for, where models of an earlier version had no such attribute.
+    default: Callable[[], object] | None = None
 
     @abstractmethod
     def check(self, value: object, sizes: Sizes) -> None:
@@ -371,6 +374,7 @@ class Instance(Rule):
     """An object of a class, such as a loss."""
 
     kind: type
+    default: Callable[[], object] | None = None
 
     def check(self, value: object, sizes: Sizes) -> None:
         """Any instance of it."""

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from ..adversaries import FrobeniusPenalty, get_adversary
+from ..adversaries import Adversary, get_adversary
 from ..arrays.namespaces import Array, finfo
 from ..data import ObservedData
 from ..data.check import MOST_SWEEPS, check_choice, check_layers, check_number, check_strength
@@ -106,6 +106,8 @@ class NMF(FactorisedModel):
         F_1 (the codes of the training data), ..., F_L.
     loss_ : object of `advnmf.losses`
         The loss, with the scale that it ended with where that follows the residuals.
+    adversary_ : object of `advnmf.adversaries`
+        The adversary, with the price that it ended with where that follows the fit.
     seen_ : tuple of ndarray or None
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
     column_counts_ : ndarray of int
@@ -150,7 +152,7 @@ class NMF(FactorisedModel):
         n_components: Layers = 10,
         *,
         loss: str | Loss = "frobenius",
-        adversary: FrobeniusPenalty | None = None,
+        adversary: Adversary | None = None,
         attack: str = "exact",
         attack_every: int = 1,
         solver: str | Solver = "hals",
@@ -264,7 +266,8 @@ class NMF(FactorisedModel):
         codes = self._penalties(data, ridges)[0]
         if self.penalty_W is not None:
             codes = Together(codes, self.penalty_W.posed(data.shape[0], self.penalty_unit_))
-        return self._problem(data, (self.components_.shape[0],), self.loss_, (codes, NO_PENALTY, NO_PENALTY), ridges)
+        penalties = codes, NO_PENALTY, NO_PENALTY
+        return self._problem(data, (self.components_.shape[0],), (self.loss_, self.adversary_), penalties, ridges)
 
     # --- the problem ---------------------------------------------------------------------------------------------
 
@@ -283,13 +286,13 @@ class NMF(FactorisedModel):
         codes, inner, last = self._penalties(data, ridges)
         codes = _beside(codes, self.penalty_W, data.counts, unit)
         last = _beside(last, self.penalty_H, data.column_counts, unit)
-        return self._problem(data, layers, loss, (codes, inner, last), ridges)
+        return self._problem(data, layers, (loss, get_adversary(self.adversary)), (codes, inner, last), ridges)
 
     def _problem(
         self,
         data: ObservedData,
         layers: tuple[int, ...],
-        loss: Loss,
+        game: tuple[Loss, Adversary],
         penalties: tuple[Penalty, Penalty, Penalty],
         ridges: Ridges,
     ) -> Problem:
@@ -299,7 +302,7 @@ class NMF(FactorisedModel):
         if self.biases:
             weights = data.column_counts if self.alpha_scale == "observed" else None
             chain = offsets.penalties(codes, last, layers[0], ridges.spread, weights)
-        return Problem(data, loss, get_adversary(self.adversary), chain, ridges)
+        return Problem(data, *game, chain, ridges)
 
     def _penalties(self, data: ObservedData, ridges: Ridges) -> tuple[ElasticNet, ElasticNet, ElasticNet]:
         """Those of the codes, of inner factors and of the last one."""
@@ -327,7 +330,7 @@ class NMF(FactorisedModel):
     def check_parameters(self) -> None:
         """Refuse invalid parameters."""
         self._check_common_parameters()
-        get_solver(self.solver)
+        get_solver(self.solver).check(get_loss(self.loss))
         check_layers(self.n_components)
         get_adversary(self.adversary).check(get_loss(self.loss))
         for name in ("penalty_W", "penalty_H"):

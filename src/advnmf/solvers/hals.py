@@ -22,18 +22,18 @@ from ..data.check import MOST_PASSES, check_number
 from ..engine.factors import Factors, left, right
 from ..engine.problem import Problem
 from ..kernels import rows as kernels
+from .base import Solver
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class HALS:
+class HALS(Solver):
     """One sweep of coordinate descent, F_1 first, `n_passes` over the coordinates of each row."""
 
     n_passes: int = 2
     name: ClassVar[str] = "hals"
     signed: ClassVar[bool] = True
-    numpy_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number("n_passes", self.n_passes, low=1, high=MOST_PASSES, integer=True)

@@ -107,7 +107,7 @@ class Nonnegative(Robust):
         """Sigma, and the interquartile range of the residuals."""
         data, (U, V) = self.data, process.factors
         residuals = data.observed_entries(data.values - U @ V)
-        sigma = process.posed.loss.adapted(residuals, data.observed_entries(data.values)).sigma
+        sigma = process.posed.adapted(process.factors).loss.sigma
         return sigma, interquartile_range(residuals)
 
 
