@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from advnmf import NMF, AutoNMF, load, save
-from advnmf.engine.loop import iterate
+from advnmf.engine.loop import Sweeps
 from advnmf.model_selection.auto.candidates import Candidate, Scales
 from advnmf.model_selection.auto.evaluation import Clock, HeldOut, better, evaluate
 from advnmf.model_selection.auto.outliers import flag_outliers
@@ -215,16 +215,12 @@ def test_an_interruption_leaves_a_fitted_model():
 
 
 def test_an_interruption_of_the_last_fits_goes_on(monkeypatch):
-    def cut(process, limits):
-        monkeypatch.setattr(process, "step", interrupt)
-        return iterate(process, limits)
-
-    def interrupt():
+    def interrupt(process):
         raise KeyboardInterrupt
 
     def searched(*args):
         found = run(*args)
-        monkeypatch.setattr("advnmf.models.nmf.iterate", cut)
+        monkeypatch.setattr(Sweeps, "step", interrupt)
         return found
 
     run = AutoSearch.run
@@ -438,7 +434,7 @@ def test_fills_are_never_negative(stored):
     given = sparse.csr_array(np.nan_to_num(X)) if stored else X
     model = AutoNMF(max_candidates=3, biases=True, random_state=0).fit(given)
     assert model.models_[0].biases
-    A, B = model._linear(model._training_codes())
+    A, B = model.linear(model.training_codes())
     assert (A @ B).min() < -0.01
     everywhere = np.arange(60).repeat(20), np.tile(np.arange(20), 60)
     results = [
@@ -489,7 +485,7 @@ def test_empty_rows_and_columns_change_nothing(kind, parameters):
     assert among.n_features_in_ == full.shape[1]
     assert np.isfinite(among.reconstruct()).all()
     # The empty ones get the mean code and the mean component column.
-    codes, seen = among._training_codes(), ~np.isnan(full).all(axis=1)
+    codes, seen = among.training_codes(), ~np.isnan(full).all(axis=1)
     np.testing.assert_allclose(codes[~seen], np.tile(codes[seen].mean(axis=0), (100, 1)), rtol=1e-10)
     if kind == "dense":
         np.testing.assert_allclose(among.complete(full)[part], alone.complete(X), rtol=1e-6)

@@ -185,7 +185,7 @@ def test_pairs(ratings, biases):
     rows, columns = np.array([0, 5, 39]), np.array([3, 0, 29])
     np.testing.assert_allclose(fit.predict_pairs(rows, columns), fit.reconstruct()[rows, columns])
     np.testing.assert_allclose(fit.predict_pairs([0, 5], [1, 1], unseen="mean"), fit.reconstruct()[[0, 5], 1])
-    A, B = fit._linear(fit._training_codes())
+    A, B = fit.linear(fit.training_codes())
     whole = A @ B  # means are those before anything is clipped
     np.testing.assert_allclose(fit.predict_pairs([-1, 4, -1], [2, -1, -1], unseen="mean"),
                                [whole[:, 2].mean(), whole[4].mean(), whole.mean()])  # fmt: skip
@@ -535,7 +535,7 @@ def test_offsets_complete_nonnegative_data_with_nothing_negative(storage):
     X[rng.random(X.shape) < 0.4] = np.nan
     given = X if storage == "dense" else stored(X)
     fit = NMF(1, biases=True, alpha_W=1e-3, sparse_missing="absent", max_iter=50, tol=0, random_state=0).fit(given)
-    codes, components = fit._linear(fit._training_codes())
+    codes, components = fit.linear(fit.training_codes())
     assert (codes @ components).min() < -0.01  # the test can fail
     assert fit.reconstruct().min() == 0
     assert fit.complete(given).min() == 0

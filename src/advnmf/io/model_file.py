@@ -435,7 +435,7 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
         # A parameter that an older version did not have keeps its default.
         for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():
             setattr(model, key, _decode(value, reader))
-        rules = model._fitted_rules()
+        rules = model.fitted_rules()
         known = _known(fitted, rules.keys() | {*SOMETIMES}, f"{name} has no fitted attribute")
         values = {k: _decode(v, reader) for k, v in known.items()}
         if values:

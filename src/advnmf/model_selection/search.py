@@ -20,7 +20,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..data.check import check_choice, check_number
-from ..models.base import Interrupted, at_once
+from ..engine.factors import Factors
+from ..models.progress import Interrupted, at_once
 from .cross_validation import make_folds
 from .entries import read_entries
 from .results import default_simplicity, pick, tabulate
@@ -328,25 +329,31 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         best = clone(estimator).set_params(**fewer)
         start = getattr(trials[0], "start", None)
         began = time.perf_counter()
-        interrupted = False
         with warnings.catch_warnings():
             if stopped:  # the iterations are limited on purpose
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                if start is None:
-                    given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
-                    best.fit(X, **given)
-                else:
-                    best._fit_from(start, X, mask, weights)
-            except KeyboardInterrupt:
-                if not hasattr(best, "stop_reason_"):
-                    raise
-                interrupted = True  # the fit ended early, but is complete
+            best, interrupted = self._fitted_to_all(best, start, X, mask, weights)
         self.best_estimator_ = best
         best.set_params(**{name: params[name] for name in fewer})  # as the candidate says; codes of new samples need it
         self.refit_time_ = time.perf_counter() - began
         if interrupted:
             raise Interrupted
+
+    def _fitted_to_all(
+        self, model: BaseEstimator, start: Factors | None, X: object, mask: object, weights: object
+    ) -> tuple[BaseEstimator, bool]:
+        """The fitted model, and whether an interruption has ended its fit in order."""
+        if start is not None:
+            model = model.begin(X, mask=mask, weights=weights, start=start).run().finish()
+            model.warn_unless_converged()
+            return model, model.stop_reason_ == "interrupted"
+        try:
+            given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
+            return model.fit(X, **given), False
+        except KeyboardInterrupt:
+            if not hasattr(model, "stop_reason_"):
+                raise
+            return model, True
 
     def _stopped(self, trials: list[Trial], max_iter: int) -> bool:
         """Whether the best score came before a trial would have ended by itself."""

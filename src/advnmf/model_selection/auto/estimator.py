@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from ...data import ObservedData
 from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty, fill_holes
 from ...data.sparse_input import check_sparse_data, fill_sparse
-from ...engine.loop import Limits
+from ...engine.loop import StoppingCriteria
 from ...engine.offsets import with_ones
-from ...models.base import CompletionModel, Interrupted, at_once, finite
+from ...models.base import CompletionModel, finite
 from ...models.fitted import (
     Bounds,
     Each,
@@ -33,6 +33,7 @@ from ...models.fitted import (
     Word,
 )
 from ...models.nmf import NMF
+from ...models.progress import Interrupted, at_once
 from ...models.ranking import RankingMixin
 from ..entries import read_entries
 from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
@@ -154,9 +155,9 @@ class AutoNMF(RankingMixin, CompletionModel):
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry.
         """
-        self._check_parameters()
+        self.check_parameters()
         clock = Clock(self.time_limit)
-        data = self._check_data(X, mask, weights, reset=True)
+        data = self.read_data(X, mask, weights, reset=True)
         self._warn(describe_empty(data))
         task = SearchTask.of(read_entries(X, mask, weights), *self._seeds(), data.pattern)
         if task.held_out is None:
@@ -210,16 +211,16 @@ class AutoNMF(RankingMixin, CompletionModel):
         """Train each chosen model further, from its factors, on all observed entries."""
         self.scaling_, self.models_ = None, []
         for found in chosen:
-            limits = Limits(max_iter=found.n_more, tol=TOL, deadline=clock.end)
-            self.models_.append(task.fit(found.candidate.model(scales), found.best_factors(), limits))
+            criteria = StoppingCriteria(max_iter=found.n_more, tol=TOL, deadline=clock.end)
+            self.models_.append(task.fit(found.candidate.model(scales), found.best_factors(), criteria))
         self.n_components_ = self.models_[0].n_components_ if chosen[0].candidate.rank else 0
 
     def _fit_unseen(self, task: SearchTask, clock: Clock) -> None:
         """A model of rank 1, if there are too few entries to hold any out."""
         candidate = Candidate(1, _UNSEEN_RIDGE, biases=task.sparse if self.biases is None else self.biases)
         candidate = replace(candidate, seed=task.seed_of_start)
-        limits = Limits(max_iter=MAX_ITER, tol=TOL, deadline=clock.end)
-        self.models_ = [task.fit(candidate.model(task.scales), None, limits)]
+        criteria = StoppingCriteria(max_iter=MAX_ITER, tol=TOL, deadline=clock.end)
+        self.models_ = [task.fit(candidate.model(task.scales), None, criteria)]
         self.n_components_ = self.models_[0].n_components_
         self.scaling_ = self.clip_ = self.spread_ = None
         self.best_score_, self.stop_reason_ = np.nan, self.models_[0].stop_reason_
@@ -330,16 +331,18 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
-        edges = np.cumsum([model._n_features_out for model in self.models_])[:-1]
+        edges = np.cumsum([len(model.mean_code_) for model in self.models_])[:-1]
         return np.split(codes, edges, axis=1)
 
-    def _training_codes(self) -> Array:
-        return np.hstack([model._training_codes() for model in self.models_])
+    def training_codes(self) -> Array:
+        """Codes of the data of `fit`, those of all models side by side."""
+        return np.hstack([model.training_codes() for model in self.models_])
 
-    def _solve_codes(self, data: ObservedData) -> Array:
+    def solve_codes(self, data: ObservedData) -> Array:
+        """Codes of samples, those of all models side by side."""
         if self.scaling_ is not None:
             data = standardised_data(data, self.scaling_)
-        return np.hstack([model._solve_codes(data) for model in self.models_])
+        return np.hstack([model.solve_codes(data) for model in self.models_])
 
     @property
     def mean_code_(self) -> Array:
@@ -362,7 +365,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
-        A, B = self._linear(codes, columns)
+        A, B = self.linear(codes, columns)
         return self._clipped(A @ B, columns)
 
     def _clipped(self, values: Array, columns: object = None) -> Array:
@@ -376,10 +379,10 @@ class AutoNMF(RankingMixin, CompletionModel):
         return np.clip(values, *clip[:, columns])
 
     def _predict(self, data: ObservedData, codes: Array) -> object:
-        A, B = self._linear(codes)
+        A, B = self.linear(codes)
         return data.predict(A, B)
 
-    def _linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
+    def linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction at some columns, before it is clipped."""
         pairs = self._pairs(codes, columns)
         share = codes.dtype.type(1 / len(pairs))
@@ -388,7 +391,7 @@ class AutoNMF(RankingMixin, CompletionModel):
     def _pairs(self, codes: Array, columns: object = None) -> list[tuple[Array, Array]]:
         """(A, B) of each model."""
         parts = zip(self.models_, self._parts(codes), strict=True)
-        pairs = [model._linear(np.ascontiguousarray(part), columns) for model, part in parts]
+        pairs = [model.linear(np.ascontiguousarray(part), columns) for model, part in parts]
         if self.scaling_ is None:
             return pairs
         columns = slice(None) if columns is None else columns
@@ -397,15 +400,17 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> Array:
         if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
+            return fill_sparse(X, self.sparse_missing, *self.linear(codes), self._clipped)
         return super()._fill(X, mask, codes)
 
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+    def read_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+        """Checked data; what a sparse ``X`` does not store is missing."""
         if sparse.issparse(X):
             return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
-        return super()._check_data(X, mask, weights, reset=reset)
+        return super().read_data(X, mask, weights, reset=reset)
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         error, seconds = Number(low=0.0, finite=False, nan=True), Number(low=0.0)
         return {
             "n_features_in_": Whole("features"),
@@ -420,7 +425,8 @@ class AutoNMF(RankingMixin, CompletionModel):
             "explanation_": Word(),
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         if len({len(model.factors_[0]) for model in self.models_}) > 1:
             raise ValueError("models_ are fitted to different numbers of samples")
         if self.n_components_ not in (0, self.models_[0].n_components_):
@@ -428,7 +434,8 @@ class AutoNMF(RankingMixin, CompletionModel):
         if self.scaling_ is not None and not (self.scaling_[1] > 0).all():
             raise ValueError("scaling_ holds a scale that is not positive")
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, strict=True, finite=False)
         if self.max_candidates is not None:

@@ -12,8 +12,9 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ...data.check import check_choice, check_data, check_mask, check_weights
-from ...models.base import CompletionModel, Interrupted, at_once
+from ...models.base import CompletionModel
 from ...models.fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
+from ...models.progress import Interrupted, at_once
 from . import AutoNMF
 
 Array = np.ndarray
@@ -95,7 +96,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Weight of each entry in the loss.  An entry of weight 0 has no influence, but is not filled either: only
             missing ones are.
         """
-        self._check_parameters()
+        self.check_parameters()
         values, missing, weights = self._read(X, mask, weights, reset=True)
         used = ~missing if weights is None else ~missing & (weights > 0)
         learnt = used.any(axis=0)
@@ -156,13 +157,15 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             missing |= ~check_mask(mask, values)
         return values, missing, None if weights is None else check_weights(weights, values)
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         _check_estimator(self.estimator)
         _check_clip(self.clip)
         check_choice("add_indicator", self.add_indicator, (False, True))
         check_choice("keep_empty_features", self.keep_empty_features, (False, True))
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         return {
             "n_features_in_": Whole("features"),
             "learnt_features_": Truths("features"),
@@ -171,7 +174,8 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             "estimator_": Fitted(CompletionModel),
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         learnt, known = int(self.learnt_features_.sum()), self.estimator_.n_features_in_
         if learnt != known:
             raise ValueError(f"learnt_features_ are {learnt}, but the model inside knows {known}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...data import ObservedData
 from ...engine.factors import Factors
-from ...engine.loop import Limits
+from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
 from ..cross_validation import make_folds
 from ..entries import Entries, SparseEntries
@@ -93,7 +93,8 @@ class SearchTask:
         """The observed entries as predicted by a small model with the robust loss."""
         candidate = replace(self._probe, correntropy=True)
         model = candidate.model(self.scales)
-        model._fit_data(self.data, None, Limits(max_iter=_SWEEPS_OF_PROBE, tol=TOL, deadline=clock.end))
+        criteria = StoppingCriteria(max_iter=_SWEEPS_OF_PROBE, tol=TOL, deadline=clock.end)
+        model.begin_on(self.data, criteria=criteria).run().finish()
         if model.stop_reason_ == "interrupted":
             raise KeyboardInterrupt
         rows, columns = self.entries.pairs()
@@ -157,10 +158,11 @@ class SearchTask:
             column_weights=self._column_weights,
         )
 
-    def fit(self, model: NMF, factors: Factors | None, limits: Limits) -> NMF:
+    def fit(self, model: NMF, factors: Factors | None, criteria: StoppingCriteria) -> NMF:
         """The model fitted to all observed entries from initial factors, with empty rows and columns put back."""
         model.n_features_in_ = self.shape[1]
-        model._fit_data(self.data, factors, limits)
+        start = factors and [F.copy() for F in factors]
+        model.begin_on(self.data, start=start, criteria=criteria).run().finish()
         self.seen.put_back(model, self.pattern)
         model.max_iter = _CODE_SWEEPS
         return model
@@ -216,7 +218,7 @@ class SearchTask:
         """All observed entries, in the storage that the models use."""
         entries = self.entries
         model = NMF(sparse_missing="absent")
-        return model._check_data(entries.training(entries.observed), None, entries.weights, reset=True)
+        return model.read_data(entries.training(entries.observed), None, entries.weights, reset=True)
 
     @cached_property
     def held_out(self) -> HeldOut | None:
