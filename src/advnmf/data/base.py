@@ -53,6 +53,10 @@ class Groups(ABC):
         """Numbers of each group, shaped to multiply explicit entries."""
 
     @abstractmethod
+    def with_values(self, values: Array) -> Groups:
+        """The same entries with other values."""
+
+    @abstractmethod
     def entries(self, P: Prediction) -> Array:
         """The prediction at the explicit entries."""
 
@@ -271,6 +275,10 @@ class EntryGroups(Groups):
     def values(self) -> Array:
         """The observed values."""
         return self.data.values
+
+    def with_values(self, values: Array) -> EntryGroups:
+        """The same entries with other values."""
+        return EntryGroups(self.data.with_values(values))
 
     @property
     def group_shape(self) -> tuple[int, ...]:
