@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from advnmf.data import DenseData, SparseData, ZeroFilledData
+from advnmf.data import SparseData, ZeroFilledData, array_data
 from advnmf.engine.factors import product
 from advnmf.engine.loop import Limits, minimise
 from advnmf.engine.problem import Problem
@@ -128,8 +128,8 @@ def test_float32_is_kept(storage):
     A, B = random_chain(rng, data.shape, (3,), np.float32)
     P = data.predict(A, B)
     assert data.entries(P).dtype == np.float32
-    assert data.times(data.clip(P, np.full(9, 0.5)), B.T).dtype == np.float32
-    assert data.rtimes(A, data.clip(P, np.full(9, 0.5))).dtype == np.float32
+    assert data.times(data.raised_to(P, np.full(9, 0.5)), B.T).dtype == np.float32
+    assert data.rtimes(A, data.raised_to(P, np.full(9, 0.5))).dtype == np.float32
     assert data.squared_norms(P).dtype == np.float64
 
 
@@ -153,7 +153,7 @@ def test_norms_on_complete_data_lose_no_digits(dtype, noise):
     rng = np.random.default_rng(0)
     A, B = rng.random((40, 3)).astype(dtype), rng.random((3, 30)).astype(dtype)
     X = (A @ B) * (1 + noise * rng.random((40, 30))).astype(dtype)
-    data = DenseData(X)
+    data = array_data(X)
     P = data.predict(A, B)
     expected = np.square(X.astype(np.float64) - (A @ B).astype(np.float64)).sum(axis=1)
     rounding = 40 * np.finfo(dtype).eps

@@ -23,7 +23,7 @@ import numpy as np
 from .arrays.namespaces import Array, cast, finfo, namespace
 
 if TYPE_CHECKING:
-    from .data import Groups
+    from .data import ResidualView
     from .losses import Loss
 
 
@@ -37,7 +37,7 @@ class NoAdversary:
     def check(self, loss: Loss) -> None:
         """Every loss will do."""
 
-    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: Loss, data: ResidualView, P: Array) -> tuple[Array, Array]:
         """Loss of each sample and its half-quadratic weight d = D(x)."""
         squares = data.squared_norms(P)
         x = namespace(squares).sqrt(squares)
@@ -47,11 +47,11 @@ class NoAdversary:
         """w = d."""
         return d
 
-    def target(self, data: Groups, P: Array, d: Array) -> Array:
+    def target(self, data: ResidualView, P: Array, d: Array) -> Array:
         """T = X."""
         return data.target(P)
 
-    def perturb(self, loss: Loss, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: Loss, data: ResidualView, P: Array, *, one_step: bool = False) -> Array:
         """X."""
         return data.values
 
@@ -95,7 +95,7 @@ class FrobeniusPenalty:
                 f"raise lam{loss.bound}"
             )
 
-    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: Loss, data: ResidualView, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
         d, (A, B, C) = self._weights(loss, data, P)
         xp = namespace(d)
@@ -106,11 +106,11 @@ class FrobeniusPenalty:
         """w = d lam / (lam - d)."""
         return d * self.lam / (self.lam - d)
 
-    def target(self, data: Groups, P: Array, d: Array) -> Array:
+    def target(self, data: ResidualView, P: Array, d: Array) -> Array:
         """T = max(X, P d / lam)."""
-        return data.clip(P, d / self.lam)
+        return data.raised_to(P, d / self.lam)
 
-    def perturb(self, loss: Loss, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: Loss, data: ResidualView, P: Array, *, one_step: bool = False) -> Array:
         """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
 
         `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point,
@@ -121,7 +121,7 @@ class FrobeniusPenalty:
         shrink = data.per_sample(cast(d / (self.lam - d), data.dtype))
         return data.restrict(namespace(d).clip(scale * data.values - shrink * data.entries(P), 0, None))
 
-    def _weights(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    def _weights(self, loss: Loss, data: ResidualView, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
         ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie

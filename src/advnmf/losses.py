@@ -29,7 +29,7 @@ from .arrays.namespaces import Array, cast, namespace
 from .arrays.robust import interquartile_range, winsorised_rms
 
 if TYPE_CHECKING:
-    from .data import Groups, ObservedData
+    from .data import ObservedData, ResidualView
 
 
 class Loss(ABC):
@@ -48,7 +48,7 @@ class Loss(ABC):
         """D(x) = rho'(x) / (2 x), positive and nonincreasing."""
 
     @abstractmethod
-    def groups(self, data: Groups) -> Groups:
+    def groups(self, data: ResidualView) -> ResidualView:
         """The view of the data whose residual sizes count."""
 
     @property
@@ -98,7 +98,7 @@ class Loss(ABC):
         values = groups.per_row(self.rho(x))
         return float(namespace(values).sum(values))
 
-    def weights(self, data: Groups, P: Array) -> Array:
+    def weights(self, data: ResidualView, P: Array) -> Array:
         """D(x), one weight a group."""
         return self.weight(_sizes(self.groups(data), P))
 
@@ -108,7 +108,7 @@ class Loss(ABC):
         return D * data.weighted(data.values), D * data.weighted(data.entries(P))
 
 
-def _sizes(groups: Groups, P: Array) -> Array:
+def _sizes(groups: ResidualView, P: Array) -> Array:
     """Residual size of each group."""
     squares = groups.squared_norms(P)
     return namespace(squares).sqrt(squares)
@@ -117,7 +117,7 @@ def _sizes(groups: Groups, P: Array) -> Array:
 class SampleLoss(Loss):
     """sum_i rho(x_i): of each sample's residual norm."""
 
-    def groups(self, data: Groups) -> Groups:
+    def groups(self, data: ResidualView) -> ResidualView:
         """Samples, as the data come."""
         return data
 
@@ -125,7 +125,7 @@ class SampleLoss(Loss):
 class EntryLoss(Loss):
     """sum_ij omega_ij rho(|e_ij|): of each entry's residual."""
 
-    def groups(self, data: Groups) -> Groups:
+    def groups(self, data: ResidualView) -> ResidualView:
         """Every entry by itself."""
         return data.by_entry()
 

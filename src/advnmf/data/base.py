@@ -1,47 +1,42 @@
-"""The interface of observed data."""
+"""The interface of observed data, and what follows from its parts in terms of the array API."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ..arrays.caching import cached_property
-from ..arrays.namespaces import Array, cast, namespace, to_numpy, wide
+from ..arrays.namespaces import Array, as_like, cast, contiguous, full, larger, namespace, wide
 from ..kernels.coordinates import Coordinates
 
-# What `predict` and `clip` return: opaque to all but the data.
+# What `predict`, `target` and `raised_to` return: opaque to all but the data.
 Prediction = Any
 
 
-class Groups(ABC):
-    """What losses and adversaries see of the data: explicit values, and sums over groups of them.
+class ResidualView(ABC):
+    """What losses and adversaries see of the data: explicit values, the prediction there, and sums over groups of them.
 
-    The groups are the samples, or (`EntryGroups`) the entries themselves; numbers "of each group" have the shape
-    `group_shape`.
+    The groups are the samples, or (`EntryView`) the entries themselves; there is one number "of each group".
     """
 
     values: Array
 
     @property
-    @abstractmethod
-    def group_shape(self) -> tuple[int, ...]:
-        """Shape of numbers of each group."""
-
-    @property
-    @abstractmethod
     def dtype(self) -> np.dtype:
-        """float32 or float64."""
+        """float32 or float64: what everything is computed in."""
+        return self.values.dtype
 
     @abstractmethod
     def full(self, value: float) -> Array:
         """The same number for each group, in float64."""
 
     @abstractmethod
-    def by_entry(self) -> Groups:
+    def by_entry(self) -> ResidualView:
         """Every entry a group of its own."""
 
     @abstractmethod
@@ -64,9 +59,9 @@ class Groups(ABC):
     def target(self, P: Prediction) -> Prediction:
         """X as something to fit, comparable with the prediction."""
 
-    @abstractmethod
-    def clip(self, P: Prediction, c: Array) -> Prediction:
+    def raised_to(self, P: Prediction, c: Array) -> Prediction:
         """max(X, c P), with one number c a group: what an adversary makes the learner fit."""
+        return larger(self.values, self.entries(P) * self.per_sample(cast(c, self.dtype)))
 
     @abstractmethod
     def squared_norms(self, P: Prediction) -> Array:
@@ -81,36 +76,33 @@ class Groups(ABC):
         """
 
 
-class ObservedData(Groups):
-    """Observed values with ``omega``, the mask times the entry weights.
+class ObservedData(ResidualView):
+    """Observed values with ``omega``, the mask times the entry weights (None: all 1, unless the storage is `Weighted`).
 
     Samples lie along `sample_axis`: 0, or 1 in the transposed view of feature updates.  ``values`` holds the explicit
-    entries, ``omega`` their weights (None: all 1).
+    entries: an array of the shape of the data, or a vector.  A storage is a frozen dataclass.
     """
 
-    values: Array
     omega: Array | None
     sample_axis: int
     # Whether the explicit entries are all that was observed.
     entries_are_all: ClassVar[bool] = True
+    # Whether every entry counts once:  (omega (A B)) B' = A (B B')  then, without the entries of A B.
+    complete: ClassVar[bool] = False
+    # Row pointers and columns of the observed entries, copied, where only these are stored.
+    pattern: tuple[Array, Array] | None = None
+    # The largest entry weight.
+    top_weight: float = 1.0
     # Rows are handled in blocks of about this many entries: a block's prediction then stays in cache, and no array of
     # the size of the data is ever made for it.
     block_entries: int = 2**20
+
+    # --- what a storage says of itself ---------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, int]:
         """Rows and columns of this view."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every entry counts once:  (omega (A B)) B' = A (B B')  then, without the entries of A B."""
-        return False
-
-    @property
-    @abstractmethod
-    def n_entries(self) -> int:
-        """How many entries a pass over this view touches."""
 
     @property
     @abstractmethod
@@ -121,21 +113,30 @@ class ObservedData(Groups):
     def take(self, rows: slice | Array) -> Self:
         """The data of some rows."""
 
+    @property
     @abstractmethod
-    def with_values(self, values: Array) -> Self:
-        """The same entries with other values."""
+    def columns(self) -> Array | slice:
+        """Which columns explicit entries belong to."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> np.ndarray:
+        """How many entries of each row carry weight."""
+
+    @property
+    @abstractmethod
+    def column_counts(self) -> np.ndarray:
+        """How many entries of each column carry weight."""
+
+    @abstractmethod
+    def positive(self, axis: int) -> np.ndarray:
+        """Whether a row (axis 0) or column (axis 1) has an observed entry above 0."""
+
+    # --- its algebra ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def predict(self, A: Array, B: Array) -> Prediction:
         """A B where it is needed."""
-
-    @abstractmethod
-    def weighted(self, E: Array) -> Array:
-        """Explicit entries times omega."""
-
-    def target(self, P: Prediction) -> Prediction:
-        """X as something to fit, comparable with the prediction."""
-        return self.values
 
     @abstractmethod
     def times(self, T: Prediction, C: Array) -> Array:
@@ -145,13 +146,13 @@ class ObservedData(Groups):
     def rtimes(self, A: Array, T: Prediction) -> Array:
         """A' (omega T)."""
 
-    def code_gradients(self, T: Prediction, P: Prediction, B: Array) -> tuple[Array, Array]:
-        """(omega T) B' and (omega P) B'  for a prediction P = A B."""
-        return self.times(T, B.T), self.times(P, B.T)
+    @abstractmethod
+    def sum_rows(self, E: Array) -> Array:
+        """sum_j omega_ij E_ij of each row, in float64."""
 
     @abstractmethod
-    def energies(self, P: Prediction) -> Array:
-        """sum_j omega_ij P_ij^2 of each row."""
+    def reweighted(self, w: Array) -> ObservedData:
+        """The same entries with omega w for omega."""
 
     @abstractmethod
     def descend(
@@ -167,80 +168,89 @@ class ObservedData(Groups):
     ) -> None:
         """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalty."""
 
-    @property
-    @abstractmethod
-    def counts(self) -> Array:
-        """How many entries of each row carry weight."""
+    # --- what follows --------------------------------------------------------------------------------------------
 
     @property
-    @abstractmethod
-    def column_counts(self) -> Array:
-        """How many entries of each column carry weight."""
+    def n_entries(self) -> int:
+        """How many entries a pass over this view touches."""
+        return math.prod(self.values.shape)
+
+    def with_values(self, values: Array) -> Self:
+        """The same entries with other values."""
+        return replace(self, values=values)
+
+    def weighted(self, E: Array) -> Array:
+        """Explicit entries times omega."""
+        return E
+
+    def restrict(self, E: Array) -> Array:
+        """Zero where the weight is zero."""
+        return E
+
+    def observed_entries(self, E: Array) -> Array:
+        """Explicit entries of positive weight, in one vector."""
+        return namespace(E).reshape(E, (-1,))
+
+    def entries(self, P: Prediction) -> Array:
+        """The prediction itself."""
+        return P
+
+    def target(self, P: Prediction) -> Prediction:
+        """X."""
+        return self.values
+
+    def squared_norms(self, P: Prediction) -> Array:
+        """sum_j omega_ij (X_ij - P_ij)^2 of each row."""
+        return self.sum_rows(namespace(self.values).square(self.values - self.entries(P)))
+
+    def energies(self, P: Prediction) -> Array:
+        """sum_j omega_ij P_ij^2 of each row."""
+        return self.sum_rows(namespace(self.values).square(self.entries(P)))
+
+    def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
+        """(A, B, C) of each row, see `ResidualView.clipped_sums`."""
+        sides = _sides(self.values, self.entries(P), self.per_sample(cast(c, self.dtype)))
+        return _renewed([self.sum_rows(side) for side in sides], out, active)
+
+    def code_gradients(self, T: Prediction, P: Prediction, B: Array) -> tuple[Array, Array]:
+        """(omega T) B' and (omega P) B'  for a prediction P = A B."""
+        return self.times(T, B.T), self.times(P, B.T)
 
     @property
-    @abstractmethod
-    def mean(self) -> float:
-        """Weighted mean of the observed values; 0 if there are none."""
-
-    @abstractmethod
-    def positive(self, axis: int) -> Array:
-        """Whether a row (axis 0) or column (axis 1) has an observed entry above 0."""
-
-    @abstractmethod
-    def value_range(self) -> tuple[float, float]:
-        """Smallest and largest observed value."""
-
-    @property
-    def pattern(self) -> tuple[Array, Array] | None:
-        """Row pointers and columns of the observed entries, copied, where only these are stored."""
-        return None
+    def total_weight(self) -> float:
+        """Sum of omega."""
+        return self.n_entries
 
     @cached_property
-    def top_weight(self) -> float:
-        """The largest entry weight."""
-        return 1.0 if self.omega is None else float(self.omega.max(initial=0))
+    def mean(self) -> float:
+        """Weighted mean of the observed values; 0 if there are none."""
+        total = namespace(self.values).sum(self.weighted(self.values), dtype=wide(self.values))
+        return float(total) / self.total_weight if self.total_weight > 0 else 0.0
 
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64: what everything is computed in."""
-        return self.values.dtype
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest observed value."""
+        seen, xp = self.observed_entries(self.values), namespace(self.values)
+        return float(xp.min(seen)), float(xp.max(seen))
 
     def asarray(self, x: Array) -> Array:
         """`x`, of whatever namespace, where and in what the data are computed."""
-        return np.ascontiguousarray(to_numpy(x), self.dtype)
+        return contiguous(as_like(x, self.values, self.dtype))
 
-    def constant(self, shape: tuple[int, ...], value: float, dtype: Any = np.float64) -> Array:
-        """One number throughout an array that goes with the data."""
-        return np.full(shape, value, dtype)
-
-    @property
-    def group_shape(self) -> tuple[int, ...]:
-        """One number a row."""
-        return (self.shape[0],)
+    def constant(self, shape: tuple[int, ...], value: float, dtype: Any = None) -> Array:
+        """One number throughout an array that goes with the data, in float64 unless said otherwise."""
+        return full(shape, value, self.values, wide(self.values) if dtype is None else dtype)
 
     def full(self, value: float) -> Array:
         """The same number for each row."""
-        return self.constant(self.group_shape, value)
+        return self.constant((self.shape[0],), value)
 
-    def by_entry(self) -> EntryGroups:
+    def by_entry(self) -> EntryView:
         """Every explicit entry a group of its own."""
-        return EntryGroups(self)
+        return EntryView(self)
 
     def per_row(self, values: Array) -> Array:
         """Rows are the groups."""
         return values
-
-    @abstractmethod
-    def sum_rows(self, E: Array) -> Array:
-        """sum_j omega_ij E_ij of each row, in float64."""
-
-    @abstractmethod
-    def reweighted(self, w: Array) -> Self:
-        """The same entries with omega w for omega."""
-
-    @abstractmethod
-    def observed_entries(self, E: Array) -> Array:
-        """Explicit entries of positive weight, in one vector."""
 
     def blocks(self) -> Iterator[tuple[slice, Self]]:
         """Runs of rows with their data."""
@@ -255,8 +265,41 @@ class ObservedData(Groups):
         return max(1, self.block_entries * self.shape[0] // max(1, self.n_entries))
 
 
+class Weighted(ObservedData):
+    """What changes where explicit entries have weights ``omega``: 0/1 (a mask) or nonnegative reals."""
+
+    omega: Array
+
+    def weighted(self, E: Array) -> Array:
+        """omega E."""
+        # Several times faster than a selection by booleans in PyTorch.
+        return self.omega * E
+
+    def restrict(self, E: Array) -> Array:
+        """Zero where the weight is zero."""
+        return namespace(E).where(self.omega > 0, E, 0)
+
+    def observed_entries(self, E: Array) -> Array:
+        """Entries of positive weight."""
+        return E[self.omega > 0]
+
+    def reweighted(self, w: Array) -> Self:
+        """Entry weights omega w."""
+        return replace(self, omega=self.weighted(cast(w, self.dtype)))
+
+    @cached_property
+    def total_weight(self) -> float:
+        """Sum of omega."""
+        return float(namespace(self.omega).sum(self.omega, dtype=wide(self.omega)))
+
+    @cached_property
+    def top_weight(self) -> float:
+        """The largest entry weight; 0 of none."""
+        return float(namespace(self.omega).max(self.omega)) if self.n_entries else 0.0
+
+
 @dataclass(frozen=True)
-class EntryGroups(Groups):
+class EntryView(ResidualView):
     """Every explicit entry by itself: its residual, without the entry weights (those come with `per_row`)."""
 
     data: ObservedData
@@ -272,21 +315,11 @@ class EntryGroups(Groups):
         """The observed values."""
         return self.data.values
 
-    @property
-    def group_shape(self) -> tuple[int, ...]:
-        """That of the explicit entries."""
-        return self.values.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64."""
-        return self.data.dtype
-
     def full(self, value: float) -> Array:
         """The same number for each entry."""
-        return self.data.constant(self.group_shape, value)
+        return self.data.constant(self.values.shape, value)
 
-    def by_entry(self) -> EntryGroups:
+    def by_entry(self) -> EntryView:
         """They are."""
         return self
 
@@ -310,10 +343,6 @@ class EntryGroups(Groups):
         """X."""
         return self.data.target(P)
 
-    def clip(self, P: Prediction, c: Array) -> Prediction:
-        """max(X, c P)."""
-        return namespace(c).maximum(self.values, cast(c, self.dtype) * self.entries(P))
-
     def squared_norms(self, P: Prediction) -> Array:
         """(X - P)^2."""
         E = self.values - self.entries(P)
@@ -321,9 +350,16 @@ class EntryGroups(Groups):
 
     def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
         """(X - P)^2 or (P^2, X^2) of each (active) entry."""
-        xp = namespace(c)
-        X, P = cast(self.values, c.dtype), cast(self.entries(P), c.dtype)
-        clipped = c * P > X
-        sides = (X - P, ~clipped), (P, clipped), (X, clipped)
-        fresh = xp.stack([xp.where(side, xp.square(E), 0) for E, side in sides])
-        return fresh if out is None else xp.where(active, fresh, out)
+        return _renewed(_sides(cast(self.values, c.dtype), cast(self.entries(P), c.dtype), c), out, active)
+
+
+def _sides(X: Array, P: Array, c: Array) -> list[Array]:
+    """(X - P)^2 where  c P <= X,  P^2 and X^2 elsewhere."""
+    xp, clipped = namespace(X), c * P > X
+    return [xp.where(side, xp.square(E), 0) for side, E in ((~clipped, X - P), (clipped, P), (clipped, X))]
+
+
+def _renewed(sums: list[Array], out: Array | None, active: Array | None) -> Array:
+    """New sums of the active groups beside the others of `out`."""
+    xp = namespace(sums[0])
+    return xp.stack(sums) if out is None else xp.where(active, xp.stack(sums), out)

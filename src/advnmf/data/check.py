@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 from ..arrays.namespaces import Array, as_like, cast, finfo, is_bool, is_tensor, namespace, on_cpu, to_numpy, wide
-from . import DenseData, ObservedData, array_data
+from . import ArrayData, ObservedData, array_data
 
 # Counts beyond these can only be mistakes (or a file that is to hang whoever loads it), since a sweep of the smallest
 # matrix takes ten microseconds and a rank of a million 8 MB for each row and column.  Passes within one sweep are
@@ -28,7 +28,7 @@ def check_data(
     reset: bool,
     nonnegative: bool = True,
     tensors: str | None = None,
-) -> DenseData:
+) -> ArrayData:
     """Observed data of ``X``: NaN is missing, so is what `mask` (True = observed) leaves out.
 
     Weight 0 is not learnt from.  The hidden entries of a `numpy.ma` array are missing too.  Negative values are
@@ -90,7 +90,7 @@ def check_data(
     if reset:  # of the data alone that set the scale: codes must not depend on their batch
         check_scale(values)
     if omega is not None:
-        return array_data(values, weights=omega)
+        return array_data(values, omega)
     return array_data(values, None if complete else observed)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from . import SparseData, ZeroFilledData
+from . import SparseData, sparse_data, zero_filled_data
 from .check import check_scale, weight_scale
 
 
@@ -48,7 +48,7 @@ def check_sparse_data(
         known = None if there.all() else there.astype(np.uint8)
         if reset and np.count_nonzero(~there) == shape[0] * shape[1]:
             raise ValueError("X has no observed entry: all are NaN")
-        return ZeroFilledData(values, matrix.indices, matrix.indptr, shape[1], known)
+        return zero_filled_data(values, matrix.indices, matrix.indptr, shape[1], known)
     if not there.all():
         kept = np.concatenate([[0], np.cumsum(there)])[matrix.indptr].astype(matrix.indptr.dtype)
         omega = None if omega is None else omega[there]
@@ -57,7 +57,7 @@ def check_sparse_data(
         raise ValueError(
             "X has no observed entry: none is stored (sparse_missing='absent'), or all are NaN or of weight 0"
         )
-    return SparseData(matrix.data, matrix.indices, matrix.indptr, shape[1], omega)
+    return sparse_data(matrix.data, matrix.indices, matrix.indptr, shape[1], omega)
 
 
 def fill_sparse(

@@ -59,7 +59,7 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
     check_number("every", every, low=1, integer=True)
     estimator._check_parameters()
     data = check_data(clone(estimator), X, mask, reset=True, nonnegative=False)
-    observed = np.ones(data.shape, bool) if data.omega is None else data.omega > 0
+    observed = data.restrict(np.ones(data.shape)) > 0
     # Looks that begin anew must begin alike.
     seed = int(np.random.default_rng().integers(2**31)) if estimator.random_state is None else estimator.random_state
     model = clone(estimator).set_params(time_limit=None, n_init=1, random_state=seed)

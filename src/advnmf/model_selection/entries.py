@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from ..data import SparseData
+from ..data import SparseData, sparse_data
 from ..data.check import check_mask, check_weights
 from ..data.sparse_input import canonical
 
@@ -96,7 +96,7 @@ class DenseEntries(Entries):
         columns = np.nonzero(test)[1].astype(np.int32)
         indptr = np.append(0, np.cumsum(np.count_nonzero(test, axis=1)))
         omega = None if self.weights is None else self.weights[test]
-        return SparseData(self.values[test], columns, indptr, self.shape[1], omega)
+        return sparse_data(self.values[test], columns, indptr, self.shape[1], omega)
 
     def take(self, rows: Array, columns: Array) -> DenseEntries:
         """Those of some rows and columns."""
@@ -133,7 +133,7 @@ class SparseEntries(Entries):
         """The entries of `test` with their weights."""
         indptr = np.append(0, np.cumsum(test))[self.X.indptr]
         omega = None if self.weights is None else self.weights.data[test]
-        return SparseData(self.values[test], self.X.indices[test], indptr, self.shape[1], omega)
+        return sparse_data(self.values[test], self.X.indices[test], indptr, self.shape[1], omega)
 
     def take(self, rows: Array, columns: Array) -> SparseEntries:
         """Those of some rows and columns."""

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ...adversaries import NoAdversary
-from ...data import DenseData
+from ...data import DenseData, array_data
 from ...data.check import MOST_COMPONENTS, check_choice, check_number, describe_empty
 from ...engine.factors import fill_empty
 from ...engine.loop import Callback, Limits, Result, iterate
@@ -229,16 +229,15 @@ class ANMF(RecodingModel):
 
     def _game(self, data: DenseData, unit: float = 1.0) -> Game:
         """The game over some data, with the target that the parameters describe in a unit."""
-        omega = self._omega(data)
-        X, there = data.values, True if data.omega is None else data.omega > 0
+        omega, X = self._omega(data), data.values
         if self.target == "zero":
             Z = np.zeros_like(X)
         elif self.target == "mirror":
-            Z = np.where(there, X.max() - X, X.dtype.type(0))
+            Z = data.restrict(X.max() - X)
         else:
             shift = data.mean if self.target == "mean" else self.target / unit
-            Z = np.where(there, X + X.dtype.type(shift), X.dtype.type(0))
-        return Game(DenseData(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
+            Z = data.restrict(X + X.dtype.type(shift))
+        return Game(array_data(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
 
     def _omega(self, data: DenseData) -> Array | None:
         """Weights of at most 1 of the entries in the losses; None if all count once."""
@@ -254,7 +253,7 @@ class ANMF(RecodingModel):
         omega = self._omega(data)
         omega = np.ones_like(data.values) if omega is None else omega.astype(data.dtype)
         share = data.dtype.type(self.beta)
-        both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
+        both = array_data(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
         B = np.hstack([self.components_, self.attacked_components_]).astype(data.dtype)
         problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
         start = flat_codes(problem.data, B)
@@ -270,7 +269,7 @@ class ANMF(RecodingModel):
         limit = REACH * np.maximum(self.largest_, data.values.max(axis=1))
         wild = np.flatnonzero(~((codes @ components).max(axis=1) <= limit))
         if wild.size:
-            part = DenseData(data.values, self._omega(data)).take(wild)
+            part = array_data(data.values, self._omega(data)).take(wild)
             codes[wild] = robust_codes(part, components, np.inf, limit[wild], nonnegative=True)
         return codes
 
