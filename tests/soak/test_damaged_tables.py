@@ -321,7 +321,7 @@ class Worker:
         self.start()
 
     def start(self):
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), *sys.path]))
+        path = os.pathsep.join(filter(None, sys.path))
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
             self.command,

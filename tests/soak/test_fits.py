@@ -48,7 +48,7 @@ def fault_of(problem: RandomFit, model: NMF) -> str:
     if not np.isfinite(curve).all():
         return "a loss that is not finite"
     rises = np.diff(curve)
-    rounding = (200 if eps > 1e-10 else 1e4) * eps * max(curve[0], problem.loss_of_zero())
+    rounding = (2e3 if eps > 1e-10 else 1e4) * eps * max(curve[0], problem.loss_of_zero())
     if problem.exact and not (rises <= rounding).all():
         return f"a rise of {rises.max() / curve[0]}"
     completed = model.complete(problem.X)

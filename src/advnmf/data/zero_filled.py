@@ -106,13 +106,13 @@ class ZeroFilledData(SparseData):
     def _less(self, P: LowRankPlusSparse, these: Array, beside: Array | float = 0) -> Array:
         """sum_j P_ij^2 of each row without these stored entries, in float64.
 
-        A difference of two sums, which drowns a good fit in rounding: rows where little is left, of what it is to be
-        added to too, are summed entry by entry.
+        A difference of sums, which drowns a good fit in rounding: rows where little is left, of what it is to be added
+        to too, are summed entry by entry.
         """
         A, B = P.A.astype(np.float64), P.B.astype(np.float64)
-        every = self._all_energies(P)
-        rest = every - self._matrix(these * np.square(super().predict(A, B))).sum(axis=1)
-        drowned = np.flatnonzero(rest + beside < _DROWNED * every)
+        rest = self._all_energies(P) - self._matrix(these * np.square(super().predict(A, B))).sum(axis=1)
+        terms = np.square(np.abs(A) @ np.linalg.norm(B, axis=1))
+        drowned = np.flatnonzero(rest + beside < _DROWNED * terms)
         if drowned.size:
             rest[drowned] = self._summed(A, B, these, drowned)
         return rest

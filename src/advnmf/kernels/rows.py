@@ -28,17 +28,19 @@ def _norm(x, p, w):
 def _split(x, p, w, c):
     """Sums of w (x - p)^2 where c p <= x, of w p^2 and of w x^2 elsewhere, in float64.
 
-    Selecting the weight, not the sum, is what lets the loop vectorise.
+    Selecting the weight, not the sum, is what lets the loop vectorise.  A square may be beyond float32, and where the
+    weight is 0 that must not count.
     """
     a, b, q = 0.0, 0.0, 0.0
-    zero, shared = x.dtype.type(0), len(w) == 1
+    shared = len(w) == 1
     for j in range(len(x)):
-        u = x.dtype.type(w[0 if shared else j])
-        clipped = u if c * p[j] > x[j] else zero
+        u = np.float64(w[0 if shared else j])
+        clipped = u if c * p[j] > x[j] else 0.0
         kept = u - clipped
-        a += np.float64(kept * (x[j] - p[j]) * (x[j] - p[j]))
-        b += np.float64(clipped * p[j] * p[j])
-        q += np.float64(clipped * x[j] * x[j])
+        e, predicted, value = np.float64(x[j] - p[j]), np.float64(p[j]), np.float64(x[j])
+        a += kept * e * e
+        b += clipped * predicted * predicted
+        q += clipped * value * value
     return a, b, q
 
 
@@ -118,7 +120,7 @@ def errors(start, stop, X, P, b, omega, out):
         for j in range(P.shape[1]):
             e = P[i, j] + b[j] - X[i, j]
             P[i, j] = P.dtype.type(w[j]) * e
-            total += np.float64(P[i, j] * e)
+            total += np.float64(P[i, j]) * np.float64(e)
         out[i] = total
 
 
@@ -129,8 +131,9 @@ def residuals(start, stop, X, P, omega, out):
     for i in range(start, stop):
         w, total = omega[0 if shared else i], 0.0
         for j in range(P.shape[1]):
-            P[i, j] = X[i, j] - P[i, j]
-            total += np.float64(w[j] * P[i, j] * P[i, j])
+            e = np.float64(X[i, j] - P[i, j])
+            P[i, j] = e
+            total += w[j] * e * e
         out[i] = total
 
 
@@ -140,7 +143,8 @@ def curvatures(start, stop, G, D, out):
     for i in range(start, stop):
         total = 0.0
         for j in range(D.shape[1]):
-            total += np.float64(G[i, j] * D[i, j] * D[i, j])
+            d = np.float64(D[i, j])
+            total += G[i, j] * d * d
         out[i] = total
 
 

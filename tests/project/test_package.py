@@ -52,7 +52,7 @@ def test_unknown_name_is_an_attribute_error():
 
 # --- what pyproject.toml says ----------------------------------------------------------------------------------------
 
-PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 NAMES = {"sklearn": "scikit-learn", "PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
 # Frames of these are taken from those who have them.
 USERS = {"pandas", "polars"}

@@ -12,7 +12,7 @@ import pytest
 
 import advnmf
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
 

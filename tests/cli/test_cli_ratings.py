@@ -15,8 +15,8 @@ from scipy import sparse
 from advnmf import NMF, AutoNMF
 from advnmf.cli.held_out import check_recommendations, refitted, split
 from advnmf.metrics import ndcg_at_k, precision_at_k
+from commands import refused, run
 from problems import Lazily
-from test_cli import refused, run
 
 pl = Lazily("polars", "test-large")
 

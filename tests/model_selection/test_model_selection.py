@@ -807,7 +807,7 @@ def test_search_refuses(parameters, message, planted):
 
 def test_the_example_runs(capsys, monkeypatch):
     pytest.importorskip("optuna")
-    example = Path(__file__).parents[1] / "examples" / "optuna_search.py"
+    example = Path(__file__).parents[2] / "examples" / "optuna_search.py"
     if not example.exists():
         pytest.skip("a source distribution has not all of the repository")
     monkeypatch.setattr("sys.argv", [str(example), "6"])
