@@ -84,7 +84,7 @@ class RandomFit:
 
 def check(X: Any, weights: Any, missing: str) -> ObservedData:
     model = NMF(sparse_missing=missing)
-    return model._check_data(X, None, weights, reset=True)
+    return model._check_data(X, None, weights)
 
 
 def _shapes(data: ObservedData) -> tuple[tuple[int, int], tuple[int, int]]:

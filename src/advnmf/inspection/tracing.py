@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from ..data.check import check_data, check_number
+from ..data.boundary import read_observed
+from ..data.check import check_number
 from ..engine.loop import Callback
 from ..metrics import rmse
 from ..models.base import CompletionModel
@@ -58,8 +59,7 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
         raise ValueError(f"{type(estimator).__name__} cannot be traced: give a model such as NMF, not what wraps one")
     check_number("every", every, low=1, integer=True)
     estimator._check_parameters()
-    data = check_data(clone(estimator), X, mask, reset=True, nonnegative=False)
-    observed = data.restrict(np.ones(data.shape)) > 0
+    observed = read_observed(X, mask, estimator=clone(estimator), tensors=None, sparse_missing=None)
     # Looks that begin anew must begin alike.
     seed = int(np.random.default_rng().integers(2**31)) if estimator.random_state is None else estimator.random_state
     model = clone(estimator).set_params(time_limit=None, n_init=1, random_state=seed)
@@ -67,9 +67,9 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
     rows: dict[int, dict[str, float]] = {}
     for n_iter, fitted in looks(model, X, mask, every):
         P = fitted.reconstruct()
-        errors = {"observed_rmse": rmse(data.values, P, mask=observed)}
+        errors = {"observed_rmse": rmse(observed.X, P, mask=observed.known)}
         if X_true is not None:
-            errors["held_out_rmse"] = rmse(X_true, P, mask=~observed)
+            errors["held_out_rmse"] = rmse(X_true, P, mask=~observed.known)
         rows[n_iter] = {"n_iter": n_iter, "objective": fitted.loss_curve_[-1], **errors}
     return {name: np.array([row[name] for row in rows.values()]) for name in ("n_iter", "objective", *errors)}
 

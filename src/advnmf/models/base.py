@@ -29,7 +29,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..arrays.namespaces import Array, as_like, namespace, returned
 from ..data import ObservedData
-from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_data, check_number, check_seed, fill_holes
+from ..data.boundary import Observed, read_observed
+from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_number, check_seed
 from ..engine.factors import fill_rows
 from ..engine.loop import Limits, Progress, Result
 from ..engine.problem import total
@@ -81,8 +82,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # Whether observed negative values are refused.
     _positive_only = True
-    # What becomes of tensors, see `check_data`.
+    # What becomes of tensors and of sparse matrices, see `read_observed`.
     _tensors: str | None = None
+    _sparse: str | None = None
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def fit_complete(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
-        return finite(self._fill(X, fit_params.get("mask"), self._training_codes()), "the completion")
+        return self._completed(self._read(X, fit_params.get("mask")), self._training_codes())
 
     def _best_of(
         self,
@@ -155,7 +157,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _encode(self, X: object, mask: object, weights: object = None) -> Array:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
-        return returned(self._encode_data(self._check_data(X, mask, weights, reset=False)), X)
+        return returned(self._encode_data(self._data(self._read(X, mask, weights))), X)
 
     def _encode_data(self, data: ObservedData) -> Array:
         codes = self._solve_codes(data)
@@ -177,7 +179,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def complete(self, X: object, *, mask: object = None, weights: object = None) -> Array:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
-        return finite(self._fill(X, mask, self._encode(X, mask, weights)), "the completion")
+        check_is_fitted(self)
+        observed = self._read(X, mask, weights)
+        return self._completed(observed, returned(self._encode_data(self._data(observed)), X))
 
     def reconstruct(self, rows: object = None, columns: object = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
@@ -188,7 +192,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def score(self, X: object, y: object = None, *, mask: object = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
         check_is_fitted(self)
-        data = self._check_data(X, mask, reset=False)
+        data = self._data(self._read(X, mask))
         if not data.counts.any():
             raise ValueError("X has no observed entry: there is nothing to score")
         codes = self._encode_data(data)
@@ -208,17 +212,39 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The reconstruction as the data take it."""
         return self._decode(codes)
 
-    def _fill(self, X: object, mask: object, codes: Array) -> Array:
+    def _clipped(self, values: Array, columns: object = None) -> Array:
+        """Predictions within the range that they are held in: any."""
+        return values
+
+    def _completed(self, observed: Observed, codes: Array) -> Array:
         """``X`` with its holes filled from the codes of its samples."""
-        return fill_holes(X, mask, self._decode(codes))
+        filled = observed.filled(
+            lambda: self._decode(codes), lambda data: self._clipped(self._predict(data, codes), data.columns)
+        )
+        return finite(filled, "the completion")
 
     def _residual_norm(self, data: ObservedData, codes: Array) -> float:
         """Frobenius norm of the (weighted) residual over the observed entries."""
         squares = [d.squared_norms(self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
         return total(squares) ** 0.5
 
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
-        return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only, tensors=self._tensors)
+    def _read(self, X: object, mask: object, weights: object = None, *, reset: bool = False) -> Observed:
+        """What a user gives, read once; with `reset` its features and the scale of its weights become the model's."""
+        observed = read_observed(
+            X, mask, weights, estimator=self, reset=reset, tensors=self._tensors, sparse_missing=self._sparse
+        )
+        if reset and weights is not None:
+            self.weight_scale_ = observed.mean_weight
+        return observed
+
+    def _data(self, observed: Observed, *, fitting: bool = False) -> ObservedData:
+        """What the model computes with."""
+        scale = getattr(self, "weight_scale_", 1.0)
+        return observed.data(scale, nonnegative=self._positive_only, fitting=fitting)
+
+    def _check_data(self, X: object, mask: object, weights: object = None) -> ObservedData:
+        """The data of a fit."""
+        return self._data(self._read(X, mask, weights, reset=True), fitting=True)
 
     def _check_common_parameters(self) -> None:
         """Refuse values of the parameters that all models have, by name and value."""

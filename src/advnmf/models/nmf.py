@@ -23,7 +23,6 @@ from ..data.check import (
     describe_empty,
     describe_gaps,
 )
-from ..data.sparse_input import check_sparse_data, fill_sparse
 from ..engine import offsets
 from ..engine.factors import Factors, check_factors, check_finite, fill_empty, mean_of_rows, product
 from ..engine.loop import Callback, Limits, Result, Sweeps, iterate, minimise
@@ -270,7 +269,7 @@ class NMF(RankingMixin, CompletionModel):
     def _pose(self, X: object, mask: object, weights: object) -> tuple[Problem, tuple[int, ...]]:
         """What is to be solved, once everything is checked, and the sizes of the layers."""
         self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
+        data = self._check_data(X, mask, weights)
         layers = check_layers(self.n_components)
         return self._pose_data(data, layers), layers
 
@@ -391,7 +390,7 @@ class NMF(RankingMixin, CompletionModel):
         are).  It is the exact adversary's answer for either `attack`.
         """
         check_is_fitted(self)
-        data = self._check_data(X, mask, reset=False)
+        data = self._data(self._read(X, mask))
         attacked = self._coding_problem(data).attacked(self._linear(self._encode_data(data)))
         R = attacked.data.values - data.values
         if sparse.issparse(X):
@@ -441,15 +440,9 @@ class NMF(RankingMixin, CompletionModel):
     def _predict(self, data: ObservedData, codes: Array) -> object:
         return data.predict(*self._linear(codes))
 
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
-        if sparse.issparse(X):
-            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
-        return super()._check_data(X, mask, weights, reset=reset)
-
-    def _fill(self, X: object, mask: object, codes: Array) -> np.ndarray | sparse.csr_array:
-        if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
-        return super()._fill(X, mask, codes)
+    @property
+    def _sparse(self) -> str:
+        return self.sparse_missing
 
     @property
     def _tensors(self) -> str:

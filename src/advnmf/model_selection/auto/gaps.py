@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...data.boundary import Observed
 from ...engine.factors import fill_empty
 from ...models.nmf import NMF
-from ..entries import Entries
 
 Array = np.ndarray
 
@@ -24,7 +24,7 @@ class Seen:
     columns: Array
 
     @classmethod
-    def of(cls, entries: Entries) -> Seen:
+    def of(cls, entries: Observed) -> Seen:
         """Those of some entries."""
         return cls(*(np.bincount(at, minlength=n) > 0 for at, n in zip(entries.pairs(), entries.shape, strict=True)))
 

@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 
 from ...data import ObservedData
+from ...data.boundary import Observed, SparseObserved
 from ...engine.factors import Factors
 from ...engine.loop import Limits
 from ...models.nmf import NMF
 from ..cross_validation import make_folds
-from ..entries import Entries, SparseEntries
 from ..splits import EntryKFold, EntryShuffleSplit
 from .choices import TOL, Choice, Units, first_choice, highest_rank
 from .columns import Columns, standardised
@@ -42,7 +42,7 @@ _CODE_SWEEPS = 300
 class Task:
     """Entries of the rows and columns that have some, on one scale or with columns standardised by `scaling`."""
 
-    entries: Entries
+    entries: Observed
     seen: Seen
     seed_of_holes: int
     seed_of_start: int
@@ -56,7 +56,7 @@ class Task:
 
     @classmethod
     def of(
-        cls, entries: Entries, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
+        cls, entries: Observed, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
     ) -> Self:
         """The task that all observed entries set, without the rows and columns that have none."""
         seen = Seen.of(entries)
@@ -170,7 +170,7 @@ class Task:
     @property
     def sparse(self) -> bool:
         """Whether X was given as a sparse matrix."""
-        return isinstance(self.entries, SparseEntries)
+        return isinstance(self.entries, SparseObserved)
 
     @cached_property
     def n(self) -> int:
@@ -211,9 +211,7 @@ class Task:
     @cached_property
     def data(self) -> ObservedData:
         """All entries as the models take them."""
-        entries = self.entries
-        model = NMF(sparse_missing="absent")
-        return model._check_data(entries.training(entries.observed), None, entries.weights, reset=True)
+        return self.entries.only(self.entries.observed).data()
 
     @cached_property
     def held_out(self) -> HeldOut | None:

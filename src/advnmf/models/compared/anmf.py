@@ -187,7 +187,7 @@ class ANMF(RecodingModel):
             ``missing="ignore"``.
         """
         self._check_parameters()
-        original = self._check_data(X, mask, weights, reset=True)
+        original = self._check_data(X, mask, weights)
         self._warn(describe_empty(original))
         self.unit_ = unit_of(original, self.unit)
         data = in_units(original, self.unit_)

@@ -171,7 +171,7 @@ class DMF(RecodingModel):
             Weight omega of each entry in the loss; 0 is missing.
         """
         activations = self._check_parameters()
-        original = self._check_data(X, mask, weights, reset=True)
+        original = self._check_data(X, mask, weights)
         self._warn(describe_empty(original))
         self.unit_ = unit_of(original, self.unit)
         self.largest_ = max(map(abs, original.value_range()))

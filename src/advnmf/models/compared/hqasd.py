@@ -193,7 +193,7 @@ class HQASD(RecodingModel):
             The start for ``init="custom"``.
         """
         self._check_parameters()
-        original = self._check_data(X, mask, weights, reset=True)
+        original = self._check_data(X, mask, weights)
         self._warn(describe_empty(original))
         unit = unit_of(original, self.unit)
         data = in_units(original, unit)
