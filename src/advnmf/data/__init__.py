@@ -1,24 +1,28 @@
 """Observed data: what was measured, and the algebra that only looks there.
 
-One interface, `ObservedData`; losses, adversaries and solvers are written once over it, and losses and adversaries
-see no more of it than a `ResidualView`: values, the prediction at them, and sums.  The storages, each complete or not:
+Models see `ObservedData`: how much there is, where, how large, and blocks of rows.  A `Block` has the algebra that
+solvers are written in; losses and adversaries see no more of it than a `ResidualView`: values, the prediction at them,
+and sums.  The storages, each without weights and with a mask or weights, are blocks as a whole:
 
 - `CompleteData`, `MaskedData`: a NumPy array, with compiled kernels;
 - `CompleteTensor`, `MaskedTensor`: an array of another namespace, such as PyTorch's, and on its device;
 - `SparseData`, `WeightedSparseData`: compressed rows, where an entry that is not stored is missing;
 - `ZeroFilledData`, `ZeroFilledWithHoles`: compressed rows, where an entry that is not stored is an observed zero.
 
-A new storage is a frozen dataclass with `values`, `omega` (or None) and `sample_axis`.  It derives from `ObservedData`
-and writes
+A storage that is not in memory as a whole (rows in a file, say) derives from `ObservedData`, has `values`, `omega` (or
+None) and `sample_axis`, and writes
 
-    shape, T, take(rows)                        what it is, transposed, and in part
-    columns, counts, column_counts, positive    where its entries lie
+    shape, T, take(rows)                        what it is, transposed, and some rows as one of the blocks above
+    counts, column_counts, positive             where its entries are
+    mean, value_range, observed_entries         how large they are
+    with_values                                 other values; for ``attack="alternating"`` and narrow losses alone
+
+A new kind of block is a frozen dataclass that derives from `Block`, and writes of these the first two lines, and
+
     predict, times, rtimes, descend             products with factors (descend for "hals" alone)
-    per_sample, sum_rows, reweighted            what belongs to a row, its sums, entry weights
+    columns, per_sample, sum_rows, reweighted   what belongs to a column or a row, sums of rows, entry weights
 
-`Weighted` adds the weights ``omega`` to one that has none.  All else follows, and is overridden where kernels are
-faster.  Data that do not fit into memory write the first two lines: `take` reads rows and gives them as one of the
-storages above, and solvers see nothing but such blocks.
+`Weighted` adds the weights ``omega``.  All else follows, and is overridden where kernels are faster.
 
 What `predict` returns is handed back to the data unread: an array of the data's shape, the values at the stored
 entries, or these together with the factors they came from.
@@ -30,7 +34,7 @@ import numpy as np
 
 from ..arrays.namespaces import Array, cast, is_bool, is_tensor
 from .array import ArrayData, DenseData
-from .base import ObservedData, Prediction, ResidualView
+from .base import Block, ObservedData, Prediction, ResidualView
 from .complete import CompleteData, CompleteTensor
 from .masked import MaskedData, MaskedTensor
 from .sparse import SparseData, WeightedSparseData
@@ -38,6 +42,7 @@ from .zero_filled import ZeroFilledData, ZeroFilledWithHoles
 
 __all__ = [
     "ArrayData",
+    "Block",
     "CompleteData",
     "CompleteTensor",
     "DenseData",

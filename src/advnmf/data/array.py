@@ -10,7 +10,7 @@ from ..arrays.caching import cached_property
 from ..arrays.namespaces import Array, namespace, on_cpu, to_numpy, wide
 from ..kernels import rows as kernels
 from ..kernels.threads import over_rows
-from .base import ObservedData, Prediction
+from .base import Block, ObservedData, Prediction
 
 # On an accelerator a block is to keep all of it busy; what is bounded is the memory that predictions take.
 _ACCELERATOR_ENTRIES = 2**26
@@ -65,7 +65,7 @@ class Product:
         return norms
 
 
-class ArrayData(ObservedData):
+class ArrayData(Block):
     """An array, in the functions of the array API standard.  Values off the mask are zero and never read.
 
     Nothing leaves the device while factors are multiplied; `counts`, `column_counts` and `positive` are NumPy's, for

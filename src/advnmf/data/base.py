@@ -25,11 +25,7 @@ class ResidualView(ABC):
     """
 
     values: Array
-
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64: what everything is computed in."""
-        return self.values.dtype
+    dtype: Any  # float32 or float64: what everything is computed in
 
     @abstractmethod
     def full(self, value: float) -> Array:
@@ -76,28 +72,25 @@ class ResidualView(ABC):
         """
 
 
-class ObservedData(ResidualView):
-    """Observed values with ``omega``, the mask times the entry weights (None: all 1, unless the storage is `Weighted`).
+class ObservedData(ABC):
+    """What was observed, as a model sees it: how much, where, how large, and blocks of rows to compute with.
 
-    Samples lie along `sample_axis`: 0, or 1 in the transposed view of feature updates.  ``values`` holds the explicit
-    entries: an array of the shape of the data, or a vector.  A storage is a frozen dataclass.
+    ``omega`` is the mask times the entry weights (None: all 1).  Samples lie along `sample_axis`: 0, or 1 in the
+    transposed view of feature updates.
     """
 
+    values: Array
     omega: Array | None
     sample_axis: int
-    # Whether the explicit entries are all that was observed.
-    entries_are_all: ClassVar[bool] = True
     # Whether every entry counts once:  (omega (A B)) B' = A (B B')  then, without the entries of A B.
     complete: ClassVar[bool] = False
+    # Whether the explicit entries are all that was observed.
+    entries_are_all: ClassVar[bool] = True
     # Row pointers and columns of the observed entries, copied, where only these are stored.
     pattern: tuple[Array, Array] | None = None
-    # The largest entry weight.
-    top_weight: float = 1.0
     # Rows are handled in blocks of about this many entries: a block's prediction then stays in cache, and no array of
     # the size of the data is ever made for it.
     block_entries: int = 2**20
-
-    # --- what a storage says of itself ---------------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -110,13 +103,12 @@ class ObservedData(ResidualView):
         """The transposed data."""
 
     @abstractmethod
-    def take(self, rows: slice | Array) -> Self:
+    def take(self, rows: slice | Array) -> Block:
         """The data of some rows."""
 
-    @property
     @abstractmethod
-    def columns(self) -> Array | slice:
-        """Which columns explicit entries belong to."""
+    def with_values(self, values: Array) -> Self:
+        """The same entries with other values."""
 
     @property
     @abstractmethod
@@ -128,11 +120,73 @@ class ObservedData(ResidualView):
     def column_counts(self) -> np.ndarray:
         """How many entries of each column carry weight."""
 
+    @property
+    @abstractmethod
+    def mean(self) -> float:
+        """Weighted mean of the observed values; 0 if there are none."""
+
     @abstractmethod
     def positive(self, axis: int) -> np.ndarray:
         """Whether a row (axis 0) or column (axis 1) has an observed entry above 0."""
 
-    # --- its algebra ---------------------------------------------------------------------------------------------
+    @abstractmethod
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest observed value."""
+
+    @abstractmethod
+    def observed_entries(self, E: Array) -> Array:
+        """Explicit entries of positive weight, in one vector."""
+
+    @property
+    def n_entries(self) -> int:
+        """How many entries a pass over this view touches."""
+        return math.prod(self.values.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """float32 or float64: what everything is computed in."""
+        return self.values.dtype
+
+    def asarray(self, x: Array) -> Array:
+        """`x`, of whatever namespace, where and in what the data are computed."""
+        return contiguous(as_like(x, self.values, self.dtype))
+
+    def constant(self, shape: tuple[int, ...], value: float, dtype: Any = None) -> Array:
+        """One number throughout an array that goes with the data, in float64 unless said otherwise."""
+        return full(shape, value, self.values, wide(self.values) if dtype is None else dtype)
+
+    def by_entry(self) -> EntryView:
+        """Every explicit entry a group of its own."""
+        return EntryView(self)
+
+    def blocks(self) -> Iterator[tuple[slice, Block]]:
+        """Runs of rows with their data."""
+        n = self.shape[0]
+        for start in range(0, n, self.block_rows):
+            rows = slice(start, min(n, start + self.block_rows))
+            yield rows, self.take(rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block."""
+        return max(1, self.block_entries * self.shape[0] // max(1, self.n_entries))
+
+
+class Block(ObservedData, ResidualView):
+    """Data in memory, and their algebra, in terms of the array API.
+
+    ``values`` holds the explicit entries: an array of the shape of the data, or a vector.  A frozen dataclass.
+    """
+
+    # The largest entry weight.
+    top_weight: float = 1.0
+
+    # --- what each storage writes --------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def columns(self) -> Array | slice:
+        """Which columns explicit entries belong to."""
 
     @abstractmethod
     def predict(self, A: Array, B: Array) -> Prediction:
@@ -151,7 +205,7 @@ class ObservedData(ResidualView):
         """sum_j omega_ij E_ij of each row, in float64."""
 
     @abstractmethod
-    def reweighted(self, w: Array) -> ObservedData:
+    def reweighted(self, w: Array) -> Block:
         """The same entries with omega w for omega."""
 
     @abstractmethod
@@ -168,12 +222,7 @@ class ObservedData(ResidualView):
     ) -> None:
         """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalty."""
 
-    # --- what follows --------------------------------------------------------------------------------------------
-
-    @property
-    def n_entries(self) -> int:
-        """How many entries a pass over this view touches."""
-        return math.prod(self.values.shape)
+    # --- what follows, unless a storage knows better ------------------------------------------------------------------
 
     def with_values(self, values: Array) -> Self:
         """The same entries with other values."""
@@ -184,7 +233,7 @@ class ObservedData(ResidualView):
         return E
 
     def restrict(self, E: Array) -> Array:
-        """Zero where the weight is zero."""
+        """Explicit entries, zero where the weight is zero."""
         return E
 
     def observed_entries(self, E: Array) -> Array:
@@ -232,40 +281,16 @@ class ObservedData(ResidualView):
         seen, xp = self.observed_entries(self.values), namespace(self.values)
         return float(xp.min(seen)), float(xp.max(seen))
 
-    def asarray(self, x: Array) -> Array:
-        """`x`, of whatever namespace, where and in what the data are computed."""
-        return contiguous(as_like(x, self.values, self.dtype))
-
-    def constant(self, shape: tuple[int, ...], value: float, dtype: Any = None) -> Array:
-        """One number throughout an array that goes with the data, in float64 unless said otherwise."""
-        return full(shape, value, self.values, wide(self.values) if dtype is None else dtype)
-
     def full(self, value: float) -> Array:
         """The same number for each row."""
         return self.constant((self.shape[0],), value)
-
-    def by_entry(self) -> EntryView:
-        """Every explicit entry a group of its own."""
-        return EntryView(self)
 
     def per_row(self, values: Array) -> Array:
         """Rows are the groups."""
         return values
 
-    def blocks(self) -> Iterator[tuple[slice, Self]]:
-        """Runs of rows with their data."""
-        n = self.shape[0]
-        for start in range(0, n, self.block_rows):
-            rows = slice(start, min(n, start + self.block_rows))
-            yield rows, self.take(rows)
 
-    @property
-    def block_rows(self) -> int:
-        """Rows of a block."""
-        return max(1, self.block_entries * self.shape[0] // max(1, self.n_entries))
-
-
-class Weighted(ObservedData):
+class Weighted(Block):
     """What changes where explicit entries have weights ``omega``: 0/1 (a mask) or nonnegative reals."""
 
     omega: Array
@@ -314,6 +339,11 @@ class EntryView(ResidualView):
     def values(self) -> Array:
         """The observed values."""
         return self.data.values
+
+    @property
+    def dtype(self) -> Any:
+        """That of the data."""
+        return self.data.dtype
 
     def full(self, value: float) -> Array:
         """The same number for each entry."""

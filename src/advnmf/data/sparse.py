@@ -13,11 +13,11 @@ from ..arrays.namespaces import Array, cast
 from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
-from .base import ObservedData, Weighted
+from .base import Block, Weighted
 
 
 @dataclass(frozen=True)
-class SparseData(ObservedData):
+class SparseData(Block):
     """Stored entries: row i owns ``indptr[i]:indptr[i + 1]`` of ``values`` and of ``indices``, their columns.
 
     Explicit zeros are observed zeros.  A prediction is the vector of its values at the stored entries.

@@ -68,12 +68,13 @@ def at_once(fit: Callable) -> Callable:
     return fit_at_once
 
 
-def finite(values: Array, what: str) -> Array:
-    """The values that a method gives; a ValueError where an overflow has made them infinite or NaN."""
-    stored = values.data if sparse.issparse(values) else values
-    xp = namespace(stored)
-    if not xp.all(xp.isfinite(stored)):
-        raise ValueError(f"{what} is not finite: X, or the factors of the model, are beyond {stored.dtype}: rescale X")
+def finite(values: Array, what: str, fix: str = "X, or the factors of the model, are beyond {}: rescale X") -> Array:
+    """What a fit or a method gives, an array or a list; a ValueError where an overflow has made it infinite or NaN."""
+    for array in values if isinstance(values, list) else [values]:
+        stored = array.data if sparse.issparse(array) else array
+        xp = namespace(stored)
+        if not xp.all(xp.isfinite(stored)):
+            raise ValueError(f"{what} is not finite: {fix.format(stored.dtype)}")
     return values
 
 

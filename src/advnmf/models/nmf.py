@@ -24,7 +24,7 @@ from ..data.check import (
     describe_gaps,
 )
 from ..engine import offsets
-from ..engine.factors import Factors, check_factors, check_finite, fill_empty, mean_of_rows, product
+from ..engine.factors import Factors, check_factors, fill_empty, mean_of_rows, product
 from ..engine.loop import Callback, Limits, Result, Sweeps, iterate, minimise
 from ..engine.problem import Problem
 from ..engine.ridges import Ridges, auto_ridge, spread, typical_size
@@ -32,7 +32,7 @@ from ..engine.starts import flat_codes, pretrained_factors, random_factors, solv
 from ..losses import Loss, get_loss
 from ..penalties import ElasticNet
 from ..solvers import Solver, get_solver
-from .base import CompletionModel, DataWarning, at_once
+from .base import CompletionModel, DataWarning, at_once, finite
 from .fitted import (
     COURSE,
     Chain,
@@ -54,6 +54,12 @@ from .reliability import Reliability, reliability
 __all__ = ["NMF", "DataWarning", "Layers"]
 
 Layers = int | Sequence[int]
+
+# Why a fit may leave the numbers, and what helps.
+_OPEN = (
+    "the parameters leave the scale of a factor open, or X spans too wide a range for its precision; "
+    "set alpha_W and alpha_H to the same positive number, or give X as float64"
+)
 
 
 class NMF(RankingMixin, CompletionModel):
@@ -354,7 +360,7 @@ class NMF(RankingMixin, CompletionModel):
     def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
         """Set the fitted attributes."""
         data = problem.data
-        check_finite(result.factors)
+        finite(result.factors, "the fit", _OPEN)
         self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
@@ -409,7 +415,6 @@ class NMF(RankingMixin, CompletionModel):
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self._linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
-        check_finite([codes])
         return codes[:, : self._n_features_out]
 
     def _coding_problem(self, data: ObservedData) -> Problem:

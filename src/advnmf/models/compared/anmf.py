@@ -25,11 +25,11 @@ from ...engine.starts import flat_codes, random_factors, solve_codes
 from ...losses import Frobenius
 from ...penalties import NO_PENALTY
 from ...solvers import HALS
-from ..base import RecodingModel, at_once
+from ..base import RecodingModel, at_once, finite
 from ..fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
 from .bilevel import ADMM, Game
 from .halfquadratic import bounded, robust_codes
-from .scaling import REACH, check_finite, check_unit, in_units, unit_of
+from .scaling import REACH, WILD, check_unit, in_units, unit_of
 
 Array = np.ndarray
 
@@ -215,7 +215,7 @@ class ANMF(RecodingModel):
         self.factors_ = fill_empty([T, P * unit], *counts)
         self.components_ = self.factors_[1]
         self.attacked_components_ = fill_empty([T, result.attacked * unit], *counts)[1]
-        check_finite(self, *self.factors_, self.attacked_components_)
+        finite([*self.factors_, self.attacked_components_], "the fit", WILD)
         self.largest_ = largest
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
@@ -260,7 +260,6 @@ class ANMF(RecodingModel):
         codes = np.maximum(solve_codes(problem, start, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
         if self.finish:
             codes = self._within_bounds(data, codes)
-        check_finite(self, codes)
         return codes
 
     def _within_bounds(self, data: DenseData, codes: Array) -> Array:
