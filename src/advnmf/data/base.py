@@ -161,9 +161,9 @@ class ObservedData(ABC):
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Runs of rows with their data."""
-        n = self.shape[0]
-        for start in range(0, n, self.block_rows):
-            rows = slice(start, min(n, start + self.block_rows))
+        n, step = self.shape[0], self.block_rows
+        for start in range(0, n, step):
+            rows = slice(start, min(n, start + step))
             yield rows, self.take(rows)
 
     @property
@@ -258,8 +258,11 @@ class Block(ObservedData, ResidualView):
 
     def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
         """(A, B, C) of each row, see `ResidualView.clipped_sums`."""
-        sides = _sides(self.values, self.entries(P), self.per_sample(cast(c, self.dtype)))
-        return _renewed([self.sum_rows(side) for side in sides], out, active)
+        X, P, xp = self.values, self.entries(P), namespace(self.values)
+        # Products are several times faster than a selection by booleans in PyTorch.
+        clipped = cast(self.per_sample(cast(c, self.dtype)) * P > X, self.dtype)
+        sides = (1 - clipped, X - P), (clipped, P), (clipped, X)
+        return _renewed([self.sum_rows(side * xp.square(E)) for side, E in sides], out, active)
 
     def code_gradients(self, T: Prediction, P: Prediction, B: Array) -> tuple[Array, Array]:
         """(omega T) B' and (omega P) B'  for a prediction P = A B."""
@@ -297,7 +300,6 @@ class Weighted(Block):
 
     def weighted(self, E: Array) -> Array:
         """omega E."""
-        # Several times faster than a selection by booleans in PyTorch.
         return self.omega * E
 
     def restrict(self, E: Array) -> Array:
@@ -380,13 +382,10 @@ class EntryView(ResidualView):
 
     def clipped_sums(self, P: Prediction, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
         """(X - P)^2 or (P^2, X^2) of each (active) entry."""
-        return _renewed(_sides(cast(self.values, c.dtype), cast(self.entries(P), c.dtype), c), out, active)
-
-
-def _sides(X: Array, P: Array, c: Array) -> list[Array]:
-    """(X - P)^2 where  c P <= X,  P^2 and X^2 elsewhere."""
-    xp, clipped = namespace(X), c * P > X
-    return [xp.where(side, xp.square(E), 0) for side, E in ((~clipped, X - P), (clipped, P), (clipped, X))]
+        X, P, xp = cast(self.values, c.dtype), cast(self.entries(P), c.dtype), namespace(c)
+        clipped = c * P > X
+        sides = (~clipped, X - P), (clipped, P), (clipped, X)
+        return _renewed([xp.where(side, xp.square(E), 0) for side, E in sides], out, active)
 
 
 def _renewed(sums: list[Array], out: Array | None, active: Array | None) -> Array:

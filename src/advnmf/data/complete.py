@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -36,7 +36,7 @@ class CompleteTensor(ArrayData):
 
     def take(self, rows: slice | Array) -> Self:
         """The data of some rows."""
-        return replace(self, values=rows_of(self.values, rows))
+        return type(self)(rows_of(self.values, rows), self.sample_axis)
 
     @property
     def block_rows(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -35,7 +35,7 @@ class MaskedTensor(Weighted, ArrayData):
 
     def take(self, rows: slice | Array) -> Self:
         """The data of some rows."""
-        return replace(self, values=rows_of(self.values, rows), omega=rows_of(self.omega, rows))
+        return type(self)(rows_of(self.values, rows), rows_of(self.omega, rows), self.sample_axis)
 
     def with_values(self, values: Array) -> Self:
         """The same mask over other values; what was transposed of it is shared."""
