@@ -338,7 +338,7 @@ def test_an_interruption_keeps_what_there_is(ratings, monkeypatch, bar, options,
     @contextlib.contextmanager
     def interrupting_bar(*_):
         def callback(record):
-            if getattr(record, "n_looks", None) == 3 or getattr(record, "n_iter", None) == 2:
+            if getattr(record, "n_tried", None) == 3 or getattr(record, "n_iter", None) == 2:
                 raise KeyboardInterrupt
 
         yield callback

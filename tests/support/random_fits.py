@@ -84,7 +84,7 @@ class RandomFit:
 
 def check(X: Any, weights: Any, missing: str) -> ObservedData:
     model = NMF(sparse_missing=missing)
-    return model._check_data(X, None, weights)
+    return model.read_data(X, None, weights, reset=True)
 
 
 def _shapes(data: ObservedData) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -12,7 +12,7 @@ import rich_click as click
 
 from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..io.limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
-from ..model_selection.auto.choices import FIRST_RIDGE
+from ..model_selection.auto.candidates import FIRST_RIDGE
 from ..models.base import CompletionModel
 
 MODELS: dict[str, type[CompletionModel]] = {

@@ -78,7 +78,7 @@ def search_bar(limit: float, quiet: bool = False) -> Iterator[Callable[[Any], No
     )
     with Progress(*columns, console=console, expand=console.width < 100) as progress:
         task = progress.add_task("auto", total=limit, looks=0, best=float("nan"))
-        yield lambda look: progress.update(task, completed=look.seconds, looks=look.n_looks, best=look.best)
+        yield lambda look: progress.update(task, completed=look.seconds, looks=look.n_tried, best=look.best)
 
 
 class _Updates:

@@ -57,7 +57,7 @@ class CompleteTensor(ArrayData):
 
     def code_gradients(self, T: Array | Product, P: Product, B: Array) -> tuple[Array, Array]:
         """T B' and P B'; a Product that has looked at X knows them."""
-        return (P.cross, P.pulled) if T is self.values else super().code_gradients(T, P, B)
+        return (P.cross, P.pulled) if T is self.values and isinstance(P, Product) else super().code_gradients(T, P, B)
 
     def reweighted(self, w: Array) -> MaskedTensor:
         """Entry weights w."""

@@ -1,9 +1,9 @@
-"""Columns in units of their own: told by their scales, standardised for the search, and brought back.
+"""Columns with different units: detected by their scales, standardised for the search, and scaled back.
 
     z_ij = max(0, x_ij - shift_j) / scale_j,        x_ij = offset_j + factor_j z_ij
 
-``scale`` is the standard deviation of a column.  ``shift`` is its smallest value where zero is far off (the pressure
-of the air), else 0.  ``offset`` and ``factor`` are these too, but for columns that are filled with their mean.
+``scale`` is the standard deviation of a column.  ``shift`` is its smallest value if that is larger than its range (air
+pressure), else 0.  ``offset`` and ``factor`` are the same, except for columns that are filled with their mean.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data import ObservedData
+from ...data import Block
 
 Array = np.ndarray
 
-# Scales are said to differ from this ratio of the largest to the smallest on.
+# Scales differ if the largest is more than this multiple of the smallest.
 _DIFFERENT = 10.0
-# A column with fewer positive entries says nothing of its scale.
+# The scale of a column with fewer positive entries is unknown.
 _LEAST_ENTRIES = 10
 
 
@@ -26,8 +26,8 @@ _LEAST_ENTRIES = 10
 class Columns:
     """Moments and ranges of the columns.
 
-    ``known`` says where there are enough positive entries to tell a scale; ``size`` and ``spread`` are mean and
-    standard deviation of these alone, so that a pixel that is mostly dark is no other unit.
+    ``known`` flags columns with enough positive entries to estimate a scale; ``size`` and ``spread`` are mean and
+    standard deviation of the positive entries, so that a mostly dark pixel does not count as another unit.
     """
 
     known: Array
@@ -40,7 +40,7 @@ class Columns:
 
     @classmethod
     def of(cls, values: Array, columns: Array, n: int) -> Columns:
-        """Those of `n` columns, from entries."""
+        """From the values and column indices of the entries of `n` columns."""
         counts, mean, std = _moments(values, columns, n)
         positive = values > 0
         of_positive, size, spread = _moments(values[positive], columns[positive], n)
@@ -53,31 +53,31 @@ class Columns:
 
     @property
     def differ(self) -> bool:
-        """Whether the sizes or the spreads of the columns are more than ten times one another."""
+        """Whether the sizes or the spreads of the columns differ by more than a factor of ten."""
         return any(_ratio(each[self.known & (each > 0)]) > _DIFFERENT for each in (self.size, self.spread))
 
     @property
     def range(self) -> Array:
-        """Of shape (2, n): what was observed."""
+        """Lowest and highest observed value, of shape (2, n)."""
         return np.array([self.lowest, self.highest])
 
     def scaling(self) -> Array:
         """(shift, scale, offset, factor), of shape (4, n)."""
         shift = np.where(self.lowest > self.highest - self.lowest, self.lowest, 0.0)
-        # Of a constant column only rounding is left.
+        # The deviation of a constant column is rounding error.
         constant = self.std <= 1e-9 * self.mean
         scale = np.where(constant, np.where(self.mean > 0, self.mean, 1.0), self.std)
         return np.array([shift, scale, shift, scale])
 
 
 def standardised(values: Array, columns: Array | slice, scaling: Array) -> Array:
-    """z of entries in these columns, in their precision."""
+    """z of entries in these columns, in the precision of `values`."""
     shift, scale = scaling[:2, columns].astype(values.dtype)
     return np.maximum(values - shift, 0) / scale
 
 
-def standardised_data(data: ObservedData, scaling: Array) -> ObservedData:
-    """The data of z."""
+def standardised_data(data: Block, scaling: Array) -> Block:
+    """The data with z for x."""
     return data.with_values(data.restrict(standardised(data.values, data.columns, scaling)))
 
 

@@ -1,6 +1,6 @@
-"""Rows and columns in which nothing is observed: left out of the search, and put back into what was learnt.
+"""Rows and columns without observed entries: left out of the search, and put back into the fitted model.
 
-They teach nothing, so nothing of the search may depend on them: not the rank, not the draws of a start.
+The search must not depend on them, neither the ranks that are tried nor the random starts.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedLines:
     """Flags of the rows and columns with an observed entry."""
 
     rows: Array
     columns: Array
 
     @classmethod
-    def of(cls, entries: Observed) -> Seen:
-        """Those of some entries."""
+    def of(cls, entries: Observed) -> ObservedLines:
+        """The flags for these entries."""
         return cls(*(np.bincount(at, minlength=n) > 0 for at, n in zip(entries.pairs(), entries.shape, strict=True)))
 
     @property
     def all(self) -> bool:
-        """Whether nothing is empty."""
+        """Whether no row and no column is empty."""
         return bool(self.rows.all() and self.columns.all())
 
     def columns_back(self, numbers: Array) -> Array:
-        """Numbers of each column, of shape (k, n); an empty one gets their means."""
+        """Values of shape (k, n) for all columns from those of the observed ones; empty columns get the mean."""
         full = np.repeat(numbers.mean(axis=1, keepdims=True), len(self.columns), axis=1)
         full[:, self.columns] = numbers
         return full
 
     def put_back(self, model: NMF, pattern: tuple[Array, Array] | None) -> None:
-        """Empty samples and features in a model of the others: the mean code, the mean component column.
+        """Add empty rows and columns to a model of the others, with the mean code and the mean component column.
 
-        `pattern` is what was observed of a sparse X.
+        `pattern` holds the observed entries of a sparse X.
         """
         model.seen_ = pattern
         if self.all:
@@ -63,12 +63,12 @@ class Seen:
 
 
 def _places(seen: Array) -> Array:
-    """Where each line is among those that are seen; an empty one anywhere."""
+    """The index of each line among the observed ones; arbitrary for an empty one."""
     return np.maximum(np.cumsum(seen) - 1, 0)
 
 
 def _with_mean(offsets: Array, seen: Array) -> Array:
-    """Offsets of all lines; those of empty ones are the mean."""
+    """Offsets of all lines; empty lines get the mean."""
     full = np.full(len(seen), offsets.mean(), offsets.dtype)
     full[seen] = offsets
     return full

@@ -1,4 +1,4 @@
-"""Results as what can be handed on: a page that needs nothing else, a table a target, a picture a figure."""
+"""The report of a results folder: a page that needs no other file, a table for each experiment, the figures."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from ..io.files import FileError, reason, require, write_bytes
-from .collecting import Study, collect
 from .figures import DRAWINGS
+from .folder import read_results
 from .page import Picture, make_page
-from .store import read_rows
-from .summaries import Cell
+from .summaries import ExperimentResults, Summary, collect
 
 __all__ = ["write_report"]
 
 PAGE = "index.html"
 _DPI = 110
-_PLACE = ("target", "dataset", "fraction", "mask", "protocol", "method")
+# Columns of the tables: name and attribute.
+_PLACE = {"target": "experiment"} | {name: name for name in ("dataset", "fraction", "mask", "protocol", "method")}
 _RESULTS = ("n_runs", "rmse_mean", "rmse_std", "mae_mean", "mae_std", "seconds_mean")
 
 
 def write_report(
     folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, *, overwrite: bool = False
 ) -> list[Path]:
-    """Make a report from the rows of a folder; nothing is computed again.
+    """Make a report from the results of a folder; nothing is computed again.
 
     Parameters
     ----------
     folder : path
-        Where `Store` kept its rows.
+        The folder of a `Store`.
     out : path, optional
         Folder of the report, made if need be; "report" within `folder` unless given.
     overwrite : bool, default=False
@@ -40,25 +40,25 @@ def write_report(
     Returns
     -------
     list of Path
-        The files: "index.html", then a .csv for each target and a .png for each figure.
+        The files: "index.html", then a .csv for each experiment and a .png for each figure.
 
     Raises
     ------
     FileError
-        If there are no rows, or they cannot be read, or ``out`` is in the way.
+        If there are no results, they cannot be read, or ``out`` holds files.
     """
     folder, out = Path(folder), Path(folder, "report") if out is None else Path(out)
-    rows = read_rows(folder)
-    if not rows:
+    results = read_results(folder)
+    if not results:
         raise FileError(f"{folder} holds no results yet: its rows are made by advnmf reproduce")
     _make_folder(out, overwrite)
-    studies = collect(rows)
-    pictures = {study.name: _pictures(study, folder) for study in studies}
-    contents = {f"{study.name}.csv": _table(study).encode() for study in studies}
+    experiments = collect(results)
+    pictures = {each.name: _pictures(each, folder) for each in experiments}
+    contents = {f"{each.name}.csv": _table(each).encode() for each in experiments}
     for each in pictures.values():
         contents |= {picture.file: picture.png for picture in each if picture.png}
-    unknown = sorted({row.target for row in rows} - {study.name for study in studies})
-    contents = {PAGE: make_page(studies, pictures, unknown).encode(), **contents}
+    unknown = sorted({each.experiment for each in results} - pictures.keys())
+    contents = {PAGE: make_page(experiments, pictures, unknown).encode(), **contents}
     for name, content in contents.items():
         write_bytes(out / name, content, overwrite=overwrite)
     return [out / name for name in contents]
@@ -73,31 +73,28 @@ def _make_folder(out: Path, overwrite: bool) -> None:
         raise FileError(f"{out} cannot take a report: {reason(error)}") from error
 
 
-def _pictures(study: Study, folder: Path) -> list[Picture]:
-    """One for each protocol, or why there is none."""
-    drawing = DRAWINGS.get(study.name)
+def _pictures(results: ExperimentResults, folder: Path) -> list[Picture]:
+    """One for each protocol, or the reason why there is none."""
+    drawing = DRAWINGS.get(results.name)
     if drawing is None:
         return []
     pictures = []
-    for protocol in study.protocols:
+    for protocol in results.protocols:
         png, missing = b"", ""
         try:
-            png = _drawn(study, protocol, folder)
-        except (FileError, ValueError) as error:  # rows that were copied without their arrays, or made up
+            own = results.own(protocol)
+            if not own.results:
+                raise FileError("none of its rows is of its own data, cases and methods")
+            png = _png(drawing.draw(own, str(folder)))
+        except (FileError, ValueError) as error:  # results without their arrays, or made up
             missing = reason(error)
-        file, title = f"{study.name}-{protocol}.png", f"{study.target.title}, {protocol}"
+        file, title = f"{results.name}-{protocol}.png", f"{results.experiment.title}, {protocol}"
         pictures.append(Picture(file, protocol, title, drawing.caption, png, missing))
     return pictures
 
 
-def _drawn(study: Study, protocol: str, folder: Path) -> bytes:
-    if not any(row.protocol == protocol and study.target.plans(row) for row in study.rows):
-        raise FileError("none of its rows is of its own data, cases and methods")
-    return _png(DRAWINGS[study.name].draw(study, protocol, str(folder)))
-
-
 def _png(figure: Any) -> bytes:
-    """A picture of 256 colours: a fraction of the size, and all that lines, maps and grey faces need."""
+    """A picture of 256 colours, which suffice for lines, maps and grey faces, and make a small file."""
     image = require("PIL.Image", "plot")
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=_DPI)
@@ -106,20 +103,21 @@ def _png(figure: Any) -> bytes:
     return small.getvalue()
 
 
-def _table(study: Study) -> str:
-    """A line for each cell that has rows."""
-    points = dict.fromkeys(name for cell in study.cells for name in cell.point)
+def _table(results: ExperimentResults) -> str:
+    """A line for each summary."""
+    points = dict.fromkeys(name for each in results.summaries for name in each.point)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*_PLACE, *map(_no_formula, points), "quick", *_RESULTS, "printed_mean", "printed_std", "agrees"])
-    writer.writerows(_line(cell, list(points)) for cell in study.cells)
+    writer.writerows(_line(each, list(points)) for each in results.summaries)
     return stream.getvalue()
 
 
-def _line(cell: Cell, points: list[str]) -> list[Any]:
-    printed = (cell.printed.mean, cell.printed.std) if cell.printed else (None, None)
-    place = [getattr(cell, name) for name in _PLACE] + [cell.point.get(name) for name in points]
-    return [*map(_no_formula, place), cell.quick, *(getattr(cell, name) for name in _RESULTS), *printed, cell.agrees]
+def _line(summary: Summary, points: list[str]) -> list[Any]:
+    printed = (summary.printed.mean, summary.printed.std) if summary.printed else (None, None)
+    place = [getattr(summary, name) for name in _PLACE.values()] + [summary.point.get(name) for name in points]
+    numbers = [getattr(summary, name) for name in _RESULTS]
+    return [*map(_no_formula, place), summary.quick, *numbers, *printed, summary.agrees]
 
 
 def _no_formula(value: Any) -> Any:

@@ -1,10 +1,10 @@
-"""Hyper-parameters by random search on held-out observed entries; missing entries are never looked at.
+"""Hyper-parameters by random search on held-out observed entries; missing entries have no influence.
 
-The spaces (ranks are drawn so that their logarithm is uniform, between 2 and `most_components`; the data have a root
-mean square of 1 when they are searched):
+The spaces (the logarithm of a rank is uniform, from 2 to `most_components`; the data are scaled to a root mean square
+of 1):
 
     plain       rank, alpha_W from 1e-6 to 1e-1
-    deep        also a first layer of 1, 1.5 or 2 times the rank, and from 2 to 100 sweeps over each layer by itself
+    deep        also a first layer of 1, 1.5 or 2 times the rank, and from 2 to 100 pre-training sweeps over each layer
                 (early stopping begins only after these)
     adversary   also lam from 1.1 to 5 (times its bound 1 + 1 / delta under the elastic loss)
     elastic     also delta from 0.1 to 100
@@ -13,8 +13,8 @@ mean square of 1 when they are searched):
     network     DMF: rank, a hidden layer of 1 to 5 times that, alpha_weights and alpha_latent from 1e-5 to 1e-1
     bilevel     ANMF: rank, beta from 0.1 to 0.9, attack_weight from 1 to 1000, any named target
 
-Deep, adversary and elastic are combined with "+".  The draws of a seed are the same in all of these combinations, so
-that they differ in nothing else.
+Deep, adversary and elastic are combined with "+".  A seed gives the same draws in all of these combinations, so that
+they differ in nothing else.
 """
 
 from __future__ import annotations
@@ -31,66 +31,66 @@ from ..losses import Elastic
 from ..metrics import rmse
 from ..model_selection import CompletionSearchCV, EntryShuffleSplit
 
-__all__ = ["SPACES", "Found", "as_parameters", "search"]
+__all__ = ["SPACES", "Tuned", "as_parameters", "tune"]
 
 Rng = np.random.RandomState
 Params = dict[str, Any]
 Drawer = Callable[[Rng, int], Params]
 _HELD_OUT = 0.1
-# Of the candidates one in so many goes on to so many times as many iterations.
+# Successive halving: one in so many candidates goes on to so many times as many iterations.
 _FACTOR = 4
-# A candidate ends once the held-out error has not fallen for this share of the most iterations.
+# Early stopping: patience as a share of the largest number of iterations.
 _PATIENCE = 0.25
 _MOST_COMPONENTS = 100
 
 
 @dataclass(frozen=True)
-class Found:
-    """The parameters of the best candidate, and whether its predictions are better within the range of the data."""
+class Tuned:
+    """The parameters of the best candidate, and whether clipping to the range of the data lowers its error."""
 
     params: Params
     clip: bool
 
 
-def search(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, seed: int) -> Found:
-    """The parameters from `space` that complete best a tenth of the observed entries, held out once and for all.
+def tune(space: str, n_candidates: int, model: BaseEstimator, X: np.ndarray, seed: int) -> Tuned:
+    """The parameters from `space` with the lowest error on a tenth of the observed entries, which is held out.
 
-    They include ``max_iter``: the number of iterations, at most the model's own, after which they did.
+    They include ``max_iter``: the number of iterations, at most the model's own, with the lowest error.
 
     Parameters
     ----------
     space : key of `SPACES`
     n_candidates : int
-        How many draws are tried; a quarter of them goes on to four times as many iterations, and so on.
+        Number of draws; a quarter of them goes on to four times as many iterations, and so on.
     model : estimator
-        With `max_iter`, and all parameters that are not searched.
+        With `max_iter`, and all parameters that are not tuned.
     X : array
         NaN where missing.
     seed : int
-        Of the draws and of what is held out.
+        Seed of the draws and of the held-out entries.
     """
     most = most_components(~np.isnan(X))
     drawn = [SPACES[space](np.random.RandomState([seed, number]), most) for number in range(n_candidates)]
     grid = [{name: [value] for name, value in as_parameters(params).items()} for params in drawn]
     train, test = next(EntryShuffleSplit(test_size=_HELD_OUT, random_state=seed).split(X))
     patience = max(1, round(_PATIENCE * model.max_iter))
-    races = CompletionSearchCV(
+    search = CompletionSearchCV(
         model, grid, cv=[(train, test)], halving=True, factor=_FACTOR, patience=patience, refit=False
     ).fit(X)
-    truth, prediction = X[test], races.best_predictions_[0]
+    truth, prediction = X[test], search.best_predictions_[0]
     clipped = np.clip(prediction, X[train].min(), X[train].max())
-    params = {**drawn[races.best_index_], "max_iter": races.best_n_iter_}
-    return Found(params, clip=bool(rmse(truth, clipped) < rmse(truth, prediction)))
+    params = {**drawn[search.best_index_], "max_iter": search.best_n_iter_}
+    return Tuned(params, clip=bool(rmse(truth, clipped) < rmse(truth, prediction)))
 
 
 def most_components(mask: np.ndarray) -> int:
-    """Twice the rank at which a model has as many numbers as there are observed entries, from 8 to 100."""
+    """Twice the rank at which a model has as many parameters as there are observed entries, from 8 to 100."""
     n, m = mask.shape
     return int(np.clip(2 * mask.sum() / (n + m), 8, min(_MOST_COMPONENTS, max(8, min(n, m) // 2))))
 
 
 def as_parameters(params: Mapping[str, Any]) -> Params:
-    """Parameters of an estimator from JSON, where sizes of layers are lists and the elastic loss is its delta."""
+    """Parameters of an estimator from JSON, where layer sizes are lists and the elastic loss is a dict."""
     return {name: _parameter(value) for name, value in params.items()}
 
 
@@ -109,7 +109,7 @@ def _rank(rng: Rng, most: int) -> int:
 
 
 def _factorisation(*parts: str) -> Drawer:
-    """What draws the parameters of `NMF` or a preset of it, with some of deep, elastic and adversary."""
+    """A function that draws the parameters of `NMF` or a preset, with some of deep, elastic and adversary."""
 
     def draw(rng: Rng, most: int) -> Params:
         rank, alpha = _rank(rng, most), _log_uniform(rng, 1e-6, 1e-1)
@@ -156,7 +156,7 @@ def _bilevel(rng: Rng, most: int) -> Params:
     }
 
 
-#: By name: what draws parameters, given a generator and the largest rank.
+#: By name: a function that draws parameters, given a generator and the largest rank.
 SPACES: dict[str, Drawer] = {
     "plain": _factorisation(),
     **{
