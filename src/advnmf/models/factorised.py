@@ -110,7 +110,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
         data = problem.data
         finite(result.factors, "the fit", _OPEN)
         rows, columns = problem.known()
-        self.factors_ = fill_empty(result.factors, rows, columns)
+        self.factors_ = fill_empty(problem.extended(result.factors), rows, columns)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
             self.row_bias_, self.column_bias_, self.global_bias_ = found
@@ -189,6 +189,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self.linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
+        codes = problem.penalties[0].extended(codes, np.asarray(data.counts) > 0)
         return codes[:, : self._n_features_out]
 
     def _known_rows(self, data: ObservedData) -> np.ndarray:
