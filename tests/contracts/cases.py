@@ -1,6 +1,6 @@
 """What the contract tests try: cases of each class in the tables, with formulas that owe nothing to these classes.
 
-A class that is put into `LOSSES` or `ADVERSARIES` without a line here fails `test_tables.py`.
+A class that is put into `LOSSES` or `ADVERSARIES` without a line here fails `test_registries.py`.
 """
 
 from __future__ import annotations

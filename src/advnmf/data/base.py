@@ -44,6 +44,10 @@ class ResidualView(ABC):
         """Numbers of each group, shaped to multiply explicit entries."""
 
     @abstractmethod
+    def with_values(self, values: Array) -> Groups:
+        """The same entries with other values."""
+
+    @abstractmethod
     def entries(self, P: Prediction) -> Array:
         """The prediction at the explicit entries."""
 
@@ -333,6 +337,10 @@ class EntryView(ResidualView):
     def values(self) -> Array:
         """The observed values."""
         return self.data.values
+
+    def with_values(self, values: Array) -> EntryGroups:
+        """The same entries with other values."""
+        return EntryGroups(self.data.with_values(values))
 
     @property
     def dtype(self) -> Any:
