@@ -14,7 +14,7 @@ import numpy as np
 
 from advnmf import datasets
 from advnmf.model_selection import EntryKFold, EntryShuffleSplit
-from advnmf.studies import instance, plan
+from advnmf.studies import load_input, plan
 
 Arrays = dict[str, np.ndarray]
 
@@ -83,10 +83,10 @@ def picture(holes: str) -> Arrays:
     return {"X": X.reshape(len(X), -1), "mask": np.repeat(mask, 3, axis=1)}
 
 
-def cell(target: str, fraction: float, draw: int) -> Arrays:
+def cell(experiment: str, fraction: float, draw: int) -> Arrays:
     """A cell of a table of the studies; and entries to hold out, as many folds as `AutoNMF` takes."""
-    (task,) = (task for task in plan(target, missing=[fraction], methods=["NMF"], runs=draw + 1) if task.run == draw)
-    X, mask = instance(task)
+    runs = plan(experiment, missing=[fraction], methods=["NMF"], runs=draw + 1)
+    X, mask = load_input(next(run for run in runs if run.seed == draw))
     n_observed = int(mask.sum())
     if n_observed < 5_000:
         splitter = EntryKFold(5, random_state=draw)

@@ -7,16 +7,20 @@ entries).  What a solver needs of it is a quadratic that touches the robust loss
 
     robust loss(P)  <=  sum_ij omega_ij w_i (T_ij - P_ij)^2 + const,
 
-with ``w = curvature(d)``, ``T = target(X, P, d)`` and the half-quadratic weights ``d`` that `respond` finds.  For
+with ``w = curvature(X, P, d)``, ``T = target(X, P, d)`` and the half-quadratic weights ``d`` that `respond` finds.  For
 every *fixed* ``d`` it stays an upper bound, so one sweep may use one ``d`` for all factors and renew ``T`` with each.
+
+To add an adversary: derive a frozen dataclass from `Adversary`; see ``docs/extending.md``.  One that is to belong to
+the package gets a line in `ADVERSARIES`, and cases in the contract tests, which run over that table.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -24,26 +28,74 @@ from .arrays.namespaces import Array, cast, finfo, namespace
 
 if TYPE_CHECKING:
     from .data import Groups
-    from .losses import Loss
+    from .engine.problem import Moment
+    from .losses import HalfQuadratic, Loss
+
+
+class Adversary(ABC):
+    """What the problem and the solvers ask of an adversary."""
+
+    # What files call it; an adversary of the package has it as its key in `ADVERSARIES`.
+    name: ClassVar[str]
+    # Whether it perturbs anything: then it needs a half-quadratic loss.
+    attacks: ClassVar[bool] = True
+    # Whether `curvature` differs between the entries of a sample.
+    entrywise: ClassVar[bool] = False
+
+    @abstractmethod
+    def respond(self, loss: HalfQuadratic, data: Groups, P: Array) -> tuple[Array, Array]:
+        """Robust loss of each group, and its half-quadratic weight d, in float64."""
+
+    @abstractmethod
+    def curvature(self, data: Groups, P: Array, d: Array) -> Array:
+        """w, one number a group; one an entry where `entrywise`."""
+
+    @abstractmethod
+    def target(self, data: Groups, P: Array, d: Array) -> Array:
+        """T, as `data.target` and `data.clip` give it."""
+
+    @abstractmethod
+    def perturb(self, loss: HalfQuadratic, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+        """X + R for the worst R, zero off the mask.
+
+        `one_step` allows a cheaper R that is nearly as bad: what ``attack="alternating"`` asks for.
+        """
+
+    def check(self, loss: Loss) -> None:
+        """Refuse, by a ValueError of one line, a loss that it cannot attack."""
+        if self.attacks and not loss.half_quadratic:
+            raise ValueError(
+                f"adversary={self!r} needs a half-quadratic loss, which {loss!r} is not: set adversary=None, or a loss "
+                "such as 'frobenius'"
+            )
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether `adapted` is to be asked before each sweep."""
+        return False
+
+    def adapted(self, moment: Moment) -> Self:
+        """The adversary with what follows the fit, such as a price that is a root over the whole data."""
+        return self
+
+    @property
+    def constant(self) -> float:
+        """What the robust loss has beside the sum over the groups, such as price times squared radius of a ball."""
+        return 0.0
 
 
 @dataclass(frozen=True)
-class NoAdversary:
+class NoAdversary(Adversary):
     """R = 0: the plain loss."""
 
     name: ClassVar[str] = "none"
     attacks: ClassVar[bool] = False
 
-    def check(self, loss: Loss) -> None:
-        """Every loss will do."""
+    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array | None]:
+        """The loss of each group and its half-quadratic weight d = D(x), where it has one."""
+        return loss.respond(data, P)
 
-    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
-        """Loss of each sample and its half-quadratic weight d = D(x)."""
-        squares = data.squared_norms(P)
-        x = namespace(squares).sqrt(squares)
-        return loss.rho(x), loss.weight(x)
-
-    def curvature(self, d: Array) -> Array:
+    def curvature(self, data: Groups, P: Array, d: Array) -> Array:
         """w = d."""
         return d
 
@@ -57,7 +109,7 @@ class NoAdversary:
 
 
 @dataclass(frozen=True)
-class FrobeniusPenalty:
+class FrobeniusPenalty(Adversary):
     """max over R of  loss(X + R, P) - lam ||R||_F^2,   X + R >= 0.
 
     With a sample's half-quadratic weight ``d`` (1 for squares) the maximiser is
@@ -81,7 +133,6 @@ class FrobeniusPenalty:
 
     lam: float = 2.0
     name: ClassVar[str] = "frobenius_penalty"
-    attacks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.lam, Real) or not 1 < self.lam < np.inf:
@@ -89,20 +140,21 @@ class FrobeniusPenalty:
 
     def check(self, loss: Loss) -> None:
         """Refuse a loss whose weights reach lam: there the adversary is unbounded."""
+        super().check(loss)
         if not self.lam > loss.max_weight:
             raise ValueError(
                 f"lam={self.lam!r} must exceed {loss.max_weight:.6g}, the largest weight of the loss {loss!r}: "
                 f"raise lam{loss.bound}"
             )
 
-    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: HalfQuadratic, data: Groups, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
         d, (A, B, C) = self._weights(loss, data, P)
         xp = namespace(d)
         stretched = xp.sqrt(xp.square(self.lam / (self.lam - d)) * A + B)
         return loss.rho(stretched) - self.lam * (xp.square(d / (self.lam - d)) * A + C), d
 
-    def curvature(self, d: Array) -> Array:
+    def curvature(self, data: Groups, P: Array, d: Array) -> Array:
         """w = d lam / (lam - d)."""
         return d * self.lam / (self.lam - d)
 
@@ -110,7 +162,7 @@ class FrobeniusPenalty:
         """T = max(X, P d / lam)."""
         return data.clip(P, d / self.lam)
 
-    def perturb(self, loss: Loss, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: HalfQuadratic, data: Groups, P: Array, *, one_step: bool = False) -> Array:
         """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
 
         `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point,
@@ -121,7 +173,7 @@ class FrobeniusPenalty:
         shrink = data.per_sample(cast(d / (self.lam - d), data.dtype))
         return data.restrict(namespace(d).clip(scale * data.values - shrink * data.entries(P), 0, None))
 
-    def _weights(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    def _weights(self, loss: HalfQuadratic, data: Groups, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
         ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie
@@ -143,7 +195,7 @@ class FrobeniusPenalty:
             sums = data.clipped_sums(P, d / self.lam, sums, active)
         return d, _three(sums)
 
-    def _tangent_root(self, loss: Loss, A: Array, B: Array) -> Array:
+    def _tangent_root(self, loss: HalfQuadratic, A: Array, B: Array) -> Array:
         """The d in (0, D(0)] with  D( sqrt((lam / (lam - d))^2 A + B) ) = d."""
         xp = namespace(A)
         return _decreasing_root(
@@ -182,13 +234,13 @@ def _decreasing_root(g: Callable[[Array], Array], low: Array, high: Array) -> Ar
     return x
 
 
-ADVERSARIES: dict[str, type] = {cls.name: cls for cls in (NoAdversary, FrobeniusPenalty)}
+ADVERSARIES: dict[str, type[Adversary]] = {cls.name: cls for cls in (NoAdversary, FrobeniusPenalty)}
 
 
-def get_adversary(adversary: object) -> NoAdversary | FrobeniusPenalty:
+def get_adversary(adversary: Adversary | None) -> Adversary:
     """Return the adversary that None or an object stands for."""
     if adversary is None:
         return NoAdversary()
-    if isinstance(adversary, tuple(ADVERSARIES.values())):
+    if isinstance(adversary, Adversary):
         return adversary
     raise ValueError(f"adversary={adversary!r} is unknown: give None or an object such as FrobeniusPenalty(lam=2.0)")

@@ -1,7 +1,8 @@
 """Losses: how far a prediction is from what was observed.
 
-A loss sees the observed values of ``X`` and of the prediction, never a factor.  The losses of this module are functions
-of residual sizes ``x``, of each sample (row of ``X``) or of each entry:
+A loss sees the observed values of ``X`` and of the prediction ``P``, never a factor.  There are two kinds.
+
+A half-quadratic loss (`HalfQuadratic`) is a function of residual sizes ``x``, of each sample (row of ``X``) or entry:
 
     sample:  loss(X, P) = sum_i rho(x_i),             x_i^2 = sum_j omega_ij (X_ij - P_ij)^2
     entry:   loss(X, P) = sum_ij omega_ij rho(x_ij),  x_ij  = |X_ij - P_ij|
@@ -10,10 +11,13 @@ with ``omega`` the mask times the entry weights.  No factor 1/2, as in both stud
 
     rho(x) = min_{0 < d <= D(0)}  d x^2 + psi(d),      attained at  d = D(x) = rho'(x) / (2 x),
 
-so that ``D(x)`` are the weights of a quadratic that touches the loss from above: what a solver needs.
+so that ``D(x)`` are the weights of a quadratic that touches the loss from above.  Every solver and adversary takes it.
 
-To add a loss: derive from `SampleLoss` or `EntryLoss`, write ``rho`` and ``weight``, put one line into `LOSSES`.  The
-contract tests run over that table.
+A divergence (`Divergence`) is any other sum over entries, ``sum_ij omega_ij cost(X_ij, P_ij)``, that states the two
+parts of its gradient.  The multiplicative updates (``solver="mu"``) take it; no adversary does.
+
+To add a loss: derive a frozen dataclass from `SampleLoss`, `EntryLoss` or `Divergence`; see ``docs/extending.md``.  One
+that is to belong to the package gets a line in `LOSSES`, and cases in the contract tests, which run over that table.
 """
 
 from __future__ import annotations
@@ -21,21 +25,90 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
 
-from .arrays.namespaces import Array, cast, namespace
+from .arrays.namespaces import Array, cast, finfo, namespace, wide
 from .arrays.robust import interquartile_range, winsorised_rms
 
 if TYPE_CHECKING:
     from .data import Groups, ObservedData
+    from .engine.problem import Moment
 
 
 class Loss(ABC):
-    """A half-quadratic function of residual sizes; `groups` says of what."""
+    """What the problem and the solvers ask of a loss."""
 
+    # What users call it; a loss of the package has it as its key in `LOSSES`.
     name: ClassVar[str]
+    # Whether a quadratic touches it from above: what `hals` and adversaries need.
+    half_quadratic: ClassVar[bool] = False
+    # Whether every entry counts by itself; else each sample does, by the norm of its residual.
+    entrywise: ClassVar[bool] = True
+    # (a, b): over t = F / F0, one entry of a factor by what it is now, the loss lies below
+    #     F0 (Q t^b / b - N t^a / a) + a constant        (log t where a = 0)
+    # and touches it at t = 1; dF0 (Q - N) is its derivative.  So updates multiply F0 by (N / Q)^(1 / (b - a)).
+    powers: ClassVar[tuple[float, float]]
+
+    @abstractmethod
+    def respond(self, groups: Groups, P: Array) -> tuple[Array, Array | None]:
+        """The loss of each group, and the weights of the touching quadratic if there is one."""
+
+    @abstractmethod
+    def gradient_parts(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
+        """(N, Q), both >= 0, at the explicit entries:  d loss / d P = omega (Q - N)."""
+
+    @abstractmethod
+    def unit(self, size: float, counts: Array) -> float:
+        """Mean loss of an entry of this size that is predicted as zero, or what comes near: ridges are measured in it.
+
+        ``counts`` says how many entries were observed in each sample.
+        """
+
+    @final
+    def groups(self, data: Groups) -> Groups:
+        """The view of the data whose groups count."""
+        return data.by_entry() if self.entrywise else data
+
+    @final
+    def value(self, data: ObservedData, P: Array) -> float:
+        """The loss over the observed entries."""
+        groups = self.groups(data)
+        values = groups.per_row(self.respond(groups, P)[0])
+        return float(namespace(values).sum(values))
+
+    def posed(self, size: float, norm: float, eps: float) -> Loss:
+        """The loss with constants that follow the data, once for each fit.
+
+        ``size`` and ``norm`` are typical ones of an observed value and of a sample, ``eps`` is the precision.
+        """
+        return self
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether `adapted` is to be asked before each sweep."""
+        return False
+
+    def adapted(self, moment: Moment) -> Loss:
+        """The loss with what follows the fit, such as a scale taken from the residuals."""
+        return self
+
+    @property
+    def width(self) -> float:
+        """Residuals far beyond it hardly count; infinite where all do (a loss without local minima)."""
+        return np.inf
+
+    def of_width(self, width: float) -> Loss:
+        """The loss of another width; itself where it has none."""
+        return self
+
+
+class HalfQuadratic(Loss):
+    """A half-quadratic function of residual sizes; derive from `SampleLoss` or `EntryLoss`, which say of what."""
+
+    half_quadratic: ClassVar[bool] = True
+    powers: ClassVar[tuple[float, float]] = (1.0, 2.0)
     # What else than raising lam helps where an adversary's lam does not exceed the largest weight.
     bound: ClassVar[str] = ""
 
@@ -46,10 +119,6 @@ class Loss(ABC):
     @abstractmethod
     def weight(self, x: Array) -> Array:
         """D(x) = rho'(x) / (2 x), positive and nonincreasing."""
-
-    @abstractmethod
-    def groups(self, data: Groups) -> Groups:
-        """The view of the data whose residual sizes count."""
 
     @property
     def max_weight(self) -> float:
@@ -62,50 +131,27 @@ class Loss(ABC):
         return False
 
     @property
-    def adaptive(self) -> bool:
-        """Whether `adapted` is to be asked before each sweep."""
-        return False
-
-    def adapted(self, residuals: Array, values: Array) -> Loss:
-        """The loss with its scale taken from the observed residuals and values."""
-        return self
-
-    def posed(self, size: float, norm: float, eps: float) -> Loss:
-        """The loss with constants that follow the data, once for each fit.
-
-        ``size`` and ``norm`` are typical ones of an observed value and of a sample, ``eps`` is the precision.
-        """
-        return self
-
-    @property
-    def narrowest(self) -> Loss:
+    def narrowest(self) -> Self:
         """The loss at the smallest scale that it may take while it follows the residuals."""
         return self
 
-    @property
-    def width(self) -> float:
-        """Residuals far beyond it hardly count; infinite where all do (a loss without local minima)."""
-        return np.inf
-
-    def of_width(self, width: float) -> Loss:
-        """The loss of another width; itself where it has none."""
-        return self
-
-    def value(self, data: ObservedData, P: Array) -> float:
-        """The loss over the observed entries."""
-        groups = self.groups(data)
+    @final
+    def respond(self, groups: Groups, P: Array) -> tuple[Array, Array]:
+        """rho(x) and D(x) of each group."""
         x = _sizes(groups, P)
-        values = groups.per_row(self.rho(x))
-        return float(namespace(values).sum(values))
+        return self.rho(x), self.weight(x)
 
-    def weights(self, data: Groups, P: Array) -> Array:
+    @final
+    def weights(self, groups: Groups, P: Array) -> Array:
         """D(x), one weight a group."""
-        return self.weight(_sizes(self.groups(data), P))
+        return self.weight(_sizes(groups, P))
 
+    @final
     def gradient_parts(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
-        """(N, Q), both >= 0, with d loss / d P = Q - N:  N = 2 D omega X,  Q = 2 D omega P."""
-        D = 2 * self.groups(data).per_sample(cast(self.weights(data, P), data.dtype))
-        return D * data.weighted(data.values), D * data.weighted(data.entries(P))
+        """N = 2 D X,  Q = 2 D P."""
+        groups = self.groups(data)
+        D = 2 * groups.per_sample(cast(self.weights(groups, P), data.dtype))
+        return D * data.values, D * data.entries(P)
 
 
 def _sizes(groups: Groups, P: Array) -> Array:
@@ -114,20 +160,56 @@ def _sizes(groups: Groups, P: Array) -> Array:
     return namespace(squares).sqrt(squares)
 
 
-class SampleLoss(Loss):
+class SampleLoss(HalfQuadratic):
     """sum_i rho(x_i): of each sample's residual norm."""
 
-    def groups(self, data: Groups) -> Groups:
-        """Samples, as the data come."""
-        return data
+    entrywise: ClassVar[bool] = False
+
+    @final
+    def unit(self, size: float, counts: Array) -> float:
+        """sum_i rho(sqrt(n_i) size) / sum_i n_i."""
+        norms = np.sqrt(counts[counts > 0]) * size
+        return float(np.sum(self.narrowest.rho(norms)) / counts.sum())
 
 
-class EntryLoss(Loss):
+class EntryLoss(HalfQuadratic):
     """sum_ij omega_ij rho(|e_ij|): of each entry's residual."""
 
-    def groups(self, data: Groups) -> Groups:
-        """Every entry by itself."""
-        return data.by_entry()
+    @final
+    def unit(self, size: float, counts: Array) -> float:
+        """rho(size)."""
+        return float(np.sum(self.narrowest.rho(np.array([size]))))
+
+
+class Divergence(Loss):
+    """sum_ij omega_ij cost(X_ij, P_ij): of each entry, by the two parts of its derivative.
+
+    A class states `name`, `powers`, `cost`, `parts` and `unit`.  Predictions are kept from zero.
+    """
+
+    @abstractmethod
+    def cost(self, x: Array, p: Array) -> Array:
+        """Cost of values ``x`` >= 0 that are predicted as ``p`` > 0."""
+
+    @abstractmethod
+    def parts(self, x: Array, p: Array) -> tuple[Array, Array]:
+        """(N, Q), both >= 0, with  d cost / d p = Q - N."""
+
+    @final
+    def respond(self, groups: Groups, P: Array) -> tuple[Array, None]:
+        """The cost of each entry, in float64."""
+        x, p = groups.values, _positive(groups.entries(P))
+        return self.cost(cast(x, wide(x)), cast(p, wide(p))), None
+
+    @final
+    def gradient_parts(self, data: ObservedData, P: Array) -> tuple[Array, Array]:
+        """The parts of each entry."""
+        return self.parts(data.values, _positive(data.entries(P)))
+
+
+def _positive(p: Array) -> Array:
+    """max(p, sqrt of the smallest number): a quotient by less would leave the numbers."""
+    return namespace(p).clip(p, float(finfo(p).smallest_normal) ** 0.5, None)
 
 
 @dataclass(frozen=True)
@@ -218,12 +300,12 @@ class Elastic(SampleLoss):
         if not isinstance(self.delta, Real) or not self.delta >= 0:
             raise ValueError(f"delta={self.delta!r} must not be negative: 0 is l2,1, inf is Frobenius")
 
-    def posed(self, size: float, norm: float, eps: float) -> Loss:
+    def posed(self, size: float, norm: float, eps: float) -> HalfQuadratic:
         """With the floor of these data, where it is l2,1."""
         return L21().posed(size, norm, eps) if self.delta == 0 else self
 
     @property
-    def _limit(self) -> Loss | None:
+    def _limit(self) -> HalfQuadratic | None:
         """The loss at either end of the scale."""
         return L21() if self.delta == 0 else Frobenius() if np.isinf(self.delta) else None
 
@@ -283,10 +365,10 @@ class Correntropy(EntryLoss):
         """Whether sigma follows the residuals."""
         return self.sigma == "iqr"
 
-    def adapted(self, residuals: Array, values: Array) -> Correntropy:
+    def adapted(self, moment: Moment) -> Correntropy:
         """The loss with  sigma = max(eta (q_75 - q_25), sigma_min v); squares where all is zero."""
-        size = winsorised_rms(values) if self.size is None else self.size
-        sigma = max(self.eta * interquartile_range(residuals), self.sigma_min * size)
+        size = winsorised_rms(moment.values) if self.size is None else self.size
+        sigma = max(self.eta * interquartile_range(moment.residuals), self.sigma_min * size)
         return replace(self, sigma=sigma if sigma > 0 else np.inf)
 
     def posed(self, size: float, norm: float, eps: float) -> Correntropy:

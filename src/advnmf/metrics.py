@@ -1,4 +1,4 @@
-"""Errors of a completion, counted only where they should be; hits of recommendations.
+"""Errors of a completion over the scored entries; hits of recommendations.
 
 With the scored entries S (``mask`` is True there and the truth is not NaN), weights ``w`` (1 unless given), truth ``x``
 and prediction ``p``:
@@ -6,12 +6,12 @@ and prediction ``p``:
     rmse = sqrt( sum_S w (x - p)^2 / sum_S w )          mae = sum_S w |x - p| / sum_S w
     relative_error = sqrt( sum_S w (x - p)^2 / sum_S w x^2 )          psnr = 20 log10( data_range / rmse )
 
-``mask`` says which entries to score.  For the error of a completion these are the held-out ones: ``mask=~observed``
-where ``observed`` is what the model was given.  Arrays of any number of axes do.  All sums are in float64.
+``mask`` flags the entries to score.  For the error of a completion these are the held-out ones: ``mask=~observed``,
+where ``observed`` is the mask of the fit.  Arrays may have any number of axes.  All sums are in float64.
 
 For recommendations the columns named for a row are compared with its held-out entries; those of at least `liked` are
-hits.  With h_t = 1 where the t-th column named is a hit and L the number of hits that the row has in all, means over
-the rows with L > 0 of
+hits.  With h_t = 1 if the t-th named column is a hit and L the number of all hits of the row, means over the rows with
+L > 0 of
 
     precision_at_k = (1 / k) sum_{t <= k} h_t
     ndcg_at_k = sum_{t <= k} h_t / log2(t + 1)  /  sum_{t <= min(k, L)} 1 / log2(t + 1)
@@ -44,7 +44,7 @@ def rmse(X_true: object, X_pred: object, *, mask: object = None, weights: object
     Raises
     ------
     ValueError
-        For shapes that differ, a prediction that is missing where it is scored, infinities, and nothing to score.
+        For shapes that differ, a scored prediction that is NaN, infinities, and if there is nothing to score.
     """
     x, p, w = _scored(X_true, X_pred, mask, weights)
     return float(np.sqrt(np.sum(w * np.square(x - p)) / np.sum(w)))
@@ -59,7 +59,7 @@ def mae(X_true: object, X_pred: object, *, mask: object = None, weights: object 
 def relative_error(X_true: object, X_pred: object, *, mask: object = None, weights: object = None) -> float:
     """Frobenius norm of the difference over that of the truth, both over the scored entries.
 
-    1 is what a prediction of zeros gets.  Arguments and errors as in `rmse`; a truth of zeros is an error as well.
+    A prediction of zeros has the error 1.  Arguments and errors as in `rmse`; a truth of zeros is an error as well.
     """
     x, p, w = _scored(X_true, X_pred, mask, weights)
     size = np.sum(w * np.square(x))
@@ -80,7 +80,7 @@ def psnr(X_true: object, X_pred: object, *, data_range: float, mask: object = No
 
 
 def precision_at_k(X_true: object, columns: object, *, liked: float, k: int | None = None) -> float:
-    """Share of hits among the first `k` columns named for a row: mean over the rows that have a hit at all.
+    """Share of hits among the first `k` columns named for a row: mean over the rows that have a hit.
 
         (1 / k) sum_{t <= k} h_t
 
@@ -89,7 +89,7 @@ def precision_at_k(X_true: object, columns: object, *, liked: float, k: int | No
     Parameters
     ----------
     X_true : sparse matrix or array-like of shape (n_rows, n_columns)
-        Held-out entries: what a sparse matrix stores, or what is not NaN.
+        Held-out entries: those stored in a sparse matrix, or not NaN in an array.
     columns : array-like of int of shape (n_rows, at least k)
         Columns named for each of these rows, best first, as `recommend` gives them; -1 for none.
     liked : float
@@ -100,18 +100,18 @@ def precision_at_k(X_true: object, columns: object, *, liked: float, k: int | No
     Raises
     ------
     ValueError
-        For shapes that do not agree, a column that is not there or named twice in a row, and no hit to find.
+        For shapes that do not agree, a column that does not exist or is named twice in a row, and if there are no hits.
     """
     hits, n_liked = _hits(X_true, columns, liked, k)
     return float(hits[n_liked > 0].mean())
 
 
 def ndcg_at_k(X_true: object, columns: object, *, liked: float, k: int | None = None) -> float:
-    """Normalised discounted cumulative gain of hits: 1 where they take the first places of each row.
+    """Normalised discounted cumulative gain of hits: 1 if they take the first places of each row.
 
         sum_{t <= k} h_t / log2(t + 1)  /  sum_{t <= min(k, L)} 1 / log2(t + 1)
 
-    Mean over the rows that have a hit at all.  Arguments and errors as in `precision_at_k`.
+    Mean over the rows that have a hit.  Arguments and errors as in `precision_at_k`.
     """
     hits, n_liked = _hits(X_true, columns, liked, k)
     gains = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
@@ -121,7 +121,7 @@ def ndcg_at_k(X_true: object, columns: object, *, liked: float, k: int | None = 
 
 
 def _hits(X_true: object, columns: object, liked: float, k: int | None) -> tuple[Array, Array]:
-    """h_t of each row (rows x k), and how many hits the row has in all."""
+    """h_t of each row (rows x k), and the number of all hits of the row."""
     is_liked = _liked(X_true, liked)
     columns = _columns(columns, is_liked.shape)
     k = columns.shape[1] if k is None else k
@@ -212,7 +212,7 @@ def _flags(mask: object, shape: tuple[int, ...]) -> Array:
     mask = np.asarray(mask)
     if mask.shape != shape:
         raise ValueError(f"mask has shape {mask.shape}, X_true has {shape}: give one flag an entry, True = scored")
-    # 0/255 pictures and weights are refused: their meaning is not known here.
+    # Pictures of 0 and 255 and weights are refused: their polarity is not known here.
     if mask.dtype != bool and not (mask.dtype.kind in "iuf" and np.isin(mask, (0, 1)).all()):
         raise ValueError("mask must hold only True/1 (scored) and False/0")
     return mask.astype(bool)

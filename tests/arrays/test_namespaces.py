@@ -8,16 +8,28 @@ import sys
 import numpy as np
 import pytest
 
-from advnmf import ADNMF, ANMF, ATNMF, EADNMF, HQASD, NMF, DeepNMF, FrobeniusPenalty, NMFImputer, load, save
+from advnmf import (
+    ADNMF,
+    ANMF,
+    ATNMF,
+    EADNMF,
+    HQASD,
+    NMF,
+    DataWarning,
+    DeepNMF,
+    FrobeniusPenalty,
+    NMFImputer,
+    load,
+    save,
+)
 from advnmf.adversaries import NoAdversary
 from advnmf.arrays.namespaces import as_like, is_tensor, to_numpy, wide
 from advnmf.data import DenseData, ObservedData, TensorData, array_data
 from advnmf.engine.factors import product
-from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.loop import StoppingCriteria, minimise
 from advnmf.engine.problem import Problem
 from advnmf.engine.starts import flat_codes, pretrained_factors, solve_codes
 from advnmf.losses import Correntropy, Elastic
-from advnmf.models.nmf import DataWarning
 from advnmf.penalties import ElasticNet
 from advnmf.solvers import MU
 from problems import PAIRS, complete_data, random_chain, random_data
@@ -81,7 +93,7 @@ def test_mu_takes_the_same_way(library, kind, loss, adversary):
         start = random_chain(rng, data.shape, layers, dtype)
         tensors = [library.asarray(F.copy()) for F in start]
         results = [
-            minimise(Problem(part, loss, adversary, penalties), factors, MU(), Limits(max_iter=n, tol=0))
+            minimise(Problem(part, loss, adversary, penalties), factors, MU(), StoppingCriteria(max_iter=n, tol=0))
             for part, factors in ((data, start), (moved(data, library), tensors))
         ]
         np.testing.assert_allclose(results[1].history, results[0].history, rtol=tolerance)
@@ -96,8 +108,10 @@ def test_pretraining_and_frozen_attacks_agree(library, loss):
     chains = []
     for part in (data, moved(data, library)):
         problem = Problem(part, loss, FrobeniusPenalty(3.0), (ElasticNet(),) * 3)
-        chain, _ = pretrained_factors(problem, (4, 2), MU(), Limits(max_iter=5, tol=0), np.random.RandomState(0))
-        minimise(problem, chain, MU(), Limits(max_iter=5, tol=0, attack_every=2))
+        chain, _ = pretrained_factors(
+            problem, (4, 2), MU(), StoppingCriteria(max_iter=5, tol=0), np.random.RandomState(0)
+        )
+        minimise(problem, chain, MU(), StoppingCriteria(max_iter=5, tol=0), attack_every=2)
         chains.append(chain)
     for F, G in zip(*chains, strict=True):
         np.testing.assert_allclose(to_numpy(G), F, rtol=1e-8, atol=1e-12)
@@ -130,7 +144,7 @@ def test_blocks_make_no_difference(library, monkeypatch):
         monkeypatch.setattr(TensorData, "block_entries", block)
         factors = [library.asarray(F.copy()) for F in start]
         problem = Problem(moved(data, library), Elastic(1.0), FrobeniusPenalty(3.0), (ElasticNet(),) * 3)
-        minimise(problem, factors, MU(), Limits(max_iter=5, tol=0))
+        minimise(problem, factors, MU(), StoppingCriteria(max_iter=5, tol=0))
         results.append(to_numpy(product(factors)))
     np.testing.assert_allclose(results[0], results[1], rtol=1e-9)
 
@@ -166,7 +180,7 @@ def test_sums_are_as_wide_as_the_device_allows(array_api_strict):
     problem = Problem(TensorData(X), Elastic(1.0), FrobeniusPenalty(3.0), (ElasticNet(0.1, 0.1),) * 2)
     factors = [strict.ones((2, 1), dtype=strict.float32, device=narrow) for _ in range(2)]
     factors[1] = factors[1].T
-    history = minimise(problem, factors, MU(), Limits(max_iter=20, tol=0)).history
+    history = minimise(problem, factors, MU(), StoppingCriteria(max_iter=20, tol=0)).history
     assert (np.diff(history) <= 1e-5 * history[:-1]).all()
     assert history[-1] < 0.5 * history[0]
 

@@ -480,7 +480,7 @@ def test_an_interrupted_search_is_written(table, monkeypatch):
     @contextlib.contextmanager
     def interrupting_bar(*_):
         def callback(look):
-            if look.n_looks == 3:
+            if look.n_tried == 3:
                 raise KeyboardInterrupt
 
         yield callback

@@ -108,7 +108,7 @@ def test_touching_quadratic_lies_above_the_robust_loss(loss, adversary, case):
     values, d = respond(loss, adversary, data, P)
     groups = loss.groups(data)
     d_groups = adversary.respond(loss, groups, P)[1]
-    w, T = adversary.curvature(d), adversary.target(groups, P, d_groups)
+    w, T = adversary.curvature(groups, P, d), adversary.target(groups, P, d_groups)
 
     def quadratic(Y):
         return (w * data.omega * (T - Y) ** 2).sum(axis=1)

@@ -7,7 +7,7 @@ import pytest
 
 from advnmf.data import DenseData, SparseData, ZeroFilledData
 from advnmf.engine.factors import product
-from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.loop import StoppingCriteria, minimise
 from advnmf.engine.problem import Problem
 from advnmf.engine.starts import flat_codes
 from advnmf.losses import EntryLoss
@@ -77,7 +77,7 @@ def test_solvers_take_the_same_way(kind, loss, adversary, solver):
     for data in (sparse, dense):
         problem = Problem(data, loss, adversary, (ElasticNet(0.01, 0.05),) * 3)
         factors = [F.copy() for F in start]
-        history = minimise(problem, factors, SOLVERS[solver], Limits(max_iter=2, tol=0)).history
+        history = minimise(problem, factors, SOLVERS[solver], StoppingCriteria(max_iter=2, tol=0)).history
         ways.append((history, product(factors)))
     np.testing.assert_allclose(ways[0][0], ways[1][0], rtol=1e-7)
     np.testing.assert_allclose(ways[0][1], ways[1][1], rtol=1e-5, atol=1e-7)

@@ -36,7 +36,7 @@ def test_gradient_parts_against_finite_differences(loss, weights):
     N, Q = loss.gradient_parts(data, P)
     assert (N >= 0).all()
     assert (Q >= 0).all()
-    np.testing.assert_allclose(Q - N, numeric_gradient(lambda Y: loss.value(data, Y), P), atol=2e-6)
+    np.testing.assert_allclose(data.weighted(Q - N), numeric_gradient(lambda Y: loss.value(data, Y), P), atol=2e-6)
 
 
 def test_junk_in_missing_entries_changes_nothing(loss):
@@ -46,7 +46,7 @@ def test_junk_in_missing_entries_changes_nothing(loss):
     junk = np.where(data.omega > 0, P, 1e6)
     assert loss.value(data, P) == loss.value(data, junk)
     for part, other in zip(loss.gradient_parts(data, P), loss.gradient_parts(data, junk), strict=True):
-        np.testing.assert_array_equal(part, other)
+        np.testing.assert_array_equal(data.weighted(part), data.weighted(other))
 
 
 def test_mask_of_ones_is_the_plain_formula(loss):

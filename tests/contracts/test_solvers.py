@@ -9,7 +9,7 @@ from sklearn.decomposition import non_negative_factorization
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
 from advnmf.data import DenseData, ObservedData
 from advnmf.engine.factors import layer_shapes, left, product, right
-from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.loop import StoppingCriteria, minimise
 from advnmf.engine.problem import Problem
 from advnmf.losses import Elastic, EntryLoss, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
@@ -35,7 +35,7 @@ def test_objective_never_rises(solver, layers, loss, adversary):
         data = data_in(storage, rng)
         problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[(start + len(layers)) % 2])
         factors = random_chain(rng, data.shape, layers)
-        history = minimise(problem, factors, solver, Limits(max_iter=6, tol=0)).history
+        history = minimise(problem, factors, solver, StoppingCriteria(max_iter=6, tol=0)).history
         assert np.isfinite(history).all()
         assert (np.diff(history) <= 1e-10 * history[:-1]).all()
         assert history[-1] == pytest.approx(problem.objective(factors), rel=1e-12)
@@ -49,7 +49,7 @@ def test_float32_is_kept_and_descends(solver, layers):
     data = random_data(rng, (30, 20), dtype=np.float32)
     problem = problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), len(layers) + 1)
     factors = random_chain(rng, data.shape, layers, np.float32)
-    history = minimise(problem, factors, solver, Limits(max_iter=50, tol=0)).history
+    history = minimise(problem, factors, solver, StoppingCriteria(max_iter=50, tol=0)).history
     assert all(F.dtype == np.float32 for F in factors)
     assert (np.diff(history) <= 1e-5 * history[:-1]).all()
     assert history[-1] < 0.5 * history[0]
@@ -68,7 +68,7 @@ def test_planted_low_rank_matrix_is_recovered(solver, dtype, loss, adversary):
     data = DenseData(np.where(observed, X, 0).astype(dtype), observed.view(np.uint8))
     factors = random_chain(rng, X.shape, (3,), dtype)
     n = 100 if solver.name == "hals" else 400
-    minimise(problem_of(data, loss, adversary), factors, solver, Limits(max_iter=n, tol=0))
+    minimise(problem_of(data, loss, adversary), factors, solver, StoppingCriteria(max_iter=n, tol=0))
     error = np.linalg.norm((product(factors) - X)[~observed]) / np.linalg.norm(X[~observed])
     assert error < 1e-2
 
@@ -82,7 +82,9 @@ def test_entries_of_no_weight_have_no_influence(solver):
     results = []
     for d in (data, junk):
         factors = [F.copy() for F in start]
-        minimise(problem_of(d, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, Limits(max_iter=5, tol=0))
+        minimise(
+            problem_of(d, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, StoppingCriteria(max_iter=5, tol=0)
+        )
         results.append(product(factors))
     np.testing.assert_allclose(*results, rtol=1e-12)
 
@@ -96,7 +98,7 @@ def test_complete_data_equals_a_mask_of_ones(solver):
     results = []
     for d in (data, masked):
         factors = [F.copy() for F in start]
-        minimise(problem_of(d, n_factors=3), factors, solver, Limits(max_iter=10, tol=0))
+        minimise(problem_of(d, n_factors=3), factors, solver, StoppingCriteria(max_iter=10, tol=0))
         results.append(product(factors))
     np.testing.assert_allclose(*results, rtol=1e-9)
 
@@ -122,7 +124,7 @@ def test_mu_is_scikit_learns_on_complete_data(penalty):
     )
     penalties = tuple(ElasticNet(alpha * size * l1_ratio, alpha * size * (1 - l1_ratio)) for size in (20, 30))
     problem = Problem(DenseData(X), Frobenius(), NoAdversary(), penalties)
-    minimise(problem, [W, H], get_solver("mu"), Limits(max_iter=60, tol=0))
+    minimise(problem, [W, H], get_solver("mu"), StoppingCriteria(max_iter=60, tol=0))
     np.testing.assert_allclose(W, expected[0], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(H, expected[1], rtol=1e-6, atol=1e-9)
 
@@ -168,7 +170,9 @@ def test_no_nan_from_zero_factors_or_zero_data(solver):
     ):
         for layers in LAYERS:
             factors = [np.zeros(s) for s in layer_shapes(*data.shape, layers)]
-            history = minimise(problem_of(data, n_factors=len(factors)), factors, solver, Limits(max_iter=5)).history
+            history = minimise(
+                problem_of(data, n_factors=len(factors)), factors, solver, StoppingCriteria(max_iter=5)
+            ).history
             assert np.isfinite(history).all()
             assert all(np.isfinite(F).all() for F in factors)
 
@@ -180,7 +184,7 @@ def test_alternating_attack_reports_the_robust_objective(solver):
     problem = problem_of(data, Elastic(2.0), FrobeniusPenalty(2.0))
     factors = random_chain(rng, data.shape, (3,))
     start = problem.objective(factors)
-    result = minimise(problem, factors, solver, Limits(max_iter=30, tol=0, attack_every=5))
+    result = minimise(problem, factors, solver, StoppingCriteria(max_iter=30, tol=0), attack_every=5)
     assert result.history[0] == pytest.approx(start)
     assert result.history[-1] == pytest.approx(problem.objective(factors))
     assert result.objective < start
@@ -196,7 +200,10 @@ def test_large_data_go_block_by_block(monkeypatch):
         for solver in SOLVERS.values():
             factors = [F.copy() for F in start]
             minimise(
-                problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, Limits(max_iter=5, tol=0)
+                problem_of(data, Elastic(1.0), FrobeniusPenalty(3.0), 3),
+                factors,
+                solver,
+                StoppingCriteria(max_iter=5, tol=0),
             )
             results.append(product(factors))
     np.testing.assert_allclose(results[0], results[2], rtol=1e-9)
@@ -242,7 +249,7 @@ def test_repeated_updates_never_raise_the_objective_either(storage, loss, advers
             data = data_in(storage, rng)
             problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[1])
             factors = random_chain(rng, data.shape, layers)
-            histories.append(minimise(problem, factors, MU(n_repeats), Limits(max_iter=30, tol=0)).history)
+            histories.append(minimise(problem, factors, MU(n_repeats), StoppingCriteria(max_iter=30, tol=0)).history)
             assert (np.diff(histories[-1]) <= 1e-10 * histories[-1][:-1]).all()
         if storage == "mask":
             np.testing.assert_array_equal(*histories)

@@ -89,7 +89,7 @@ def test_every_model_can_be_looked_at(model, planted):
     np.testing.assert_allclose(first.get_array(), whole[5].reshape(3, 4))
     np.testing.assert_allclose(second.get_array(), whole[2].reshape(3, 4))
     np.testing.assert_array_equal(completion.images_["original"][1].get_array(), truth[2].reshape(3, 4))
-    attacked = getattr(model, "_make_adversary", lambda: None)()
+    attacked = getattr(model, "adversary", None)
     assert ("attack" in completion.images_) == bool(attacked and attacked.attacks)
     if isinstance(model, DMF):
         with pytest.raises(ValueError, match="DMF has no components_: only models"):
@@ -195,7 +195,7 @@ def test_perturbation_harms(loss, planted):
 def test_perturbation_knows_of_offsets(planted):
     X = planted[1]
     model = fitted(NMF(2, biases=True, adversary=FrobeniusPenalty(3.0), alpha_W=1e-3), X)
-    A, B = model._linear(model.transform(X))
+    A, B = model.linear(model.transform(X))
     P, known = A @ B, ~np.isnan(X)  # before what is negative is completed with zeros
     np.testing.assert_allclose(model.perturbation(X)[known], np.maximum((X - P) / 2, -X)[known], atol=1e-9)
 

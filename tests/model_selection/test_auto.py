@@ -13,11 +13,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from advnmf import NMF, AutoNMF, load, save
-from advnmf.engine.loop import iterate
-from advnmf.model_selection.auto.choices import Choice, Units
+from advnmf.engine.loop import Sweeps
+from advnmf.model_selection.auto.candidates import Candidate, Scales
 from advnmf.model_selection.auto.evaluation import Clock, HeldOut, better, evaluate
 from advnmf.model_selection.auto.outliers import flag_outliers
-from advnmf.model_selection.auto.search import Search
+from advnmf.model_selection.auto.stages import AutoSearch
 from advnmf.model_selection.auto.uncertainty import Spread, interval_scale, spread_terms
 from advnmf.model_selection.cross_validation import make_folds
 from advnmf.model_selection.entries import read_entries
@@ -161,9 +161,12 @@ def test_a_short_time_limit_gives_the_best_so_far():
 def test_a_good_model_cut_short_beats_a_poor_one_at_its_end():
     X, _ = planted()
     held_out = HeldOut(make_folds(read_entries(X), 3, 0))
-    units = Units(float(np.sqrt(np.nanmean(X**2))))
-    search = Search(held_out, units, X.shape, 600, Clock(None), None, np.inf, lambda look: False)
-    poor, good = search._look(Choice(1, 0.5), None, "finals"), search._look(Choice(3, 1e-3), 30, "finals")
+    units = Scales(float(np.sqrt(np.nanmean(X**2))))
+    search = AutoSearch(held_out, units, X.shape, 600, Clock(None), None, np.inf, lambda look: False)
+    poor, good = (
+        search._evaluate(Candidate(1, 0.5), None, "finals"),
+        search._evaluate(Candidate(3, 1e-3), 30, "finals"),
+    )
     assert (poor.done, good.done) == (True, False)
     assert search._best() is good
 
@@ -187,7 +190,7 @@ def test_a_callback_ends_the_search():
 
     model = AutoNMF(callback=stop, random_state=0).fit(X)
     assert model.stop_reason_ == "callback"
-    assert len(model.candidates_) == 3 == looks[-1].n_looks + 1  # the column means come first
+    assert len(model.candidates_) == 3 == looks[-1].n_tried + 1  # the column means come first
     assert looks[-1].best <= looks[0].error
 
 
@@ -195,7 +198,7 @@ def test_an_interruption_leaves_a_fitted_model():
     X, _ = planted()
 
     def interrupt(look):
-        if look.n_looks == 4:
+        if look.n_tried == 4:
             raise KeyboardInterrupt
 
     model = AutoNMF(callback=interrupt, random_state=0)
@@ -206,20 +209,16 @@ def test_an_interruption_leaves_a_fitted_model():
 
 
 def test_an_interruption_of_the_last_fits_goes_on(monkeypatch):
-    def cut(process, limits):
-        monkeypatch.setattr(process, "step", interrupt)
-        return iterate(process, limits)
-
-    def interrupt():
+    def interrupt(process):
         raise KeyboardInterrupt
 
     def searched(*args):
         found = run(*args)
-        monkeypatch.setattr("advnmf.models.nmf.iterate", cut)
+        monkeypatch.setattr(Sweeps, "step", interrupt)
         return found
 
-    run = Search.run
-    monkeypatch.setattr(Search, "run", searched)
+    run = AutoSearch.run
+    monkeypatch.setattr(AutoSearch, "run", searched)
     X, _ = planted()
     model = AutoNMF(max_candidates=3, random_state=0)
     with pytest.raises(KeyboardInterrupt):
@@ -288,10 +287,10 @@ def test_the_difference_of_errors_is_paired():
 def test_an_evaluation_may_go_on_from_another():
     X, _ = planted()
     held_out = HeldOut(make_folds(read_entries(X), 3, 0))
-    units = Units(float(np.sqrt(np.nanmean(X**2))))
-    first = evaluate(Choice(3, 1e-2), held_out, units)
+    units = Scales(float(np.sqrt(np.nanmean(X**2))))
+    first = evaluate(Candidate(3, 1e-2), held_out, units)
     first.advance(500, Clock(None), 0.0, None)
-    cold, warm = (evaluate(Choice(3, 1e-3), held_out, units) for _ in range(2))
+    cold, warm = (evaluate(Candidate(3, 1e-3), held_out, units) for _ in range(2))
     warm.begin_with(first)
     for each in (cold, warm):
         each.advance(500, Clock(None), 0.0, None)
@@ -429,7 +428,7 @@ def test_fills_are_never_negative(stored):
     given = sparse.csr_array(np.nan_to_num(X)) if stored else X
     model = AutoNMF(max_candidates=1, biases=True, random_state=0).fit(given)
     assert model.models_[0].biases
-    A, B = model._linear(model._training_codes())
+    A, B = model.linear(model.training_codes())
     assert (A @ B).min() < -0.01
     everywhere = np.arange(60).repeat(20), np.tile(np.arange(20), 60)
     results = [
@@ -481,7 +480,7 @@ def test_empty_rows_and_columns_change_nothing(kind, biases):
     assert among.n_features_in_ == full.shape[1]
     assert np.isfinite(among.reconstruct()).all()
     # The empty ones get the mean code and the mean component column.
-    codes, seen = among._training_codes(), ~np.isnan(full).all(axis=1)
+    codes, seen = among.training_codes(), ~np.isnan(full).all(axis=1)
     np.testing.assert_allclose(codes[~seen], np.tile(codes[seen].mean(axis=0), (100, 1)), rtol=1e-10)
     if kind == "dense":
         np.testing.assert_allclose(among.complete(full)[part], alone.complete(X), rtol=1e-6)
@@ -614,7 +613,9 @@ def test_what_it_does_is_printed(capsys):
 # --- interruptions ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["task.HeldOut", "search.evaluate", "estimator.explain", "estimator.interval_scale"])
+@pytest.mark.parametrize(
+    "module", ["search_task.HeldOut", "stages.evaluate", "estimator.explain", "estimator.interval_scale"]
+)
 def test_an_interruption_anywhere_leaves_what_was_there(module, monkeypatch):
     """Before the first candidate, and after the last fit: KeyboardInterrupt comes out, and no half a model stays."""
 

@@ -388,7 +388,7 @@ def test_stepping_in_pieces_is_fitting(model, fold):
     fitted = clone(model).fit(fold.training())
     assert trial.done
     assert trial.made == fitted.n_iter_
-    np.testing.assert_allclose(reduce(np.matmul, trial.process.factors), fitted.reconstruct(), rtol=1e-12)
+    np.testing.assert_allclose(reduce(np.matmul, trial.fit.factors), fitted.reconstruct(), rtol=1e-12)
     assert trial.score == -metrics.rmse(fold.held_out.values, trial.prediction)
     if trial.n_iter == trial.made:
         assert trial.converged == (fitted.stop_reason_ == "tol")
@@ -397,7 +397,7 @@ def test_stepping_in_pieces_is_fitting(model, fold):
         assert not trial.converged
         assert trial.score > -metrics.rmse(fold.held_out.values, fitted.predict_pairs(*fold.pairs))
     trial.release()
-    assert trial.process is None
+    assert trial.fit is None
 
 
 def test_early_stopping_keeps_the_best_look(noisy):
@@ -429,12 +429,12 @@ def test_a_trial_may_begin_where_another_ended(fold):
     strong, weak = (make_trial(NMF(2, alpha_W=a, max_iter=30, random_state=0), fold, RMSE) for a in (1e-2, 1e-4))
     weak.after = strong
     strong.advance()
-    ended = [F.copy() for F in strong.process.factors]
+    ended = [F.copy() for F in strong.fit.factors]
     weak.advance()
     with pytest.warns(ConvergenceWarning):
         model = NMF(2, alpha_W=1e-4, max_iter=30, init="custom").fit(fold.training(), factors=ended)
     np.testing.assert_allclose(weak.prediction, model.predict_pairs(*fold.pairs), rtol=1e-12)
-    for F, E in zip(strong.process.factors, ended, strict=True):
+    for F, E in zip(strong.fit.factors, ended, strict=True):
         np.testing.assert_array_equal(F, E)
 
 
@@ -553,11 +553,11 @@ def test_a_path_of_ranks_begins_with_the_strongest_components(fold):
     few.after = many
     many.advance()
     few.advance()
-    for F, expected in zip(few.start, narrowed(many.process.factors, 5, 2), strict=True):
+    for F, expected in zip(few.start, narrowed(many.fit.factors, 5, 2), strict=True):
         np.testing.assert_array_equal(F, expected)
     with pytest.warns(ConvergenceWarning):
         model = NMF(2, max_iter=30, init="custom").fit(fold.training(), factors=few.start)
-    np.testing.assert_allclose(few.process.factors[1], model.components_, rtol=1e-12)
+    np.testing.assert_allclose(few.fit.factors[1], model.components_, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from advnmf import ATNMF, NMF, AutoNMF, DeepNMF, FrobeniusPenalty, Triplets, loa
 from advnmf.metrics import precision_at_k
 from advnmf.models.ranking import best_columns
 from advnmf.models.reliability import Reliability
-from advnmf.penalties import ElasticNet, WithOffset
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -41,43 +40,6 @@ def model(**parameters):
 
 
 # --- the penalty ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("scaled", [False, True])
-@pytest.mark.parametrize("centred", [False, True])
-def test_the_penalty_of_offsets_is_touched_from_above(centred, scaled):
-    """What kernels minimise differs from the penalty by a constant at F, and is nowhere less."""
-    rng = np.random.default_rng(1)
-    scale = rng.uniform(1, 5, 6) if scaled else None
-    penalty = WithOffset(ElasticNet(0.2, 0.3, scale), 0.7, offset=2, held=3, centred=centred)
-
-    def bound(F):
-        s = np.ones(6) if scale is None else scale
-        return np.sum(s[:, None] * (2 * c.l1 * F + c.l2 * F**2) * (c.kinds < 2))
-
-    F = np.column_stack([rng.random((6, 2)), rng.normal(size=6), np.ones(6)])
-    c = penalty.coordinates(F)
-    shift = penalty.value(F) - bound(F)
-    for _ in range(200):
-        G = F.copy()
-        G[:, :3] += rng.normal(0, 1, (6, 3)) * [1, 1, 3]
-        G[:, :2] = np.abs(G[:, :2])
-        assert penalty.value(G) <= bound(G) + shift + 1e-10
-    if centred:
-        G = F.copy()
-        G[:, 2] += 5  # a common level costs nothing
-        assert penalty.value(G) == pytest.approx(penalty.value(F))
-
-
-def test_scaled_penalties_have_the_right_gradient():
-    rng = np.random.default_rng(2)
-    F, penalty = rng.random((5, 3)), ElasticNet(0.4, 0.6, rng.uniform(1, 9, 5))
-    gained, lost = penalty.gradient_parts(F)
-    for i, k in np.ndindex(F.shape):
-        E = np.zeros_like(F)
-        E[i, k] = 1e-6
-        slope = (penalty.value(F + E) - penalty.value(F - E)) / 2e-6
-        assert slope == pytest.approx((lost - gained)[i, k], rel=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["hals", "mu"])
@@ -223,7 +185,7 @@ def test_pairs(ratings, biases):
     rows, columns = np.array([0, 5, 39]), np.array([3, 0, 29])
     np.testing.assert_allclose(fit.predict_pairs(rows, columns), fit.reconstruct()[rows, columns])
     np.testing.assert_allclose(fit.predict_pairs([0, 5], [1, 1], unseen="mean"), fit.reconstruct()[[0, 5], 1])
-    A, B = fit._linear(fit._training_codes())
+    A, B = fit.linear(fit.training_codes())
     whole = A @ B  # means are those before anything is clipped
     np.testing.assert_allclose(fit.predict_pairs([-1, 4, -1], [2, -1, -1], unseen="mean"),
                                [whole[:, 2].mean(), whole[4].mean(), whole.mean()])  # fmt: skip
@@ -573,7 +535,7 @@ def test_offsets_complete_nonnegative_data_with_nothing_negative(storage):
     X[rng.random(X.shape) < 0.4] = np.nan
     given = X if storage == "dense" else stored(X)
     fit = NMF(1, biases=True, alpha_W=1e-3, sparse_missing="absent", max_iter=50, tol=0, random_state=0).fit(given)
-    codes, components = fit._linear(fit._training_codes())
+    codes, components = fit.linear(fit.training_codes())
     assert (codes @ components).min() < -0.01  # the test can fail
     assert fit.reconstruct().min() == 0
     assert fit.complete(given).min() == 0

@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advnmf.studies import Recipe, Row, Store, Task, load_arrays, read_rows
+from advnmf.studies import Result, Run, RunConfig, Store, load_arrays, read_results
 
 pytestmark = pytest.mark.soak
 
 N_WRITERS, N_OPENERS = 3, 3
 
 
-def row(number: int) -> Row:
+def result(number: int) -> Result:
     """One of many; some are long enough to be torn in two."""
-    recipe = Recipe("NMF", {"n_components": 2})
-    task = Task("table2", "synthetic", 0.5, "uniform", "NMF", "masked", number, recipe)
+    config = RunConfig("NMF", {"n_components": 2})
+    run = Run("table2", "synthetic", 0.5, "uniform", "NMF", "masked", number, config)
     curve = [number / 7.0] * (number % 400)
-    results = {"rmse": 1.0, "mae": 0.5, "seconds": 0.1, "n_iter": 3, "stop_reason": "max_iter"}
-    return Row.of(task, curves={"objective": curve}, **results)
+    outcome = {"rmse": 1.0, "mae": 0.5, "seconds": 0.1, "n_iter": 3, "stop_reason": "max_iter"}
+    return Result.of(run, curves={"objective": curve}, **outcome)
 
 
 def write(folder: str, first: int) -> None:
@@ -35,7 +35,7 @@ def write(folder: str, first: int) -> None:
     log = os.open(Path(folder, f"kept-{first}.log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for number in range(first, first + 100_000):
         arrays = {"components": np.ones((3, 4))} if number % 5 == 0 else None
-        store.append(row(number), arrays)
+        store.append(result(number), arrays)
         os.write(log, f"{number}\n".encode())
 
 
@@ -43,7 +43,7 @@ def look(folder: str, _: int) -> None:
     """Open the folder again and again, by turns to write and to read."""
     while True:
         Store(folder)
-        read_rows(folder)
+        read_results(folder)
 
 
 def kept(folder: Path) -> set[int]:
@@ -77,9 +77,9 @@ def test_no_row_is_lost(tmp_path, budget):
     Store(tmp_path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        rows = read_rows(tmp_path)
+        rows = read_results(tmp_path)
     said = kept(tmp_path)
-    lost = said - {row.run for row in rows}
+    lost = said - {row.seed for row in rows}
     print(f"{len(said)} rows kept, {len(lost)} lost, {len(rows)} there; {n_kills} kills")
     assert len(said) > 50
     assert not lost

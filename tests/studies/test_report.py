@@ -17,9 +17,17 @@ from PIL import Image
 
 from advnmf.cli.app import program
 from advnmf.io.files import FileError
-from advnmf.studies import Row, Store, nearness, plan, printed_values, read_rows, write_report
-from advnmf.studies.collecting import collect
-from advnmf.studies.recipes import SETTINGS
+from advnmf.studies import (
+    HYPER_PARAMETERS,
+    Result,
+    Store,
+    plan,
+    printed_values,
+    read_results,
+    variant_distances,
+    write_report,
+)
+from advnmf.studies.summaries import collect
 
 
 class Page(HTMLParser):
@@ -78,7 +86,7 @@ def keep(folder, tasks, rmse=1.0, arrays=None, **changes):
     store = Store(folder)
     for task in tasks:
         error = rmse(task) if callable(rmse) else rmse
-        row = Row.of(task, rmse=error, mae=error / 2, seconds=2.0, n_iter=5, stop_reason="max_iter")
+        row = Result.of(task, rmse=error, mae=error / 2, seconds=2.0, n_iter=5, stop_reason="max_iter")
         store.append(replace(row, **changes), arrays(task) if arrays else None)
     return folder
 
@@ -100,7 +108,7 @@ def table2(tmp_path):
     """Three runs of two methods on two fractions of Table 2: NMF as printed, AT-NMF not; its last run is better."""
     errors = {"NMF": 5.36, "AT-NMF": 4.9}
     tasks = plan("table2", methods=list(errors), missing=[0.3, 0.5])
-    return keep(tmp_path, tasks, lambda task: errors[task.method] + (task.fraction == 0.5) - 0.02 * task.run)
+    return keep(tmp_path, tasks, lambda task: errors[task.method] + (task.fraction == 0.5) - 0.02 * task.seed)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -189,7 +197,7 @@ def test_only_the_last_settings_are_told(tmp_path):
 def test_targets_and_names_of_others(tmp_path):
     """Rows of a target that is no longer there are named; names are text, not markup."""
     tasks = plan("table2", methods=["NMF"], missing=[0.3], runs=1)
-    keep(tmp_path, tasks, target="table<0>")
+    keep(tmp_path, tasks, experiment="table<0>")
     page = page_of(keep(tmp_path, tasks, method="<i>mine</i> & yours", key="mine"))
     assert "does not know them: table<0>." in page.text
     found, _ = page.line("table2 synthetic published", "EADNMF")
@@ -224,9 +232,9 @@ class Strict(HTMLParser):
 def hostile(words):
     """What replaces all text of a row that is shown where its target and protocol are known."""
     named = {words: words, "nested": {words: [words]}}
-    same = dict.fromkeys(("dataset", "mask", "method", "stop_reason", "version", "setup", "key", "kind"), words)
+    same = dict.fromkeys(("dataset", "mask", "method", "stop_reason", "version", "setup", "key", "measurement"), words)
     settings = {"model": words, "params": named, "space": words}
-    return {**same, "settings": settings, "options": named, "point": named, "found": named}
+    return {**same, "config": settings, "options": named, "point": named, "tuned": named}
 
 
 @pytest.mark.parametrize("target", ["table2", "ablation-synthetic", "fig7", "parts", "unknown"])
@@ -235,7 +243,7 @@ def test_no_value_of_a_row_is_markup(tmp_path, target):
     tasks = plan(known, ["published", "tuned"], runs=1)[:3]
     keep(tmp_path, tasks)
     for words in HOSTILE:
-        named = {"target": words, "protocol": words} if target == "unknown" else {}
+        named = {"experiment": words, "protocol": words} if target == "unknown" else {}
         keep(tmp_path, tasks[:1], curves={words: [1.0]}, **hostile(words), **named)
     files = write_report(tmp_path)
     found = Strict(files[0].read_text(encoding="utf-8"))
@@ -280,7 +288,7 @@ def test_rows_that_fit_no_figure_hide_no_other(tmp_path, target):
     for folder in (good, bad):
         keep(folder, tasks[:1], method="$\\frac{", key="1", point={"lam": "x", "delta": []}, curves={"objective": []})
         keep(folder, tasks[:1], dataset="elsewhere", key="2", point={})
-    keep(good, tasks[:1], arrays=faces, key="3", run=9, curves={"iteration": [1.0, 2.0, 3.0], "objective": [2.0]})
+    keep(good, tasks[:1], arrays=faces, key="3", seed=9, curves={"iteration": [1.0, 2.0, 3.0], "objective": [2.0]})
     assert page_of(good, overwrite=True).pictures == before
     page = page_of(bad)
     assert page.pictures == []
@@ -306,17 +314,17 @@ def test_arrays_of_others(tmp_path, name):
 
 def test_arrays_that_would_not_fit_into_memory(tmp_path, monkeypatch):
     keep(tmp_path, plan("parts", runs=1), arrays=faces)
-    monkeypatch.setattr("advnmf.studies.store._LARGEST_ARRAYS", 10_000)
+    monkeypatch.setattr("advnmf.studies.folder._LARGEST_ARRAYS", 10_000)
     assert re.search(r"it holds [\d,]+ bytes, more than 10,000", page_of(tmp_path).text)
 
 
 def test_settings_and_what_was_found(tmp_path):
     tasks = plan("table2", ["tuned"], methods=["AT-NMF"], missing=[0.3], runs=2)
-    keep(tmp_path, tasks[:1], found={"lam": 1.5, "layers": [5, 2]})
-    page = page_of(keep(tmp_path, tasks[1:], found={"lam": 3.0, "layers": [5, 2]}))
+    keep(tmp_path, tasks[:1], tuned={"lam": 1.5, "layers": [5, 2]})
+    page = page_of(keep(tmp_path, tasks[1:], tuned={"lam": 3.0, "layers": [5, 2]}))
     method, protocol, settings, found = (text for text, _ in page.tables["settings of table2"][1])
     assert (method, protocol) == ("AT-NMF", "tuned")
-    assert settings.startswith(f"ATNMF(max_iter={SETTINGS['synthetic'].tuned_iter}, tol=1e-05); ")
+    assert settings.startswith(f"ATNMF(max_iter={HYPER_PARAMETERS['synthetic'].tuned_iter}, tol=1e-05); ")
     assert "candidates 16" in settings
     assert found == "lam 1.5 … 3; layers [5, 2]"
 
@@ -330,7 +338,7 @@ def test_effects_of_the_parts(tmp_path):
 
     def error(task):
         halved = any(word in task.method for word in deep)
-        return 0.5**halved * 1.1 ** (task.run * any(word in task.method for word in attacked))
+        return 0.5**halved * 1.1 ** (task.seed * any(word in task.method for word in attacked))
 
     tasks = plan("ablation-synthetic", ["tuned"], missing=[0.3, 0.5], runs=2)
     lines = page_of(keep(tmp_path, tasks, error)).tables["ablation-synthetic effects"]
@@ -386,7 +394,7 @@ def test_heat_map_leaves_unbounded_cells_blank(tmp_path):
 
     tasks = plan("fig8", runs=1)
     keep(tmp_path, tasks[:-2], lambda task: task.point["lam"])
-    ax = heat_map(collect(read_rows(tmp_path))[0], "published", str(tmp_path)).axes[0]
+    ax = heat_map(collect(read_results(tmp_path))[0].own("published"), str(tmp_path)).axes[0]
     shown = ax.images[0].get_array()
     assert shown.shape == (7, 16)
     assert shown.count() == len(tasks) - 2
@@ -399,8 +407,8 @@ def test_lines_have_the_order_of_the_target(tmp_path):
     from advnmf.studies.figures import over_fraction
 
     keep(tmp_path, plan("fig7", runs=1)[::-1])
-    (study,) = collect(read_rows(tmp_path))
-    legend = over_fraction(study, "published", str(tmp_path)).axes[0].get_legend()
+    (study,) = collect(read_results(tmp_path))
+    legend = over_fraction(study.own("published"), str(tmp_path)).axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["δ = 0", "δ = 2", "δ = ∞"]
 
 
@@ -428,8 +436,8 @@ def test_variants_are_held_against_the_print(tmp_path):
         return factors.get(task.method, 1) * printed["synthetic", "ADNMF", task.fraction].mean
 
     keep(tmp_path, tasks, error)
-    (study,) = collect(read_rows(tmp_path))
-    found = nearness(study)
+    (study,) = collect(read_results(tmp_path))
+    found = variant_distances(study)
     # A half is as far as the double; what was run on fewer cases is not compared.
     assert [near.variant for near in found] == list(factors)
     assert [near.distance for near in found] == pytest.approx([10, 100, 150])
@@ -439,8 +447,8 @@ def test_variants_are_held_against_the_print(tmp_path):
 
 
 def test_tables_are_not_held_against_others(table2):
-    (study,) = collect(read_rows(table2))
-    assert nearness(study) == []
+    (study,) = collect(read_results(table2))
+    assert variant_distances(study) == []
 
 
 def test_points_are_columns(tmp_path):

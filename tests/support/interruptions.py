@@ -36,7 +36,7 @@ def valid_state(model: object, X: np.ndarray) -> None:
     """Whether the model is that of one fit: its arrays fit together, and it completes these data."""
     codes = model.transform(X)
     assert codes.shape == (len(X), model.n_components_)
-    assert model._training_codes().shape[1] == model.n_components_
+    assert model.training_codes().shape[1] == model.n_components_
     assert model.loss_curve_.shape == (model.n_iter_ + 1,)
     assert model.reconstruct().shape[1] == X.shape[1] == model.n_features_in_
     assert np.isfinite(model.complete(X)).all()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .progress import note, warnings_as_notes
+from .progress import note, runs_bar, warnings_as_notes
 
 _INTERRUPTED = 130
 
@@ -34,7 +32,7 @@ class ListType(click.ParamType):
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
+@click.argument("experiment", metavar="EXPERIMENT")
 @click.option(
     "--protocol",
     type=click.Choice(["published", "masked", "tuned", "all"]),
@@ -42,7 +40,7 @@ class ListType(click.ParamType):
     show_default=True,
     help="As released; the same hyper-parameters with true masks; tuned on held-out observed entries.",
 )
-@click.option("--methods", type=ListType(str, "A,B"), help="Only these. [default: all of the target]")
+@click.option("--methods", type=ListType(str, "A,B"), help="Only these. [default: all of the experiment]")
 @click.option("--missing", type=ListType(float, "F,F"), help="Only these missing fractions. [default: all]")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Seeds.")
 @click.option("--out", default="advnmf-results", show_default=True, metavar="DIR", help="Folder of the results.")
@@ -59,7 +57,7 @@ class ListType(click.ParamType):
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def reproduce(
-    target: str,
+    experiment: str,
     protocol: str,
     methods: Sequence[str] | None,
     missing: Sequence[float] | None,
@@ -72,12 +70,12 @@ def reproduce(
 ) -> int:
     """Run a table or figure of the studies again, and print it beside what was printed.
 
-    TARGET: table2 ... table9, slides, lambda, fig6, fig7, fig8, parts, restoration; or layers-synthetic, -cbcl,
+    EXPERIMENT: table2 ... table9, slides, lambda, fig6, fig7, fig8, parts, restoration; or layers-synthetic, -cbcl,
     -moffet, -mnist; or, tuned, ablation-synthetic, -cbcl, -moffet, -mnist.
 
-    Every run is kept in DIR as soon as it is done: the same command goes on where an earlier one was stopped, and what
-    is there is not computed again. Commands with the same DIR at the same time share the work. Results of other
-    settings, or of another version, are never mixed in.
+    Every result is stored in DIR as soon as it is there: the same command resumes after an interruption, and computes
+    nothing twice. Commands with the same DIR at the same time share the work. Results of other settings, or of another
+    version, are never mixed in.
 
     The data are read from the folder that ADVNMF_DATA names, or downloaded (see advnmf datasets).
 
@@ -85,89 +83,78 @@ def reproduce(
     """
     from .. import studies
 
-    if target not in studies.TARGETS:
-        raise click.UsageError(f"{target!r} is no target; choose from {', '.join(studies.TARGETS)}")
+    if experiment not in studies.EXPERIMENTS:
+        raise click.UsageError(f"{experiment!r} is no experiment; choose from {', '.join(studies.EXPERIMENTS)}")
     protocols = list(studies.PROTOCOLS) if protocol == "all" else [protocol]
-    offered = studies.TARGETS[target].protocols
+    offered = studies.EXPERIMENTS[experiment].protocols
     if not set(protocols) & set(offered):
-        raise click.UsageError(f"{target} has no protocol {protocol}; choose from {', '.join(offered)}")
-    tasks = studies.plan(target, protocols, methods=methods, missing=missing, runs=runs, quick=quick)
+        raise click.UsageError(f"{experiment} has no protocol {protocol}; choose from {', '.join(offered)}")
+    planned = studies.plan(experiment, protocols, methods=methods, missing=missing, runs=runs, quick=quick)
     with warnings_as_notes(quiet, str):  # files may be called as parameters are
         store = studies.Store(out)
-    there = len(store.rows(tasks))
-    note(f"{target}: {len(tasks)} runs, {there} of them in {out} already", quiet)
+    there = len(store.results(planned))
+    note(f"{experiment}: {len(planned)} runs, {there} of them in {out} already", quiet)
     failures, interrupted = [], False
     try:
-        if there < len(tasks):
-            for task in {task.dataset: task for task in tasks if task not in store}.values():
-                studies.instance(task)  # that data are not to be had is told at once, in one line
-            failures = _run(studies.run(tasks, store, jobs=jobs, time_limit=time_limit), len(tasks) - there, quiet)
+        if there < len(planned):
+            for run in {run.dataset: run for run in planned if run not in store}.values():
+                studies.load_input(run)  # missing data are one error now, not a failure of each run
+            outcomes = studies.execute(planned, store, jobs=jobs, time_limit=time_limit)
+            failures = _watch(outcomes, len(planned) - there, quiet)
     except KeyboardInterrupt:
         interrupted = True
-    rows = store.rows(tasks)
-    _print(studies.TARGETS[target].title + " (quick: few iterations)" * quick, studies.summarise(rows))
-    if len(rows) < len(tasks):
+    results = store.results(planned)
+    title = studies.EXPERIMENTS[experiment].title + " (quick: few iterations)" * quick
+    _print(title, studies.summarise(results))
+    if len(results) < len(planned):
         why = "interrupted; " if interrupted else ""
-        note(f"{why}{len(rows)} of {len(tasks)} runs are in {out}: the same command goes on with the rest", quiet)
+        note(f"{why}{len(results)} of {len(planned)} runs are in {out}: the same command goes on with the rest", quiet)
     if interrupted:
         return _INTERRUPTED
     return 1 if failures else 0
 
 
-def _run(outcomes: Iterator[Any], total: int, quiet: bool) -> list[Any]:
-    """Let the runs go on, watched; those that failed, each told in a line."""
+def _watch(outcomes: Iterator[Any], total: int, quiet: bool) -> list[Any]:
+    """Carry out the runs under a progress bar; returns the failures, after a line for each."""
     from ..studies import Failure
 
     failures = []
-    with _bar(total, quiet) as advance:
+    with runs_bar(total, quiet) as advance:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 failures.append(outcome)
-                task, words = outcome.task, " ".join(str(outcome.error).split())
-                where = f"{task.dataset} {task.fraction:g} {task.method} {task.protocol} run {task.run}"
+                run, words = outcome.run, " ".join(str(outcome.error).split())
+                where = f"{run.dataset} {run.fraction:g} {run.method} {run.protocol} run {run.seed}"
                 note(f"Error: {where}: {type(outcome.error).__name__}: {words}")
             advance()
     return failures
 
 
-@contextmanager
-def _bar(total: int, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar over runs on stderr, where somebody sees it; what moves it on."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda: None
+def _print(title: str, summaries: list[Any]) -> None:
+    """A line for each method in each case: the printed value, and the mean under each protocol."""
+    if not summaries:
         return
-    columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, expand=console.width < 100) as progress:
-        bar = progress.add_task("runs", total=total)
-        yield lambda: progress.advance(bar)
-
-
-def _print(title: str, cells: list[Any]) -> None:
-    """A line for each method in each place: what was printed, and what comes out under each protocol."""
-    if not cells:
-        return
-    protocols = list(dict.fromkeys(cell.protocol for cell in cells))
-    figures = ["printed"] if any(cell.printed for cell in cells) else []
+    protocols = list(dict.fromkeys(summary.protocol for summary in summaries))
+    figures = ["printed"] if any(summary.printed for summary in summaries) else []
     grid = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("data", "missing", "method", *figures, *protocols):
         grid.add_column(name, justify="left" if name in ("data", "missing", "method") else "right", no_wrap=True)
-    for (dataset, _, mask), group in groupby(sorted(cells, key=_place), key=_place):
+    for (dataset, _, mask), group in groupby(sorted(summaries, key=_place), key=_place):
         if grid.row_count:
             grid.add_row()
         here = list(group)
         pattern, _, corruption = mask.partition("+")
         case = f"{here[0].fraction:g} {corruption}" if pattern in ("released", "uniform") else mask
-        for method in dict.fromkeys(cell.method for cell in here):
-            found = {cell.protocol: cell for cell in here if cell.method == method}
+        for method in dict.fromkeys(summary.method for summary in here):
+            found = {summary.protocol: summary for summary in here if summary.method == method}
             printed = [_printed(next(iter(found.values())).printed) for _ in figures]
             grid.add_row(dataset, case, method, *printed, *(_found(found.get(name)) for name in protocols))
             dataset = case = ""  # once for each place
     Console().print(grid)
 
 
-def _place(cell: Any) -> tuple[str, float, str]:
-    return cell.dataset, cell.fraction, cell.mask
+def _place(summary: Any) -> tuple[str, float, str]:
+    return summary.dataset, summary.fraction, summary.mask
 
 
 def _printed(value: Any) -> str:
@@ -176,11 +163,11 @@ def _printed(value: Any) -> str:
     return f"{value.mean:g}" + (f" ±{value.std:g}" if value.std else "")
 
 
-def _found(cell: Any) -> str:
-    """Mean and deviation over the runs; whether it is the printed figure is asked of the published protocol alone."""
-    if cell is None:
+def _found(summary: Any) -> str:
+    """Mean and deviation over the runs; only the published protocol is compared with the printed value."""
+    if summary is None:
         return ""
-    agrees = cell.agrees if cell.protocol == "published" else None
+    agrees = summary.agrees if summary.protocol == "published" else None
     mark = {True: "[green] ✓[/]", False: "[yellow] ✗[/]", None: ""}[agrees]
-    spread = f" ±{cell.rmse_std:.1g}" if cell.n_runs > 1 else ""
-    return f"{cell.rmse_mean:.4g}{spread}{mark}"
+    spread = f" ±{summary.rmse_std:.1g}" if summary.n_runs > 1 else ""
+    return f"{summary.rmse_mean:.4g}{spread}{mark}"

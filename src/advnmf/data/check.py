@@ -311,17 +311,21 @@ def check_seen(seen: object, shape: tuple[int, int]) -> sparse.csr_array:
 
 def describe_empty(data: ObservedData) -> list[str]:
     """One line each if rows or columns have nothing observed."""
-    sides = ("rows", "code", data.counts), ("columns", "component column", data.column_counts)
+    return describe_unknown(np.asarray(data.counts) > 0, np.asarray(data.column_counts) > 0)
+
+
+def describe_unknown(rows: np.ndarray, columns: np.ndarray) -> list[str]:
+    """One line each if some rows or columns are not known."""
     return [
-        f"{empty} {what} of X have no observed entry: they get the mean {kind} of the others"
-        for what, kind, counts in sides
-        if (empty := np.count_nonzero(counts == 0))
+        f"{unknown} {what} of X have no observed entry: they get the mean {kind} of the others"
+        for what, kind, known in (("rows", "code", rows), ("columns", "component column", columns))
+        if (unknown := np.count_nonzero(~known))
     ]
 
 
 def describe_gaps(data: ObservedData, layers: tuple[int, ...]) -> list[str]:
     """One line for each thing that nonnegative data leave open, and what is done about it."""
-    messages = describe_empty(data)
+    messages = []
     sides = ("rows", data.counts, data.positive(0)), ("columns", data.column_counts, data.positive(1))
     for what, counts, positive in sides:
         if zero := np.count_nonzero(~positive & (counts > 0)):

@@ -1,11 +1,13 @@
-"""The one loop: outer attacks, inner sweeps, tolerance, history, callback, time limit and interruption."""
+"""The one loop: iterations of a process, one by one or until a stopping criterion is met."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback is told: the objective after `n_iter` sweeps.
+    """What a callback is given: the objective after `n_iter` iterations.
 
     `start` counts the random starts from 0; `phase` is "pretrain" (layer by layer, deep chains only) or "train".
     """
@@ -37,18 +39,16 @@ Callback = Callable[[Progress], object]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When to stop, and whom to tell.
+class StoppingCriteria:
+    """Stopping criteria, and a callback that may stop as well; `start`, `n_init` and `phase` are told to it.
 
-    `deadline` is in seconds of `time.monotonic`.  `attack_every` None lets every factor update meet the exact
-    adversary; a number freezes the perturbation for that many sweeps, as the studies print it.
+    `deadline` is in seconds of `time.monotonic`.
     """
 
     max_iter: int = 200
     tol: float = 1e-4
     deadline: float = np.inf
     callback: Callback | None = None
-    attack_every: int | None = None
     start: int = 0
     n_init: int = 1
     phase: str = "train"
@@ -58,8 +58,8 @@ class Limits:
 class Result:
     """Factors, and how they came about.
 
-    `history` holds the objective at the start and after each sweep; `stop_reason` is "tol", "max_iter", "time_limit",
-    "callback" or "interrupted".
+    `history` holds the objective at the start and after each iteration; `stop_reason` is "tol", "max_iter",
+    "time_limit", "callback" or "interrupted".
     """
 
     factors: Factors
@@ -69,8 +69,8 @@ class Result:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether somebody or the clock ended it."""
-        return self.stop_reason in ("interrupted", "callback", "time_limit")
+        """Whether an interrupt, the callback or the time limit ended it."""
+        return self.stop_reason in EARLY
 
     @property
     def objective(self) -> float:
@@ -78,66 +78,107 @@ class Result:
         return float(self.history[-1])
 
 
-class Process(Protocol):
-    """What the loop runs: a state that `step` moves on."""
+# Reasons that end all starts, not only the one at hand.
+EARLY = ("interrupted", "callback", "time_limit")
 
+
+class IterativeProcess(ABC):
+    """What the loop runs: a state that `step` moves on.  It is valid after every update."""
+
+    factors: Factors
+
+    def session(self) -> AbstractContextManager:
+        """The context in which steps are made."""
+        return nullcontext()
+
+    @abstractmethod
     def step(self) -> float:
         """One iteration, in place; the objective *on entry*, where the prediction is at hand."""
 
+    @abstractmethod
     def objective(self) -> float:
         """The objective as things stand."""
 
+    @abstractmethod
     def converged(self, history: Sequence[float], tol: float) -> bool:
         """Whether the last of these objectives is good enough to end."""
 
 
-def iterate(process: Process, limits: Limits) -> tuple[int, str, np.ndarray]:
-    """Step until a limit is hit: the number of steps, why it ended, and the objective at the start and after each.
+class Loop:
+    """Iterations of a process under stopping criteria.
 
-    An interruption (Ctrl-C) ends the loop like a limit: a process is valid after every update.
+    `history` holds the objective on entry of each step, hence at the start and after all steps but the last.
+    `stop_reason` is empty until a criterion is met.
     """
-    began = time.monotonic()
-    history: list[float] = []
-    n_iter, reason = 0, ""
-    try:
-        while not reason and n_iter < limits.max_iter:
-            history.append(process.step())
-            n_iter += 1
-            reason = _stop_reason(history, limits, began, process)
-        # Steps report on entry, so the last one is still to be looked at.
-        history.append(process.objective())
-        if reason in ("", "tol"):
-            reason = _stop_reason(history, limits, began, process) or reason
-    except KeyboardInterrupt:
-        # Whatever was being done when it came, these are the factors now.
-        reason, history[n_iter:] = "interrupted", [process.objective()]
-    return n_iter, reason or "max_iter", np.array(history)
+
+    def __init__(self, process: IterativeProcess, criteria: StoppingCriteria) -> None:
+        self.process = process
+        self.criteria = criteria
+        self.history: list[float] = []
+        self.n_iter = 0
+        self.stop_reason = ""
+        self._began = time.monotonic()
+
+    def step(self) -> None:
+        """One iteration, then a look at the criteria; an interruption (Ctrl-C) goes through."""
+        self.history.append(self.process.step())
+        self.n_iter += 1
+        self.stop_reason = self._reason() or ("max_iter" if self.n_iter >= self.criteria.max_iter else "")
+
+    def run(self) -> None:
+        """Step until a criterion is met; an interruption is one."""
+        with self.process.session():
+            try:
+                while not self.stop_reason and self.n_iter < self.criteria.max_iter:
+                    self.step()
+                # Steps report on entry, so the last one is still to be looked at.
+                self.history.append(self.process.objective())
+                if self.stop_reason not in EARLY:
+                    self.stop_reason = self._reason() or self.stop_reason
+            except KeyboardInterrupt:
+                # Whatever was being done when it came, these are the factors now.
+                self.stop_reason, self.history[self.n_iter :] = "interrupted", [self.process.objective()]
+
+    def outcome(self) -> tuple[int, str, np.ndarray]:
+        """Iterations made, why they ended, and the objective at the start and after each."""
+        ended = len(self.history) > self.n_iter
+        history = self.history if ended else [*self.history, self.process.objective()]
+        return self.n_iter, self.stop_reason or "max_iter", np.array(history)
+
+    def _reason(self) -> str:
+        """Why to stop now, or the empty string."""
+        criteria, now = self.criteria, time.monotonic()
+        if criteria.callback is not None and criteria.callback(self._progress(now)):
+            return "callback"
+        if now > criteria.deadline:
+            return "time_limit"
+        return "tol" if self.process.converged(self.history, criteria.tol) else ""
+
+    def _progress(self, now: float) -> Progress:
+        of = self.criteria
+        seconds = now - self._began
+        return Progress(len(self.history) - 1, of.max_iter, self.history[-1], seconds, of.start, of.n_init, of.phase)
 
 
-def minimise(problem: Problem, factors: Factors, solver: Solver, limits: Limits) -> Result:
-    """Sweep over `factors`, in place, until a limit is hit.
-
-    The objective is the robust one in either way of attack; only the exact adversary keeps it from rising.
-    """
-    with solver.session(problem):
-        n_iter, reason, history = iterate(Sweeps(problem, factors, solver, limits.attack_every), limits)
-    return Result(factors, n_iter, reason, history)
-
-
-class Sweeps:
+class Sweeps(IterativeProcess):
     """Sweeps of a solver against the exact adversary, or against one that is frozen for `attack_every` sweeps."""
 
-    def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None) -> None:
-        # As posed, and with the loss that the residuals of the moment make of it (the same unless that is adaptive).
+    def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None = None) -> None:
+        solver.check(problem.loss)
+        # As posed, and as it has adapted to the factors of the moment (the same unless loss or adversary do).
         self.posed = self.problem = self.learner = problem
         self.factors = factors
         self.solver = solver
         self.attack_every = attack_every
         self.n_iter = 0
 
+    def session(self) -> AbstractContextManager:
+        """That of the solver."""
+        return self.solver.session(self.posed)
+
     def step(self) -> float:
         """One sweep; the objective on entry."""
-        if self.posed.loss.adaptive:
+        if self.posed.adaptive:
             self.problem = self.learner = self.posed.adapted(self.factors)
         if self.attack_every is None:
             return self.solver.sweep(self.problem, self.factors)
@@ -161,21 +202,19 @@ class Sweeps:
         return history[-1] <= (10 * float(finfo(self.problem.data.values).eps)) ** 2 * history[0]
 
 
-def _stop_reason(history: list[float], limits: Limits, began: float, process: Process) -> str:
-    """Why to stop now, or the empty string."""
-    now = time.monotonic()
-    if limits.callback is not None and limits.callback(
-        Progress(
-            len(history) - 1,
-            limits.max_iter,
-            history[-1],
-            now - began,
-            limits.start,
-            limits.n_init,
-            limits.phase,
-        )
-    ):
-        return "callback"
-    if now > limits.deadline:
-        return "time_limit"
-    return "tol" if process.converged(history, limits.tol) else ""
+def minimise(
+    problem: Problem,
+    factors: Factors,
+    solver: Solver,
+    criteria: StoppingCriteria,
+    attack_every: int | None = None,
+) -> Result:
+    """Sweep over `factors`, in place, until a criterion is met.
+
+    With `attack_every` None each factor update meets the exact adversary; a number freezes the perturbation for so many
+    sweeps, as the studies print it.  The objective is the robust one either way; only the exact adversary keeps it from
+    rising.
+    """
+    loop = Loop(Sweeps(problem, factors, solver, attack_every), criteria)
+    loop.run()
+    return Result(factors, *loop.outcome())

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays.namespaces import Array, concat, namespace
 from ..data import ObservedData
-from ..penalties import ElasticNet, WithOffset
+from ..penalties import Penalty, WithOffset
 from .factors import Factors
 
 # The share of the data's mean that a random nonnegative part starts with: the offsets of columns carry the rest.
@@ -61,16 +61,13 @@ def parts(factors: Factors, column_counts: Array) -> tuple[Factors, Offsets]:
     return [np.ascontiguousarray(codes[:, :-2]), np.ascontiguousarray(components[:-2])], found
 
 
-def penalties(codes: ElasticNet, components: ElasticNet, rank: int, spread: float) -> tuple[WithOffset, ...]:
-    """Offsets of rows are drawn to 0, those of columns to their own mean.
-
-    alpha a^2 is in the unit of X^2 for a factor, as a is about sqrt(X); for an offset alpha b^2 / spread is.
-    """
-
-    def strength(net: ElasticNet) -> float:
-        return net.l1 / spread**1.5 + net.l2 / spread
-
+def penalties(
+    codes: Penalty, components: Penalty, rank: int, spread: float, column_weights: Array | None
+) -> tuple[WithOffset, ...]:
+    """Offsets of rows are drawn to 0, those of columns to their own mean, weighted so."""
     return (
-        WithOffset(codes, strength(codes), offset=rank, held=rank + 1),
-        WithOffset(components, strength(components), offset=rank + 1, held=rank, centred=True),
+        WithOffset(codes, codes.of_offsets(spread), offset=rank, held=rank + 1),
+        WithOffset(
+            components, components.of_offsets(spread), offset=rank + 1, held=rank, centred=True, scale=column_weights
+        ),
     )

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays.namespaces import Array
 from ..arrays.robust import winsorised_rms
 from ..data import ObservedData
 from ..losses import Loss
@@ -24,11 +23,15 @@ AUTO_RIDGE = 1e-3
 
 
 class Ridges(NamedTuple):
-    """Of the codes and of all other factors, times counts; and the spread of X that those of offsets are divided by."""
+    """Of the codes and of all other factors, times counts; and the spread of X that those of offsets are divided by.
+
+    ``unit``: what a strength of 1 is in penalties beside these, for each observed entry.
+    """
 
     codes: float
     others: float
     spread: float = 1.0
+    unit: float = 0.0
 
 
 NO_RIDGES = Ridges(0.0, 0.0)
@@ -56,16 +59,13 @@ def auto_ridge(data: ObservedData, loss: Loss, n_factors: int) -> float:
     r = 1e-3 costs at most 2 % where a fit without any ridge is well posed, and was near the best where it is not (faces
     and a cube with 30 to 90 % missing, ranks 10 and 40, layers (40, 25)).
     """
-    counts = np.asarray(data.counts)
-    size, q = typical_size(data), counts.sum() / (data.shape[0] * data.shape[1])
-    if q == 1 or size == 0:
+    q = np.asarray(data.counts).sum() / (data.shape[0] * data.shape[1])
+    return 0.0 if q == 1 else in_units(AUTO_RIDGE / q**0.5, data, loss, n_factors)
+
+
+def in_units(strength: float, data: ObservedData, loss: Loss, n_factors: int) -> float:
+    """strength E / v^(2/L); 0 where all is zero."""
+    size = typical_size(data)
+    if size == 0:
         return 0.0
-    return float(AUTO_RIDGE / q**0.5 * _loss_of_zero(loss, data, counts, size) / size ** (2 / n_factors))
-
-
-def _loss_of_zero(loss: Loss, data: ObservedData, counts: Array, size: float) -> float:
-    """Mean loss of an entry of typical size that is predicted as zero."""
-    by_sample = loss.groups(data) is data
-    loss = loss.narrowest
-    groups = np.sqrt(counts[counts > 0]) * size if by_sample else np.array([size])
-    return float(np.sum(loss.rho(groups)) / (counts.sum() if by_sample else 1))
+    return float(strength * loss.unit(size, np.asarray(data.counts)) / size ** (2 / n_factors))

@@ -12,9 +12,9 @@ from ..adversaries import NoAdversary
 from ..arrays.namespaces import Array, as_like, cast, concat, host_dtype, namespace, to_numpy
 from ..data import ObservedData, array_data
 from ..losses import Frobenius
-from ..penalties import NO_PENALTY, ElasticNet
+from ..penalties import NO_PENALTY, Penalty
 from .factors import Factors, layer_shapes, take_rows
-from .loop import Limits, minimise
+from .loop import StoppingCriteria, minimise
 from .problem import Problem
 from .ridges import typical_size
 
@@ -55,7 +55,7 @@ def pretrained_factors(
     problem: Problem,
     n_components: Sequence[int],
     solver: Solver,
-    limits: Limits,
+    criteria: StoppingCriteria,
     random_state: np.random.RandomState,
 ) -> tuple[Factors, str]:
     """A deep chain learnt layer by layer (EADNMF, section 3), and why it was cut short ("" if it was not).
@@ -63,13 +63,13 @@ def pretrained_factors(
     X ~ H_1 F_L on the mask with the chosen loss and no adversary; then H_1 ~ H_2 F_{L-1}, ..., complete and Frobenius.
     Once cut short, each layer left gets a single sweep, so that the chain is whole.
     """
-    limits = replace(limits, attack_every=None, phase="pretrain")
+    criteria = replace(criteria, phase="pretrain")
     layer = replace(problem, adversary=NoAdversary(), penalties=_of_two_factors(problem, len(n_components) + 1))
     seen, chain, cut = problem.data.counts > 0, [], ""
     for size in n_components:
-        result = minimise(layer, random_factors(layer.data, [size], random_state), solver, limits)
+        result = minimise(layer, random_factors(layer.data, [size], random_state), solver, criteria)
         if result.stopped_early:
-            cut, limits = result.stop_reason, replace(limits, max_iter=1, callback=None)
+            cut, criteria = result.stop_reason, replace(criteria, max_iter=1, callback=None)
         H, F = result.factors
         # The codes of samples with nothing observed are as they were drawn: no data for the next layer.
         H = H if chain else take_rows(H, np.flatnonzero(seen))
@@ -80,14 +80,13 @@ def pretrained_factors(
     return balanced([take_rows(concat([H, mean]), place), *chain]), cut
 
 
-def _of_two_factors(problem: Problem, n_factors: int) -> tuple[ElasticNet, ElasticNet]:
+def _of_two_factors(problem: Problem, n_factors: int) -> tuple[Penalty, Penalty]:
     """The first and the last penalty of a chain, as strong beside X ~ H F as they are beside X ~ F_1 ... F_L.
 
     Factors are about v^(1/L) there and v^(1/2) here, v the size of X: what has this as its unit changes with it.
     """
     unit = typical_size(problem.data) ** (1 / n_factors - 1 / 2) if problem.data.mean > 0 else 1.0
-    first, last = problem.penalties[0], problem.penalties[-1]
-    return tuple(replace(net, l1=net.l1 * unit, l2=net.l2 * unit**2) for net in (first, last))
+    return problem.penalties[0].rescaled(unit), problem.penalties[-1].rescaled(unit)
 
 
 def balanced(factors: Factors) -> Factors:
@@ -107,9 +106,9 @@ def _root_mean_square(F: Array) -> float:
 
 
 def narrowed(factors: Factors, n_before: int, n_components: int) -> Factors:
-    """Of the first `n_before` codes and components (NumPy) those that count most; offsets stay behind them.
+    """The largest of the first `n_before` codes and components (NumPy), in their order; offsets stay behind them.
 
-    Component k is judged by the norm of what it adds, |a_k| |b_k|.
+    The size of component k is the norm of what it adds, |a_k| |b_k|.
     """
     codes, components = factors
     norms = np.linalg.norm(codes, axis=0) * np.linalg.norm(components, axis=1)
@@ -137,8 +136,8 @@ def flat_codes(data: ObservedData, B: Array) -> Array:
 def solve_codes(problem: Problem, codes: Array, B: Array, solver: Solver, max_iter: int, tol: float) -> Array:
     """Codes of samples for fixed components, from a start on.
 
-    Each stops by itself, so none depends on the others in its batch.  A loss of a finite width has local minima: there
-    the width is narrowed on the way, as it is in a fit.
+    Each row stops by its own criterion, so none depends on the others in its batch (where no penalty couples them).  A
+    loss of a finite width has local minima: there the width is narrowed on the way, as it is in a fit.
     """
     with solver.session(problem):
         if np.isfinite(problem.loss.width):
@@ -199,7 +198,7 @@ def _row_medians(data: ObservedData, E: Array) -> np.ndarray:
 
 
 def _row_by_row(problem: Problem, codes: Array, B: Array, solver: Solver, max_iter: int, tol: float) -> Array:
-    """`solve_codes`; rows that are done leave the batch, and are put in order at the end."""
+    """`solve_codes`: converged rows are removed from the batch; the order is restored at the end."""
     xp, part, current, last = namespace(B), problem, codes, None
     rows, done = as_like(np.arange(current.shape[0]), current), []
     for _ in range(max_iter):
@@ -210,7 +209,7 @@ def _row_by_row(problem: Problem, codes: Array, B: Array, solver: Solver, max_it
             going = xp.abs(last - values) > tol * values
             if not xp.any(going):
                 break
-            if not xp.all(going):
+            if not (part.penalties[0].coupled or xp.all(going)):
                 ended, going = xp.nonzero(~going)[0], xp.nonzero(going)[0]
                 done.append((xp.take(rows, ended), xp.take(current, ended, axis=0)))
                 rows, values, current = xp.take(rows, going), xp.take(values, going), xp.take(current, going, axis=0)

@@ -3,7 +3,8 @@
     header.json        format, format_version, advnmf_version, and the model as a tree of JSON values
     0.npy, 1.npy, ...  the arrays that the tree refers to by name, dtype and shape
 
-Nothing in a file names code: classes, losses, adversaries and solvers are looked up in tables of this package.
+Nothing in a file names code: models, losses, adversaries and solvers are looked up in tables of this package, and among
+the classes that the caller of `load` hands in.
 Members are stored, not compressed, so a file cannot unfold to more than its own size; each array's shape and dtype
 stand in the tree, in its .npy header and in the member's size, and all must agree before memory is taken.  Equal models
 give equal bytes.
@@ -23,42 +24,39 @@ import stat
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import BinaryIO
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.impute import MissingIndicator
 
-from ..adversaries import ADVERSARIES
+from ..adversaries import ADVERSARIES, Adversary
 from ..arrays.namespaces import to_numpy
-from ..losses import LOSSES
-from ..model_selection.auto import AutoNMF
-from ..model_selection.auto.imputer import NMFImputer
-from ..models.compared.anmf import ANMF
-from ..models.compared.dmf import DMF
-from ..models.compared.hqasd import HQASD
+from ..losses import LOSSES, Loss
 from ..models.fitted import SOMETIMES, check_model, fitted_values
-from ..models.nmf import NMF
-from ..models.presets import ADNMF, ATNMF, EADNMF, DeepNMF
-from ..solvers import SOLVERS
+from ..models.registry import MODELS, model_class
+from ..penalties import PENALTIES, Penalty
+from ..solvers import SOLVERS, Solver
 from .files import FileError, reason, replacing
 
 __all__ = ["load", "save"]
 
 FORMAT = "advnmf-model"
-FORMAT_VERSION = 1
+# 2: models have an `adversary_`.
+FORMAT_VERSION = 2
 
-# Everything that a file may ask for by name.
-MODELS: dict[str, type[BaseEstimator]] = {
-    c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF, NMFImputer)
-}
-PARTS: dict[str, dict[str, type]] = {
+Parts = dict[str, dict[str, type]]
+# What a file may ask for by name, beside the models.
+PARTS: Parts = {
     "loss": LOSSES,
     "adversary": ADVERSARIES,
+    "penalty": PENALTIES,
     "solver": {name: type(solver) for name, solver in SOLVERS.items()},
 }
+_BASES: dict[str, type] = {"loss": Loss, "adversary": Adversary, "penalty": Penalty, "solver": Solver}
 
 _DTYPES = ("<f8", "<f4", "<i8", "<i4", "|u1", "|b1")
 # What a file may hold.  A header takes some twenty times its own size once it is parsed.
@@ -86,15 +84,16 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF or NMFImputer
-        Fitted or not.
+    model : estimator
+        Any model of this package, fitted or not.
     path : path
         Any name; ".advnmf" is a good ending.
 
     Raises
     ------
     TypeError
-        For another class (subclasses too), or a parameter that is not part of this package.
+        For another class (subclasses too), or a parameter that cannot be stored.  A loss, adversary or solver from
+        outside of this package can be where it is a dataclass with a `name` of its own; `load` must be given its class.
     ValueError
         Where the file cannot be written, or `load` would refuse it: for invalid parameters, or fitted attributes that
         do not fit together.
@@ -115,7 +114,7 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
-def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> BaseEstimator:
+def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (), max_bytes: int = MAX_BYTES) -> BaseEstimator:
     """The model that `save` wrote.
 
     Any file may be given, whoever made it: nothing in it is run, and it is a model that works or an error.
@@ -124,6 +123,8 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> BaseEst
     ----------
     path : path
         The file.
+    classes : sequence of classes, default=()
+        Losses, adversaries and solvers from outside of this package that the model may hold, such as ``[MyLoss]``.
     max_bytes : int, default=2**30
         Largest file that is read, and 256 times the largest header (names of features); about as much memory is taken.
         Raise it for larger models of your own.
@@ -135,7 +136,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> BaseEst
     """
     try:
         with open(path, "rb", opener=_open_file) as stream:
-            return _read(stream, max_bytes)
+            return _read(stream, max_bytes, parts_with(classes))
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
     except OSError as error:
@@ -159,7 +160,7 @@ def _open_file(path: str, flags: int) -> int:
 # --- the file ----------------------------------------------------------------------------------------------------
 
 
-def _read(stream: BinaryIO, max_bytes: int) -> BaseEstimator:
+def _read(stream: BinaryIO, max_bytes: int, parts: Parts) -> BaseEstimator:
     """Check the archive, then build the model."""
     size = os.fstat(stream.fileno()).st_size
     if size > max_bytes:
@@ -168,7 +169,7 @@ def _read(stream: BinaryIO, max_bytes: int) -> BaseEstimator:
         members = {info.filename: info for info in archive.infolist()}
         _check_members(archive, members, size)
         header = _read_header(archive, members.pop("header.json"), max_bytes // _HEADER_SHARE)
-        reader = _Reader(archive, members)
+        reader = _Reader(archive, members, parts)
         model = _decode_model(header["model"], reader)
         if reader.unread:
             raise FileError(f"damaged: it holds arrays that nothing refers to ({sorted(reader.unread)[0]!r:.60})")
@@ -277,8 +278,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 class _Reader:
     """Takes arrays out of the archive, each once, and counts the values of the header."""
 
-    def __init__(self, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> None:
+    def __init__(self, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], parts: Parts) -> None:
         self.archive = archive
+        self.parts = parts
         self.unread = members
         self.values_left = _MOST_VALUES
 
@@ -324,7 +326,7 @@ def _read_npy_header(member: BinaryIO, dtype: str, shape: tuple[int, ...]) -> tu
 def _encode_model(model: object, arrays: list[np.ndarray]) -> dict:
     """{"class", "params", "fitted"}."""
     name = type(model).__name__
-    if MODELS.get(name) is not type(model):
+    if name not in MODELS or model_class(name) is not type(model):
         raise TypeError(f"{name} cannot be saved: only {', '.join(MODELS)} can")
     params, fitted = model.get_params(deep=False), fitted_values(model)
     tree = {
@@ -361,16 +363,45 @@ def _encode(name: str, value: object, arrays: list[np.ndarray]) -> object:
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, np.ndarray):
         return _encode_array(name, value, arrays)
+    if sparse.issparse(value):
+        parts = sparse.csr_array(value)
+        arrays_of = (_encode_array(name, part, arrays) for part in (parts.data, parts.indices, parts.indptr))
+        return {"sparse": [*arrays_of, list(parts.shape)]}
     if isinstance(value, MissingIndicator):
         holes = np.isin(np.arange(value.n_features_in_), value.features_)
         return {"indicator": _encode_array(name, holes, arrays)}
     if isinstance(value, BaseEstimator):
         return {"model": _encode_model(value, arrays)}
-    for kind, table in PARTS.items():
-        if table.get(getattr(value, "name", None)) is type(value):
+    for kind, base in _BASES.items():
+        if isinstance(value, base):
+            check_part(kind, type(value))
             values = {f.name: _encode(name, getattr(value, f.name), arrays) for f in fields(value)}
             return {kind: [value.name, values]}
     raise TypeError(f"{name}={value!r} cannot be saved: it is not part of advnmf")
+
+
+def check_part(kind: str, cls: type) -> None:
+    """Refuse a loss, adversary or solver that a file could not tell from others, or not build again."""
+    name = vars(cls).get("name")
+    if not isinstance(name, str) or PARTS[kind].get(name, cls) is not cls:
+        raise TypeError(
+            f"{cls.__name__} cannot be saved: give it a name of its own, as name = {cls.__name__.lower()!r}"
+        )
+    if "__dataclass_fields__" not in vars(cls):
+        raise TypeError(f"{cls.__name__} cannot be saved: write @dataclass(frozen=True) above it")
+
+
+def parts_with(classes: Sequence[type]) -> Parts:
+    """The tables of this package, with classes from outside."""
+    parts = {kind: dict(table) for kind, table in PARTS.items()}
+    for cls in classes:
+        kinds = [kind for kind, base in _BASES.items() if isinstance(cls, type) and issubclass(cls, base)]
+        if not kinds:
+            raise TypeError(f"classes={cls!r} is no class of losses, adversaries or solvers: give [MyLoss], say")
+        check_part(kinds[0], cls)
+        if parts[kinds[0]].setdefault(cls.name, cls) is not cls:
+            raise TypeError(f"classes: two of them are called {cls.name!r}: load a model with one at a time")
+    return parts
 
 
 def _encode_array(name: str, value: np.ndarray, arrays: list[np.ndarray]) -> dict:
@@ -390,13 +421,16 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
     if name not in MODELS:
         raise FileError(f"it holds a {name!r:.60}, which this version of advnmf does not have")
     reader.count(_MODEL_VALUES)
-    model = MODELS[name]()
+    model = model_class(name)()
     try:
         # A parameter that an older version did not have keeps its default.
         for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():
             setattr(model, key, _decode(value, reader))
-        rules = model._fitted_rules().keys() | {*SOMETIMES}
-        values = {k: _decode(v, reader) for k, v in _known(fitted, rules, f"{name} has no fitted attribute").items()}
+        rules = model.fitted_rules()
+        known = _known(fitted, rules.keys() | {*SOMETIMES}, f"{name} has no fitted attribute")
+        values = {k: _decode(v, reader) for k, v in known.items()}
+        if values:
+            values = {k: rule.default() for k, rule in rules.items() if rule.default} | values
         for key, value in values.items():
             setattr(model, key, value)
         check_model(model, values)
@@ -425,12 +459,11 @@ def _decode(value: object, reader: _Reader) -> object:
     ((kind, content),) = value.items()
     if kind in PARTS:
         name, values = content
-        if name not in PARTS[kind]:
-            raise FileError(f"its {kind} {name!r:.60} is not known to this version of advnmf")
-        known = {f.name for f in fields(PARTS[kind][name])}
-        return PARTS[kind][name](
-            **{k: _decode(v, reader) for k, v in _known(values, known, f"the {kind} {name} has no parameter").items()}
-        )
+        if name not in reader.parts[kind]:
+            raise FileError(f"its {kind} {name!r:.60} is not part of advnmf: load(..., classes=[its class]) reads it")
+        cls = reader.parts[kind][name]
+        known = _known(values, {f.name for f in fields(cls)}, f"the {kind} {name} has no parameter")
+        return cls(**{k: _decode(v, reader) for k, v in known.items()})
     if kind not in _DECODERS:
         raise FileError(f"it holds a value of kind {kind!r:.60}, which this version of advnmf does not have")
     return _DECODERS[kind](content, reader)
@@ -454,12 +487,22 @@ def _decode_indicator(content: dict, reader: _Reader) -> MissingIndicator:
     return MissingIndicator(error_on_new=False).fit(np.where(holes, np.nan, 0.0)[None])
 
 
+def _decode_sparse(content: list, reader: _Reader) -> sparse.csr_array:
+    """A sparse matrix, whose indices are checked."""
+    *parts, shape = content
+    data, indices, indptr = (_decode(part, reader) for part in parts)
+    matrix = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
+    matrix.check_format(full_check=True)
+    return matrix
+
+
 _DECODERS: dict[str, Callable[[object, _Reader], object]] = {
     "array": lambda content, reader: reader.array(*content),
     "float": _decode_float,
     "indicator": _decode_indicator,
     "model": _decode_model,
     "names": _decode_names,
+    "sparse": _decode_sparse,
     "tuple": lambda content, reader: tuple(_decode(item, reader) for item in content),
 }
 

@@ -9,17 +9,12 @@ from ..arrays.namespaces import Array
 Rows = slice | Array
 
 # What a coordinate of a row may do.
-NONNEGATIVE, FREE, HELD = 0, 1, 2
+NONNEGATIVE, FREE, FIXED = 0, 1, 2
 
 
 class Coordinates(NamedTuple):
-    """``scale_i sum_k (2 l1_k F_ik + l2_k F_ik^2)`` as row kernels take it, with the kind of each coordinate."""
+    """``sum_ik (2 l1_ik F_ik + l2_ik F_ik^2)``, with the kind of each coordinate k; a single row serves all."""
 
     l1: Array
     l2: Array
     kinds: Array
-    scale: Array
-
-    def take(self, rows: Rows) -> Coordinates:
-        """Those of some rows."""
-        return self._replace(scale=self.scale[rows])

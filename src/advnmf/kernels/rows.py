@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .coordinates import FREE, HELD, NONNEGATIVE
+from .coordinates import FIXED, FREE, NONNEGATIVE
 from .prefetch import prefetch
 from .threads import compiled
 
@@ -51,18 +51,18 @@ def _moved(old, slope, own, l1, l2, kind):
     A coordinate that is held, or on which nothing depends (own + l2 = 0), stays.
     """
     curvature = own + l2
-    if kind == HELD or not curvature > 0:
+    if kind == FIXED or not curvature > 0:
         return old
     new = (own * old + slope - l1) / curvature
     return new if kind == FREE else max(old * 0, new)
 
 
 @compiled
-def _descend_row(a, B, w, e, h, c, s, l1, l2, kinds, n_passes):
-    """Coordinate descent on one row ``a``:  c sum_j w_j (t_j - (a B)_j)^2 + s sum_k (2 l1_k a_k + l2_k a_k^2).
+def _descend_row(a, B, w, e, h, c, l1, l2, kinds, n_passes):
+    """Coordinate descent on one row ``a``:  c sum_j w_j (t_j - (a B)_j)^2 + sum_k (2 l1_k a_k + l2_k a_k^2).
 
     ``e = w (t - a B)`` is kept up to date; ``h`` is scratch.  With  g = sum_j e_j B_kj,  h_k = sum_j w_j B_kj^2  the
-    minimiser of a nonnegative coordinate is  a_k <- max(0, (c (h_k a_k + g) - s l1_k) / (c h_k + s l2_k)).
+    minimiser of a nonnegative coordinate is  a_k <- max(0, (c (h_k a_k + g) - l1_k) / (c h_k + l2_k)).
     """
     K, m = B.shape
     zero = a.dtype.type(0)
@@ -78,7 +78,7 @@ def _descend_row(a, B, w, e, h, c, s, l1, l2, kinds, n_passes):
             else:
                 for j in range(m):
                     g += e[j] * B[k, j]
-            new = _moved(a[k], c * g, c * h[k], s * l1[k], s * l2[k], kinds[k])
+            new = _moved(a[k], c * g, c * h[k], l1[k], l2[k], kinds[k])
             step = new - a[k]
             if step != 0:
                 a[k] = new
@@ -157,22 +157,24 @@ def moved_residuals(start, stop, G, E, t, D):
 
 
 @compiled
-def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, kinds, scale, n_passes):
+def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, kinds, n_passes):
     """`_descend_row` on each row of ``A``, with weights omega_ij c'_j and P = A B on entry."""
     K, m = B.shape
+    shared = len(l1) == 1
     w, e, h = np.empty(m, A.dtype), np.empty(m, A.dtype), np.empty(K, A.dtype)
     for i in range(start, stop):
         for j in range(m):
             w[j] = omega[i, j] * column_weight[j]
             e[j] = w[j] * (T[i, j] - P[i, j])
-        _descend_row(A[i], B, w, e, h, row_weight[i], scale[i], l1, l2, kinds, n_passes)
+        p = 0 if shared else i
+        _descend_row(A[i], B, w, e, h, row_weight[i], l1[p], l2[p], kinds, n_passes)
 
 
 @compiled
-def descend_gram(start, stop, A, G, C, row_weight, l1, l2, kinds, scale, n_passes):
+def descend_gram(start, stop, A, G, C, row_weight, l1, l2, kinds, n_passes):
     """Coordinate descent on each row ``a`` of ``A``, in place:
 
-    c_i (a G a' - 2 a C_i') + s_i sum_k (2 l1_k a_k + l2_k a_k^2).
+    c_i (a G a' - 2 a C_i') + sum_k (2 l1_ik a_k + l2_ik a_k^2).
 
     The quadratic of complete data, where all rows share ``G = B B'`` and ``C = T B'``.
     """
@@ -185,10 +187,10 @@ def descend_gram(start, stop, A, G, C, row_weight, l1, l2, kinds, scale, n_passe
             if A[i, k] != 0:
                 for q in range(K):
                     g[q] -= A[i, k] * G[k, q]
-        c, s = row_weight[i], scale[i]
+        c, p = row_weight[i], 0 if len(l1) == 1 else i
         for _ in range(n_passes):
             for k in range(K):
-                new = _moved(A[i, k], c * g[k], c * G[k, k], s * l1[k], s * l2[k], kinds[k])
+                new = _moved(A[i, k], c * g[k], c * G[k, k], l1[p, k], l2[p, k], kinds[k])
                 step = new - A[i, k]
                 if step != 0:
                     A[i, k] = new
@@ -275,7 +277,7 @@ def sparse_clipped_sums(start, stop, X, P, omega, indptr, c, active, out):
 
 @compiled
 def sparse_descend_rows(
-    start, stop, A, columns, T, P, omega, indptr, indices, row_weight, column_weight, l1, l2, kinds, scale, n_passes
+    start, stop, A, columns, T, P, omega, indptr, indices, row_weight, column_weight, l1, l2, kinds, n_passes
 ):
     """`_descend_row` on each row of ``A`` over its stored entries; ``columns`` is B transposed.
 
@@ -302,4 +304,5 @@ def sparse_descend_rows(
             e[q] = w[q] * (T[n] - P[n])
             for k in range(K):
                 B[k, q] = columns[j, k]
-        _descend_row(A[i], B, w, e, h, row_weight[i], scale[i], l1, l2, kinds, n_passes)
+        p = 0 if len(l1) == 1 else i
+        _descend_row(A[i], B, w, e, h, row_weight[i], l1[p], l2[p], kinds, n_passes)

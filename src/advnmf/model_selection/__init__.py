@@ -1,4 +1,4 @@
-"""Choosing a model by the observed entries that it has not seen.
+"""The choice of a model by held-out observed entries.
 
 Cross-validation of a completion holds out entries, not rows: `EntryKFold` and `EntryShuffleSplit` split the observed
 entries, `cross_val_score_entries` scores one model on them, `CompletionSearchCV` searches over parameters.

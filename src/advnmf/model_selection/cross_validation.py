@@ -1,4 +1,4 @@
-"""The error of one model over held-out entries."""
+"""`cross_val_score_entries`: the score of one estimator on held-out entries."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def cross_val_score_entries(
     weights : array-like or sparse matrix, optional
         Weights of the entries, in the fit and in the score; those of weight 0 are not held out.
     cv : int, splitter, iterable of (train, test) or None, default=None
-        None stands for ``EntryKFold(5, random_state=0)``, a number for so many folds: the same holes in each call.
+        An integer k stands for ``EntryKFold(k, random_state=0)``, None for 5 folds: the same split in each call.
     scoring : {"neg_root_mean_squared_error", "neg_mean_absolute_error"} or callable
-        Greater is better.  A callable is given (truth, prediction) of the held-out entries of a split, and
-        ``sample_weight=`` if there are weights, as the metrics of scikit-learn take them.
+        Greater is better.  A callable is called with (truth, prediction) of the held-out entries of a split, and
+        ``sample_weight=`` if there are weights, like the metrics of scikit-learn.
     n_jobs : int or None, default=None
         Splits at a time, as threads; None means 1 unless `joblib.parallel_config` says otherwise.
 
@@ -73,7 +73,7 @@ def cross_val_score_entries(
 
 
 def make_folds(entries: Entries, cv: object, random_state: object) -> list[Fold]:
-    """The folds that `cv` stands for: the same for all who are compared."""
+    """The folds that `cv` stands for, shared by all candidates."""
     if cv is None or isinstance(cv, Integral):
         cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
     if hasattr(cv, "split") and "mask" in signature(cv.split).parameters:

@@ -1,4 +1,4 @@
-"""What a search found: the table of results, and the choice."""
+"""`cv_results_` of a search, and the choice of the best candidate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Params = dict[str, object]
 def tabulate(
     candidates: Sequence[Params], trials: Sequence[Sequence[Trial]], rounds: Array, error_score: str | float
 ) -> dict[str, object]:
-    """``cv_results_``: one row a candidate, in the columns of scikit-learn and a few more."""
+    """``cv_results_``: a row for each candidate, with the columns of scikit-learn and a few more."""
     table: dict[str, object] = {}
     for name, read in (("fit_time", "seconds"), ("n_iter", "n_iter"), ("test_score", "score")):
         values = np.array([[getattr(trial, read) for trial in candidate] for candidate in trials], float)
@@ -42,7 +42,7 @@ def tabulate(
 
 
 def pick(table: dict[str, object], simplicity: Sequence | None = None, n_splits: int = 1) -> int:
-    """The best candidate; given keys of `simplicity`, the simplest within one standard error of it.
+    """The index of the best candidate; given keys of `simplicity`, of the simplest within one standard error of it.
 
     Standard error of the best: sample deviation of its scores over the splits, over the root of their number.
     """
@@ -57,7 +57,7 @@ def pick(table: dict[str, object], simplicity: Sequence | None = None, n_splits:
 
 
 def default_simplicity(params: Params) -> tuple[float, float]:
-    """(sum of the layer sizes, minus the sum of the penalties) of an estimator: the least is simplest."""
+    """(sum of the layer sizes, minus the sum of the penalties) of an estimator: smallest for the simplest."""
     by_name = {name.split("__")[-1]: value for name, value in params.items()}
     rank = float(np.sum(by_name.get("n_components", 0)))
     ridge = sum(float(v) for name, v in by_name.items() if name.startswith("alpha_") and not isinstance(v, str))
@@ -65,5 +65,5 @@ def default_simplicity(params: Params) -> tuple[float, float]:
 
 
 def _losses(table: dict[str, object]) -> Array:
-    """Minus the mean scores; infinite where there is none."""
+    """Minus the mean scores; infinite for NaN."""
     return np.where(np.isnan(table["mean_test_score"]), np.inf, -table["mean_test_score"])

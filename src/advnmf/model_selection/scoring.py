@@ -28,7 +28,7 @@ SCORINGS: dict[str, Scoring] = {
 
 
 def get_scoring(scoring: object) -> Scoring:
-    """The score of a name, or of a function ``(truth, prediction)`` of a user's, who gets weights if there are any."""
+    """The score of this name, or a user's function ``(truth, prediction, sample_weight=...)`` as a score."""
     if not callable(scoring):
         check_choice("scoring", scoring, tuple(SCORINGS))
         return SCORINGS[scoring]

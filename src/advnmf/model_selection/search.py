@@ -1,4 +1,4 @@
-"""Search over parameters by the completion of held-out entries."""
+"""`CompletionSearchCV`: a search over parameters that scores the completion of held-out entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..data.check import check_choice, check_number
-from ..models.base import Interrupted, at_once
+from ..engine.factors import Factors
+from ..models.progress import Interrupted, at_once
 from .cross_validation import make_folds
 from .entries import read_entries
 from .results import default_simplicity, pick, tabulate
@@ -32,17 +33,17 @@ Params = dict[str, object]
 
 
 def _has(name: str) -> Callable[[CompletionSearchCV], bool]:
-    """Whether the best estimator, or before the fit the one to search over, has a method."""
+    """A check whether the best estimator (before the fit, `estimator`) has this method."""
     return lambda search: hasattr(getattr(search, "best_estimator_", search.estimator), name)
 
 
 def _takes_mask(estimator: BaseEstimator, X: object) -> bool:
-    """Whether `fit` knows what a mask and a masked array are."""
+    """Whether `fit` takes a mask and masked arrays."""
     return has_fit_parameter(estimator, "mask") and not sparse.issparse(X)
 
 
 class _Progress:
-    """Prints a candidate once its last split is advanced."""
+    """Prints a line for a candidate when all of its splits are done."""
 
     def __init__(self, trials: list[list[Trial]], candidates: list[Params], alive: Array) -> None:
         self.trials, self.candidates = trials, candidates
@@ -51,26 +52,26 @@ class _Progress:
         self.lock = threading.Lock()
 
     def __call__(self, trial: Trial) -> None:
-        """Take note of a trial, of whichever thread."""
+        """Count a finished trial; called from several threads."""
         with self.lock:
             c = self.numbers[id(trial)]
             self.left[c] -= 1
             if self.left[c] == 0:
-                told = len(self.left) - sum(left > 0 for left in self.left.values())
+                n_done = sum(left == 0 for left in self.left.values())
                 score = np.mean([trial.score for trial in self.trials[c]])
                 seconds = sum(trial.seconds for trial in self.trials[c])
                 print(
-                    f"[CompletionSearchCV] {told}/{len(self.left)}: {self.candidates[c]}: score {score:.6g} "
+                    f"[CompletionSearchCV] {n_done}/{len(self.left)}: {self.candidates[c]}: score {score:.6g} "
                     f"({seconds:.1f} s)",
                     flush=True,
                 )
 
 
 class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
-    """The parameters that complete held-out observed entries best, then a fit of everything with them.
+    """Search for the parameters that complete held-out entries best; then fit all observed entries with them.
 
-    All candidates are tried on the same holes.  The models of this package that sweep (`NMF` and its presets) are
-    stepped and looked at on the way; others are fitted as they are.
+    All candidates have the same held-out entries.  `NMF` and its presets are advanced sweep by sweep, and may be scored
+    several times during a fit; other estimators are fitted as they are.
 
     Parameters
     ----------
@@ -83,67 +84,67 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
     n_iter : int, default=10
         Candidates drawn from `param_distributions`.
     cv : int, splitter, iterable of (train, test) or None, default=None
-        None stands for 5 folds, a number for so many: ``EntryKFold(cv, random_state=random_state)``.
+        An integer k stands for ``EntryKFold(k, random_state=random_state)``, None for 5 folds.
     scoring : str or callable, default="neg_root_mean_squared_error"
         As in `cross_val_score_entries`.
     refit : bool or callable, default=True
         Whether to fit `best_estimator_` to all observed entries.  A callable chooses: it is given `cv_results_` and
         returns the index of the best candidate.
     patience : int or None, default=None
-        Early stopping.  None: a candidate's score is that of the end of its fit.  A number: its best on the way, and
-        it ends once there was none for so many iterations; `best_estimator_` then makes as many as were best
-        (`best_n_iter_`), unless its tolerance ended the fits.  Held-out entries then choose the number of iterations
-        as well; `max_iter` stays as it is, for the codes of new samples.  Models that cannot be stepped are fitted for
-        `patience`, 2, 4, ... times `patience` iterations.
+        Early stopping.  None: the score of a candidate is that at the end of its fit.  A number: it is the best score
+        during the fit, which ends if the score has not improved for this many iterations; `best_estimator_` then makes
+        the best number of iterations (`best_n_iter_`), unless its tolerance ended the fits.  So held-out entries
+        choose the number of iterations as well; `max_iter` stays as it is, for the codes of new samples.  Estimators
+        that cannot be advanced sweep by sweep are fitted for `patience`, 2, 4, ... times `patience` iterations.
     halving : bool, default=False
-        Successive halving: all candidates begin with few iterations, the best 1 / `factor` go on from where they are
-        (or afresh, if they cannot be stepped) to `factor` times as many, and so on up to `max_iter`.  A candidate's
-        score is its best at the end of a round, and `best_estimator_` makes `best_n_iter_` iterations, as with
-        `patience`: what overfits in the last round is taken as it was before.
+        Successive halving: all candidates begin with few iterations; the best 1 / `factor` of them continue (or start
+        again, if they cannot be advanced sweep by sweep) to `factor` times as many, and so on up to `max_iter`.  The
+        score of a candidate is its best at the end of a round, and `best_estimator_` makes `best_n_iter_` iterations,
+        as with `patience`, so that overfitting in the last round does no harm.
     factor : int, default=3
         See `halving`.
     min_iter : int, default=10
         Least number of iterations before a candidate is dropped.
     path : str or None, default=None
-        A parameter such as ``"alpha_W"`` or ``"n_components"``: candidates that differ in it alone are fitted from the
-        greatest value to the least, each from the factors that the last one ended with (without their weakest
-        components, if it has fewer), which saves sweeps; over ranks where fits are slow, as of spectra.
-        `best_estimator_` then begins where the best candidate did in the first split.  For `NMF` and its presets.
+        A parameter such as ``"alpha_W"`` or ``"n_components"``: candidates that differ only in it are fitted from the
+        greatest value to the least, each from the final factors of the one before (without their weakest components,
+        if it has fewer), which saves sweeps; for ranks this pays if fits are slow, as those of spectra.
+        `best_estimator_` then starts as the best candidate did in the first split.  For `NMF` and its presets.
     one_standard_error : bool, default=False
-        Take the simplest candidate whose mean score is within one standard error (over the splits) of the best.
+        Choose the simplest candidate whose mean score is within one standard error (over the splits) of the best.
     simplicity : callable or None, default=None
-        Key of a candidate's parameters, the least of which is simplest.  None: lower rank (``n_components``, of all
+        Sort key of a candidate's parameters, smallest for the simplest.  None: lower rank (``n_components``, of all
         layers together), then stronger penalties (parameters named ``alpha...``).
     n_jobs : int or None, default=None
         Fits at a time, as threads that share the cores and the data.
     random_state : int, RandomState instance or None, default=None
         Seed of folds given by number and of drawn candidates.  That of the fits is the estimator's own.
     error_score : "raise" or float, default=nan
-        Score of a candidate whose fit fails, which is warned of.
+        Score of a candidate whose fit fails, with a warning.
     verbose : int, default=0
-        Not 0: print each candidate once it is tried (in each round of halving), with its mean score and seconds.
+        Not 0: print each candidate when it is done (in each round of halving), with its mean score and seconds.
 
     Attributes
     ----------
     best_params_, best_score_, best_index_, best_estimator_, refit_time_, n_splits_
         As in scikit-learn.
     best_n_iter_ : int
-        Iterations made by the best candidate, at the look that counts; the median of the splits.
+        Iterations of the best candidate at its best score; the median of the splits.
     best_predictions_ : list of ndarray
-        What the best candidate predicted at this look for the held-out entries of each split, row by row: for
-        residuals, intervals, or to see whether predictions should be clipped.
+        Its predictions, at its best score, of the held-out entries of each split, row by row: for residuals, intervals,
+        or to decide whether predictions should be clipped.
     cv_results_ : dict of arrays
-        As in scikit-learn, with ``split0_n_iter``, ..., ``mean_n_iter`` (iterations at the look that counts) and
-        ``round`` (rounds of halving survived, the first being 0).  ``mean_fit_time`` includes the looks.
+        As in scikit-learn, with ``split0_n_iter``, ..., ``mean_n_iter`` (iterations at the best score) and
+        ``round`` (rounds of halving survived, the first being 0).  ``mean_fit_time`` includes the scoring.
     scorer_ : callable
-        What was called with (truth, prediction, weights).
+        The function of (truth, prediction, weights) that gives the scores.
     n_features_in_, feature_names_in_
         Those of `best_estimator_`.
 
     Notes
     -----
-    Each split keeps its training entries, and their transpose, for all candidates until the search is over, and each
-    candidate its predictions of the held-out ones: a single split (``EntryShuffleSplit``) takes the least memory.
+    Each split keeps its training entries and their transpose until the search ends, and each candidate its predictions
+    of the held-out entries: a single split (``EntryShuffleSplit``) needs the least memory.
 
     Examples
     --------
@@ -208,7 +209,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         self._check_parameters()
         self.scorer_ = get_scoring(self.scoring)
         candidates = self._candidates()
-        # Before anything is fitted, so that a wrong name is told at once.
+        # Before anything is fitted, so that a wrong name is an error at once.
         estimators = [clone(self.estimator).set_params(**clone(params, safe=False)) for params in candidates]
         entries = read_entries(X, mask, weights)
         folds = make_folds(entries, self.cv, self.random_state)
@@ -321,35 +322,41 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         return pick(self.cv_results_, keys, self.n_splits_)
 
     def _refit(self, estimator: BaseEstimator, trials: list[Trial], X: object, mask: object, weights: object) -> None:
-        """Fit to everything, for as many iterations as the score vouches for."""
+        """Fit to all observed entries, for the number of iterations that had the best score."""
         limit, params = iterations_of(estimator), estimator.get_params()
         stopped = limit is not None and self._stopped(trials, params[limit])
         fewer = limited(estimator, self.best_n_iter_) if stopped else {}
         best = clone(estimator).set_params(**fewer)
         start = getattr(trials[0], "start", None)
         began = time.perf_counter()
-        interrupted = False
         with warnings.catch_warnings():
-            if stopped:  # on purpose
+            if stopped:  # the iterations are limited on purpose
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                if start is None:
-                    given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
-                    best.fit(X, **given)
-                else:
-                    best._fit_from(start, X, mask, weights)
-            except KeyboardInterrupt:
-                if not hasattr(best, "stop_reason_"):
-                    raise
-                interrupted = True  # it has ended in order, and is fitted
+            best, interrupted = self._fitted_to_all(best, start, X, mask, weights)
         self.best_estimator_ = best
-        best.set_params(**{name: params[name] for name in fewer})  # as the candidate says, and for codes of new samples
+        best.set_params(**{name: params[name] for name in fewer})  # as the candidate says; codes of new samples need it
         self.refit_time_ = time.perf_counter() - began
         if interrupted:
             raise Interrupted
 
+    def _fitted_to_all(
+        self, model: BaseEstimator, start: Factors | None, X: object, mask: object, weights: object
+    ) -> tuple[BaseEstimator, bool]:
+        """The fitted model, and whether an interruption has ended its fit in order."""
+        if start is not None:
+            model = model.begin(X, mask=mask, weights=weights, start=start).run().finish()
+            model.warn_unless_converged()
+            return model, model.stop_reason_ == "interrupted"
+        try:
+            given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
+            return model.fit(X, **given), False
+        except KeyboardInterrupt:
+            if not hasattr(model, "stop_reason_"):
+                raise
+            return model, True
+
     def _stopped(self, trials: list[Trial], max_iter: int) -> bool:
-        """Whether the look that counts came before a trial would have ended by itself."""
+        """Whether the best score came before a trial would have ended by itself."""
         early = any(not trial.converged and trial.n_iter < max_iter for trial in trials)
         return early and 0 < self.best_n_iter_ < max_iter
 
@@ -371,7 +378,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has("transform"))
     def transform(self, X: object, **params: object) -> Array:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("transform").transform(X, **params)
 
     @available_if(_has("transform"))
@@ -381,32 +388,32 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has("inverse_transform"))
     def inverse_transform(self, X: object) -> Array:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("inverse_transform").inverse_transform(X)
 
     @available_if(_has("complete"))
     def complete(self, X: object, **params: object) -> object:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("complete").complete(X, **params)
 
     @available_if(_has("reconstruct"))
     def reconstruct(self, rows: object = None, columns: object = None) -> Array:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("reconstruct").reconstruct(rows, columns)
 
     @available_if(_has("predict_pairs"))
     def predict_pairs(self, rows: object, columns: object) -> Array:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("predict_pairs").predict_pairs(rows, columns)
 
     @available_if(_has("score"))
     def score(self, X: object, y: object = None, **params: object) -> float:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("score").score(X, **params)
 
     @available_if(_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: object = None) -> Array:
-        """That of the best estimator."""
+        """The method of the best estimator."""
         return self._fitted("get_feature_names_out").get_feature_names_out(input_features)
 
     @property

@@ -1,7 +1,7 @@
-"""Which observed entries are held out: splits of entries, where scikit-learn's are of rows.
+"""Splitters of observed entries into training and held-out ones; scikit-learn's split rows instead.
 
-All splitters keep one promise: a row or a column that has an observed entry keeps one for training.  So an entry that
-is the only one of its row or column is never held out.
+Every row and column with an observed entry keeps one for training, so the only entry of a row or column is never held
+out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Split = tuple[Array, Array]
 
 
 class _EntrySplitter(ABC):
-    """What the splitters share: reading the data, keeping rows and columns, flags in the shape of the data."""
+    """The base of the splitters."""
 
     def split(self, X: object, mask: object = None) -> Iterator[Split]:
         """Pairs (train, test) of flags of entries, disjoint and within what is observed.
@@ -61,7 +61,7 @@ class _EntrySplitter(ABC):
 
     @abstractmethod
     def _check_parameters(self) -> None:
-        """Refuse parameters that mean nothing."""
+        """Refuse invalid parameters."""
 
     def get_n_splits(self, X: object = None, mask: object = None) -> int:
         """Number of splits."""
@@ -70,15 +70,15 @@ class _EntrySplitter(ABC):
 
 @dataclass(eq=False)
 class EntryKFold(_EntrySplitter):
-    """Each observed entry is held out in one of `n_splits` splits (but for those that their row or column must keep).
+    """Each observed entry is held out in one of `n_splits` splits, unless its row or column must keep it.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds.
     shuffle : bool, default=True
-        Folds of random entries, equal in size to one entry.  Otherwise fold ``(i + k) mod n_splits`` takes the k-th
-        observed entry of row i: stripes, which hold out the same share of each row.
+        Folds of random entries, whose sizes differ by at most one.  Otherwise fold ``(i + k) mod n_splits`` has the
+        k-th observed entry of row i, which holds out the same share of each row.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds.
 
@@ -112,21 +112,21 @@ class EntryKFold(_EntrySplitter):
 
 @dataclass(eq=False)
 class EntryShuffleSplit(_EntrySplitter):
-    """A share of the observed entries is held out, drawn anew for each split.
+    """Hold out a random share of the observed entries in each split.
 
     Parameters
     ----------
     n_splits : int, default=1
         Number of splits.
     test_size : float or int, default=0.1
-        Share of the observed entries to hold out, in (0, 1), or their number; with ``pattern="rows"`` of each row.
+        Share of the observed entries to hold out, in (0, 1), or their number; of each row with ``pattern="rows"``.
     pattern : {"uniform", "rows", "blocks"}, default="uniform"
-        How held-out entries lie, which should be how missing ones do: anywhere alike; with a quota for each row (its
-        share, rounded up or down at random so that all rows together give `test_size`); or in whole blocks of
-        neighbouring rows and columns.
+        Where held-out entries lie, which should resemble the missing ones: anywhere; with a quota for each row (its
+        share, rounded up or down at random so that all rows together give `test_size`); or in blocks of neighbouring
+        rows and columns.
     block_shape : (int, int) or None, default=None
-        Rows and columns of a block; None stands for an eighth of each side, at least one.  The last block may be cut
-        short, so that the number of held-out entries is right.
+        Rows and columns of a block; None stands for an eighth of each side, at least one.  The last block is cut so
+        that the number of held-out entries is right.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
     """

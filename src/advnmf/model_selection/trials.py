@@ -1,8 +1,8 @@
 """Trials: a candidate learns from the training entries of a fold, and is looked at on the held-out ones.
 
-A trial is advanced to a number of iterations, may be left there, and goes on later from where it was.  The models of
-`advnmf.models.nmf` are stepped sweep by sweep: a look costs a sampled product over the held-out entries.  Any other
-estimator is fitted afresh for each number of iterations, which grow geometrically.
+A trial is advanced to a number of iterations, may be left there, and goes on later from where it was.  `NMF` and its
+presets are stepped sweep by sweep (a `FitInProgress`): a look costs a sampled product over the held-out entries.  Any
+other estimator is fitted anew for each number of iterations, which grow geometrically.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from sklearn.exceptions import ConvergenceWarning
 from ..data import ObservedData
 from ..data.check import check_layers
 from ..engine.factors import Factors, right
-from ..engine.loop import Sweeps
+from ..engine.loop import StoppingCriteria
 from ..engine.starts import narrowed
 from ..models.base import DataWarning
+from ..models.progress import FitInProgress
 from ..solvers.hals import OneBlasThread
 from .entries import Entries
 from .scoring import Scoring
@@ -54,11 +55,11 @@ class Fold:
         return {} if self.entries.weights is None else {"weights": self.entries.weights}
 
     def data(self, model: BaseEstimator) -> ObservedData:
-        """The training entries as the models of `advnmf.models.nmf` take them, checked once for all of them."""
+        """The training entries as `NMF` and its presets take them, checked once for all of them."""
         with self._lock:
             key = model.sparse_missing
             if key not in self._checked:
-                data = model._check_data(self.training(), None, self.entries.weights, reset=True)
+                data = model.read_data(self.training(), None, self.entries.weights, reset=True)
                 _ = data.T  # made once, too
                 self._checked[key] = data
             return self._checked[key]
@@ -98,7 +99,7 @@ class Trial(ABC):
         What went wrong; the score is then NaN.
     seconds : float
         Time taken so far.
-    process : Sweeps or None
+    fit : FitInProgress or None
         The fit with the factors of the moment, while it is stepped.
     made : int
         Iterations made so far.
@@ -117,7 +118,7 @@ class Trial(ABC):
         self.done = self.converged = False
         self.error: Exception | None = None
         self.seconds = 0.0
-        self.process: Sweeps | None = None
+        self.fit: FitInProgress | None = None
         self.made = 0
         self.keep, self.factors = False, None
 
@@ -138,7 +139,7 @@ class Trial(ABC):
     def release(self) -> None:
         """Let go of the factors of a trial that is done: a search has many, each with its own."""
         if self.done:
-            self.process = None
+            self.fit = None
 
     def drop(self) -> None:
         """End it here, and let go of its factors."""
@@ -169,58 +170,59 @@ class SweepTrial(Trial):
         super().__init__(*args, **kwargs)
         self.after: SweepTrial | None = None
         self.start: Factors | None = None
-        self._history: list[float] = []
 
     @staticmethod
     def suits(estimator: BaseEstimator) -> bool:
         """Whether one start, drawn by the model itself, decides."""
         return (
-            hasattr(estimator, "_sweeps")
+            getattr(estimator, "starts_from_factors", False)
             and (estimator.n_init, estimator.init) == (1, "random")
             and estimator.time_limit is estimator.callback is None
         )
 
     def _advance(self, n_iter: int | None) -> None:
-        model = self.estimator
-        if self.process is None:
-            if self.after is not None and self.after.process is not None:
-                self.start = self._carried_on(self.after)
-            start = self.start and [F.copy() for F in self.start]
-            self.process = model._sweeps(self.fold.data(model), start)
-        process, history = self.process, self._history
-        end = model.max_iter if n_iter is None else min(n_iter, model.max_iter)
-        converged = False
-        with process.solver.session(process.problem):
-            while len(history) < end and not self.done:
-                history.append(process.step())
-                self.made = len(history)
-                converged = process.converged(history, model.tol)
-                self.done = converged or len(history) == model.max_iter
+        fit, limit = self.fit or self._begin(), self.estimator.max_iter
+        end = limit if n_iter is None else min(n_iter, limit)
+        with fit.session():
+            while fit.n_iter < end and not self.done:
+                self.done = not fit.step()
+                self.made = fit.n_iter
                 if self.patience is not None:
-                    self._look_here(converged)
+                    self._look_here()
         if self.patience is None:
-            self._look_here(converged)
+            self._look_here()
+
+    def _begin(self) -> FitInProgress:
+        """The fit before its first step, from the factors that this trial begins with; it tells nobody of its steps."""
+        model = self.estimator
+        model.check_parameters()
+        if self.after is not None and self.after.fit is not None:
+            self.start = self._carried_on(self.after)
+        start = self.start and [F.copy() for F in self.start]
+        criteria = StoppingCriteria(model.max_iter, model.tol)
+        self.fit = model.begin_on(self.fold.data(model), start=start, criteria=criteria)
+        self.fit.begin()
+        return self.fit
 
     def _carried_on(self, before: SweepTrial) -> Factors:
         """A copy of the factors of another trial, without the weakest components if this one has fewer."""
-        factors = before.process.factors
+        factors = before.fit.factors
         layers = [check_layers(trial.estimator.n_components) for trial in (before, self)]
         if layers[0] == layers[1]:
             return [F.copy() for F in factors]
         return narrowed(factors, *layers[0], *layers[1])
 
-    def _look_here(self, converged: bool) -> None:
-        self._look(self.made, self._predict(), converged)
+    def _look_here(self) -> None:
+        factors = self.fit.factors
+        # (F_1 ... F_L)_ij at the held-out entries
+        prediction = self.fold.held_out.predict(factors[0], right(factors, 0))
+        self._look(self.made, prediction, self.fit.converged)
         if self.keep and self.n_iter == self.made:
-            self.factors = [F.copy() for F in self.process.factors]
-
-    def _predict(self) -> Array:
-        """(F_1 ... F_L)_ij at the held-out entries."""
-        return self.fold.held_out.predict(self.process.factors[0], right(self.process.factors, 0))
+            self.factors = [F.copy() for F in factors]
 
 
 class RefitTrial(Trial):
-    """A trial of any estimator, fitted afresh for more iterations."""
+    """A trial of any estimator, fitted anew for more iterations."""
 
     def _advance(self, n_iter: int | None) -> None:
         name = iterations_of(self.estimator)

@@ -2,13 +2,17 @@
 
 A model derives from `CompletionModel`, sets ``components_`` or has its own `_decode`, and provides
 
-    _check_parameters()         refuse parameters that mean nothing
-    _solve_codes(data)          codes of the samples of some data, each from its own row alone
-    _training_codes()           codes of the data of `fit`
-    _fitted_rules()             what the attributes are that `fit` sets, see `fitted`
-    _check_fitted()             refuse those that do not fit together
+    check_parameters()          refuse invalid parameters
+    solve_codes(data)           codes of the samples of some data, each from its own row alone
+    training_codes()            codes of the data of `fit`
+    fitted_rules()              what the attributes are that `fit` sets, see `fitted`
+    check_fitted()              refuse those that do not fit together
 
-and the parameters max_iter, tol, n_init, time_limit, verbose and callback.
+One that learns by iterations derives from `IterativeModel`, has the parameters max_iter, tol, n_init, time_limit,
+verbose and callback, and provides
+
+    begin_on(data)              a `FitInProgress` over checked data
+    store(training, result)     set the fitted attributes
 """
 
 from __future__ import annotations
@@ -16,9 +20,9 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import replace
-from functools import wraps
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -31,40 +35,15 @@ from ..arrays.namespaces import Array, as_like, namespace, returned
 from ..data import ObservedData
 from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_data, check_number, check_seed, fill_holes
 from ..engine.factors import fill_rows
-from ..engine.loop import Limits, Progress, Result
+from ..engine.loop import Progress, Result, StoppingCriteria
 from ..engine.problem import total
+from .progress import FitInProgress, Interrupted, Training, blank_copy
 
 logger = logging.getLogger("advnmf")
 
 
 class DataWarning(UserWarning):
     """The data leave something undetermined; the message says what was done about it."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a fit that has ended in order: what it has learnt is whole."""
-
-
-def at_once(fit: Callable) -> Callable:
-    """A `fit` that learns on a blank copy of the model, which takes over what was learnt in a single step.
-
-    So a model is never half fitted, whatever interrupts it: it is what it was before, or wholly new.  Nothing of an
-    earlier fit outlives a new one.
-    """
-
-    @wraps(fit)
-    def fit_at_once(self: BaseEstimator, *args: object, **kwargs: object) -> BaseEstimator:
-        blank = object.__new__(type(self))
-        vars(blank).update({name: value for name, value in vars(self).items() if not name.endswith("_")})
-        try:
-            fit(blank, *args, **kwargs)
-        except Interrupted:
-            self.__dict__ = vars(blank)
-            raise KeyboardInterrupt from None
-        self.__dict__ = vars(blank)
-        return self
-
-    return fit_at_once
 
 
 def finite(values: Array, what: str) -> Array:
@@ -88,60 +67,17 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model; the codes of the training data (see `fit` for the arguments)."""
-        return self.fit(X, y, **fit_params)._training_codes()
+        return self.fit(X, y, **fit_params).training_codes()
 
     def fit_complete(self, X: object, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
-        return finite(self._fill(X, fit_params.get("mask"), self._training_codes()), "the completion")
+        return finite(self._fill(X, fit_params.get("mask"), self.training_codes()), "the completion")
 
-    def _best_of(
-        self,
-        run: Callable[[Limits], Result],
-        n_init: int,
-        key: Callable[[Result], float] = lambda result: result.objective,
-    ) -> Result:
-        """The result of smallest `key` among `n_init` runs, each from its own start."""
-        deadline = np.inf if self.time_limit is None else time.monotonic() + self.time_limit
-        best = None
-        for start in range(n_init):
-            limits = Limits(
-                max_iter=self.max_iter,
-                tol=self.tol,
-                deadline=deadline,
-                callback=self._report,
-                start=start,
-                n_init=n_init,
-            )
-            try:
-                result = run(limits)
-            except KeyboardInterrupt:  # outside the loop, which catches its own
-                if best is None:
-                    raise
-                return replace(best, stop_reason="interrupted")
-            if best is None or key(result) < key(best):
-                best = result
-            if result.stopped_early:
-                # Why it ended is told even where an earlier start was better.
-                return replace(best, stop_reason=result.stop_reason)
-        return best
-
-    def _warn(self, messages: list[str]) -> None:
-        """Say what the data leave open; for a line of `fit`."""
+    def _warn(self, messages: Sequence[str], stacklevel: int = 4) -> None:
+        """Say what the data leave open; by default for a line of a `fit` under `at_once`."""
         for message in messages:
-            warnings.warn(message, DataWarning, stacklevel=4)
-
-    def _end_fit(self, result: Result) -> None:
-        """Let an interruption go on, and say so if the fit has not converged; for the last line of `fit`."""
-        if result.stop_reason == "interrupted":
-            raise Interrupted
-        if result.stop_reason == "max_iter" and self.tol > 0:
-            warnings.warn(
-                f"The fit has not converged to tol={self.tol:g} within max_iter={self.max_iter} iterations: "
-                "raise max_iter, or tol if the fit is good enough",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            warnings.warn(message, DataWarning, stacklevel=stacklevel)
 
     # --- using ---------------------------------------------------------------------------------------------------
 
@@ -155,11 +91,11 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _encode(self, X: object, mask: object, weights: object = None) -> Array:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
-        return returned(self._encode_data(self._check_data(X, mask, weights, reset=False)), X)
+        return returned(self._encode_data(self.read_data(X, mask, weights, reset=False)), X)
 
     def _encode_data(self, data: ObservedData) -> Array:
-        codes = self._solve_codes(data)
-        empty = data.counts == 0
+        codes = self.solve_codes(data)
+        empty = ~self._known_rows(data)
         if empty.any():
             warnings.warn(
                 f"{empty.sum()} rows of X have no observed entry: they get the mean code of the training data",
@@ -182,13 +118,13 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def reconstruct(self, rows: object = None, columns: object = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
-        codes = self._training_codes()
+        codes = self.training_codes()
         return finite(self._decode(codes if rows is None else codes[rows, :], columns), "the reconstruction")
 
     def score(self, X: object, y: object = None, *, mask: object = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
         check_is_fitted(self)
-        data = self._check_data(X, mask, reset=False)
+        data = self.read_data(X, mask, reset=False)
         if not data.counts.any():
             raise ValueError("X has no observed entry: there is nothing to score")
         codes = self._encode_data(data)
@@ -196,7 +132,12 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _training_codes(self) -> Array:
+    def _known_rows(self, data: ObservedData) -> np.ndarray:
+        """Which samples have a code of their own."""
+        return np.asarray(data.counts) > 0
+
+    def training_codes(self) -> Array:
+        """Codes of the data of `fit`."""
         return self.factors_[0]
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
@@ -217,8 +158,76 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         squares = [d.squared_norms(self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
         return total(squares) ** 0.5
 
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+    def read_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+        """Checked data; `reset` says whether they are those of a fit, or must have its features."""
         return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only, tensors=self._tensors)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.training_codes().shape[1]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = self._positive_only
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class IterativeModel(CompletionModel):
+    """A model that learns by iterations."""
+
+    #: Whether a fit may begin with the factors of another one (``start``), whose product is the reconstruction.
+    starts_from_factors: ClassVar[bool] = False
+
+    def begin(self, X: object, *, mask: object = None, weights: object = None, **start: Any) -> FitInProgress:
+        """`fit` in progress, with the arguments of `fit`: to be stepped, looked at and finished.
+
+        It is that of a copy; this model is left as it is.
+        """
+        fit = blank_copy(self)._begin(X, mask, weights, **start)
+        self._warn(fit.training.gaps(), stacklevel=3)
+        return fit
+
+    @abstractmethod
+    def begin_on(self, data: ObservedData) -> FitInProgress:
+        """A fit of this model itself, with valid parameters, to checked data."""
+
+    @abstractmethod
+    def store(self, training: Training, result: Result) -> None:
+        """Set the fitted attributes."""
+
+    def _begin(self, X: object, mask: object, weights: object, **start: Any) -> FitInProgress:
+        self.check_parameters()
+        return self.begin_on(self.read_data(X, mask, weights, reset=True), **start)
+
+    def _fit(self, X: object, mask: object, weights: object, **start: Any) -> Self:
+        """`fit` on a blank copy of the model: the only line of a `fit` under `at_once`.
+
+        An interruption goes on once everything is stored; a fit that has not converged is warned of.
+        """
+        fit = self._begin(X, mask, weights, **start)
+        self._warn(fit.training.gaps(), stacklevel=5)
+        fit.run().finish()
+        if self.stop_reason_ == "interrupted":
+            raise Interrupted
+        self.warn_unless_converged(stacklevel=5)
+        return self
+
+    def warn_unless_converged(self, stacklevel: int = 2) -> None:
+        """Say so if `max_iter` has ended the fit before `tol` did."""
+        if self.stop_reason_ == "max_iter" and self.tol > 0:
+            warnings.warn(
+                f"The fit has not converged to tol={self.tol:g} within max_iter={self.max_iter} iterations: "
+                "raise max_iter, or tol if the fit is good enough",
+                ConvergenceWarning,
+                stacklevel=stacklevel,
+            )
+
+    def _criteria(self) -> StoppingCriteria:
+        """Those of a fit that begins now."""
+        deadline = np.inf if self.time_limit is None else time.monotonic() + self.time_limit
+        return StoppingCriteria(self.max_iter, self.tol, deadline, self._report)
 
     def _check_common_parameters(self) -> None:
         """Refuse values of the parameters that all models have, by name and value."""
@@ -242,19 +251,8 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         return bool(self.callback and self.callback(progress))
 
-    @property
-    def _n_features_out(self) -> int:
-        return self._training_codes().shape[1]
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.positive_only = self._positive_only
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-
-class RecodingModel(CompletionModel):
+class RecodingModel(IterativeModel):
     """A model whose fit need not end at the codes that `transform` finds: `fit_transform` gives the latter."""
 
     def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:

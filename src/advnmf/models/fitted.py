@@ -1,11 +1,11 @@
 """What `fit` leaves behind, declared beside each model, so that no attribute of a file is believed unchecked.
 
-    def _fitted_rules(self):
+    def fitted_rules(self):
         return {"n_features_in_": Whole("features"), "components_": Floats("rank", "features", low=0.0), ...}
 
 A rule accepts a value or refuses it by a ValueError whose text goes on after the attribute's name ("has shape (3, 5),
 expected (3, 4)").  Sizes of one name are one number, in whichever attributes they occur.  What names cannot express
-(an inequality between two attributes, say) is left to the model's ``_check_fitted()``.  `save` writes the attributes
+(an inequality between two attributes, say) is left to the model's ``check_fitted()``.  `save` writes the attributes
 that have a rule and no others; `load` refuses any other.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
@@ -58,6 +58,9 @@ class Sizes:
 class Rule(ABC):
     """What an attribute must be."""
 
+    # Gives what a file without it stands for, where models of an earlier version had no such attribute.
+    default: Callable[[], object] | None = None
+
     @abstractmethod
     def check(self, value: object, sizes: Sizes) -> None:
         """Refuse what breaks the rule, by a ValueError that goes on after the attribute's name."""
@@ -65,11 +68,11 @@ class Rule(ABC):
 
 def check_model(model: BaseEstimator, values: dict[str, object]) -> None:
     """Refuse invalid parameters, and fitted attributes (`values`) that do not fit together, by a ValueError."""
-    model._check_parameters()
+    model.check_parameters()
     if not values:
         return
     sizes = Sizes()
-    for name, rule in fitted_rules(model).items():
+    for name, rule in rules_of(model).items():
         if name not in values:
             raise ValueError(f"{type(model).__name__} is fitted, but has no {name}")
         try:
@@ -77,19 +80,19 @@ def check_model(model: BaseEstimator, values: dict[str, object]) -> None:
         except ValueError as error:
             raise ValueError(f"{name} of {type(model).__name__} {error}") from None
     with np.errstate(all="ignore"):
-        model._check_fitted()
+        model.check_fitted()
 
 
-def fitted_rules(model: BaseEstimator) -> dict[str, Rule]:
+def rules_of(model: BaseEstimator) -> dict[str, Rule]:
     """The rules of a model, with those of what it has only sometimes, where it has it."""
     rules: tuple[Rule, ...] = Names("features"), Number(low=math.ulp(0.0))
     found = {name: rule for name, rule in zip(SOMETIMES, rules, strict=True) if name in vars(model)}
-    return model._fitted_rules() | found
+    return model.fitted_rules() | found
 
 
 def fitted_values(model: BaseEstimator) -> dict[str, object]:
     """The attributes that have a rule; none where a fit has only looked at the features before it failed."""
-    values = {name: vars(model)[name] for name in fitted_rules(model) if name in vars(model)}
+    values = {name: vars(model)[name] for name in rules_of(model) if name in vars(model)}
     return values if values.keys() - {"n_features_in_", *SOMETIMES} else {}
 
 
@@ -371,6 +374,7 @@ class Instance(Rule):
     """An object of a class, such as a loss."""
 
     kind: type
+    default: Callable[[], object] | None = None
 
     def check(self, value: object, sizes: Sizes) -> None:
         """Any instance of it."""
@@ -434,7 +438,7 @@ def check_product(codes: object, components: object, *offsets: object) -> None:
         raise ValueError(f"factors_ and components_ are too large to be squared: their products reach {top:.3g}")
 
 
-# How a fit by `iterate` went.
+# How a fit went.
 COURSE: dict[str, Rule] = {
     "n_iter_": Whole("sweeps"),
     "loss_curve_": Floats(("sweeps", 1), alone=True),

@@ -1,63 +1,33 @@
-"""Estimators: scikit-learn models over the one loop.  Presets change defaults, never the algorithm."""
+"""`NMF`: parameters, the problem that they pose, and the fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from ..adversaries import FrobeniusPenalty, NoAdversary, get_adversary
-from ..arrays.namespaces import Array, as_like, finfo, is_tensor, namespace, returned
+from ..adversaries import Adversary, get_adversary
+from ..arrays.namespaces import Array, finfo
 from ..data import ObservedData
-from ..data.check import (
-    MOST_SWEEPS,
-    check_choice,
-    check_layers,
-    check_number,
-    check_strength,
-    describe_empty,
-    describe_gaps,
-)
-from ..data.sparse_input import check_sparse_data, fill_sparse
+from ..data.check import MOST_SWEEPS, check_choice, check_layers, check_number, check_strength
 from ..engine import offsets
-from ..engine.factors import Factors, check_factors, check_finite, fill_empty, mean_of_rows, product
-from ..engine.loop import Callback, Limits, Result, Sweeps, iterate, minimise
+from ..engine.factors import Factors, check_factors
+from ..engine.loop import Callback, StoppingCriteria
 from ..engine.problem import Problem
-from ..engine.ridges import Ridges, auto_ridge, spread, typical_size
-from ..engine.starts import flat_codes, pretrained_factors, random_factors, solve_codes
+from ..engine.ridges import Ridges, auto_ridge, in_units, spread, typical_size
 from ..losses import Loss, get_loss
-from ..penalties import ElasticNet
+from ..penalties import NO_PENALTY, ElasticNet, Penalty, Together, check_penalty
 from ..solvers import Solver, get_solver
-from .base import CompletionModel, DataWarning, at_once
-from .fitted import (
-    COURSE,
-    Chain,
-    Counts,
-    Floats,
-    Instance,
-    LayerSizes,
-    Number,
-    Pattern,
-    Perhaps,
-    Record,
-    Rule,
-    Whole,
-    check_product,
-)
-from .ranking import RankingMixin
-from .reliability import Reliability, reliability
+from .factorised import FactorisedModel, Factorising
+from .progress import FitInProgress, at_once
 
-__all__ = ["NMF", "DataWarning", "Layers"]
+__all__ = ["NMF", "Layers"]
 
 Layers = int | Sequence[int]
 
 
-class NMF(RankingMixin, CompletionModel):
+class NMF(FactorisedModel):
     """Nonnegative matrix factorisation of a matrix that has holes.
 
         min over F_1, ..., F_L >= 0   max over R    sum over observed (i, j) of loss(X + R, F_1 ... F_L)  +  penalties
@@ -92,6 +62,10 @@ class NMF(RankingMixin, CompletionModel):
         may be completed with anything.
     alpha_H : "same", "auto" or float, default="same"
         Penalty of every other factor, times n_samples; that of the codes unless given.
+    penalty_W, penalty_H : None or object of `advnmf.penalties`, default=None
+        Beside these a penalty of the codes, and of the last factor's columns, such as ``Smooth(0.1, grid=(50, 50))``:
+        samples or features that are neighbours are alike.  Rows or columns of ``X`` without any entry are then filled
+        from their neighbours.
     l1_ratio : float, default=0.0
         0 for squares (l2), 1 for sums (l1), between for both.
     alpha_scale : {"shape", "observed"}, default="shape"
@@ -132,6 +106,8 @@ class NMF(RankingMixin, CompletionModel):
         F_1 (the codes of the training data), ..., F_L.
     loss_ : object of `advnmf.losses`
         The loss, with the scale that it ended with where that follows the residuals.
+    adversary_ : object of `advnmf.adversaries`
+        The adversary, with the price that it ended with where that follows the fit.
     seen_ : tuple of ndarray or None
         Row pointers and columns of the observed entries, after a fit to sparse ``X`` with ``sparse_missing="absent"``.
     column_counts_ : ndarray of int
@@ -158,8 +134,10 @@ class NMF(RankingMixin, CompletionModel):
     Notes
     -----
     A sample (feature) with nothing observed gets the mean code (component column) of the others, with a
-    `DataWarning`; one that is zero wherever observed is completed with zeros.  Ctrl-C during `fit` keeps the factors
-    reached so far: the model is fitted, and the `KeyboardInterrupt` goes on.
+    `DataWarning`, unless ``penalty_W`` (``penalty_H``) makes it follow its neighbours; one that is zero wherever
+    observed is completed with zeros.  Codes of samples that ``penalty_W`` couples depend on each other: `transform`
+    takes its rows as neighbours too.  Ctrl-C during `fit` keeps the factors reached so far: the model is fitted, and
+    the `KeyboardInterrupt` goes on.
 
     A PyTorch tensor ``X`` is not converted: "mu" computes on its device, "hals" on the CPU only, and what a method
     returns is a tensor of the device and precision of what it was given, whatever the model was fitted to (so this
@@ -174,13 +152,15 @@ class NMF(RankingMixin, CompletionModel):
         n_components: Layers = 10,
         *,
         loss: str | Loss = "frobenius",
-        adversary: FrobeniusPenalty | None = None,
+        adversary: Adversary | None = None,
         attack: str = "exact",
         attack_every: int = 1,
         solver: str | Solver = "hals",
         init: str = "random",
         alpha_W: float | str = "auto",
         alpha_H: float | str = "same",
+        penalty_W: Penalty | None = None,
+        penalty_H: Penalty | None = None,
         l1_ratio: float = 0.0,
         alpha_scale: str = "shape",
         biases: bool = False,
@@ -203,6 +183,8 @@ class NMF(RankingMixin, CompletionModel):
         self.init = init
         self.alpha_W = alpha_W
         self.alpha_H = alpha_H
+        self.penalty_W = penalty_W
+        self.penalty_H = penalty_H
         self.l1_ratio = l1_ratio
         self.alpha_scale = alpha_scale
         self.biases = biases
@@ -244,46 +226,26 @@ class NMF(RankingMixin, CompletionModel):
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
-        problem, layers = self._pose(X, mask, weights)
-        given = self._check_start(problem, layers, factors)
-        self._warn(self._gaps(problem.data, layers))
-        self._end_fit(self._learn(X, problem, layers, given))
-        return self
+        return self._fit(X, mask, weights, factors=factors)
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
-        """Learn the model; the codes of the training data (see `fit` for the arguments).
+    def begin_on(
+        self,
+        data: ObservedData,
+        *,
+        factors: Sequence[Array] | None = None,
+        start: Factors | None = None,
+        criteria: StoppingCriteria | None = None,
+    ) -> FitInProgress:
+        """A fit of this model itself, with valid parameters, to checked data.
 
-        Where a code has more numbers than there are features, many codes say the same: then those of `transform`.
+        It begins with random factors, with `factors` as `fit` takes them, or where another fit has come to: with the
+        ones of `start`, offsets included, which are updated in place.  `criteria` replace those of the parameters.
         """
-        self.fit(X, y, **fit_params)
-        if self._n_features_out <= self.n_features_in_:
-            return self._training_codes()
-        return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))
-
-    def _fit_from(self, start: Factors, X: object, mask: object, weights: object) -> Self:
-        """`fit` from factors of another fit, offsets included, which are updated in place."""
-        problem, layers = self._pose(X, mask, weights)
-        self._warn(self._gaps(problem.data, layers))
-        self._end_fit(self._learn(X, problem, layers, start))
-        return self
-
-    def _pose(self, X: object, mask: object, weights: object) -> tuple[Problem, tuple[int, ...]]:
-        """What is to be solved, once everything is checked, and the sizes of the layers."""
-        self._check_parameters()
-        data = self._check_data(X, mask, weights, reset=True)
         layers = check_layers(self.n_components)
-        return self._pose_data(data, layers), layers
-
-    def _learn(self, X: object, problem: Problem, layers: tuple[int, ...], start: Factors | None) -> Result:
-        """Solve it, and set the fitted attributes."""
-        result = self._best_start(problem, layers, start)
-        self._store(problem, layers, result)
-        self._give_back(X)
-        return result
-
-    def _gaps(self, data: ObservedData, layers: tuple[int, ...]) -> list[str]:
-        """What the data leave open, in words."""
-        return describe_empty(data) if self.biases else describe_gaps(data, layers)
+        problem = self._pose_data(data, layers)
+        given = start or self._check_start(problem, layers, factors)
+        training = Factorising(self, problem, layers, given)
+        return FitInProgress(self, training, criteria or self._criteria(), 1 if given else self.n_init)
 
     def _check_start(self, problem: Problem, layers: tuple[int, ...], factors: object) -> Factors | None:
         """The start that the user gives, if `init` says so."""
@@ -298,188 +260,49 @@ class NMF(RankingMixin, CompletionModel):
                 raise ValueError("factors are too large: the objective at the start is not finite")
         return given
 
-    def _best_start(self, problem: Problem, layers: tuple[int, ...], given: Factors | None) -> Result:
-        """The result of the lowest objective among `n_init` random starts, or that of the given one."""
-        random_state, solver = check_random_state(self.random_state), get_solver(self.solver)
-
-        def run(limits: Limits) -> Result:
-            limits, cut = replace(limits, attack_every=self._attack_interval(problem)), ""
-            chain = given
-            if chain is None:
-                chain, cut = self._draw_start(problem, layers, solver, limits, random_state)
-            result = minimise(problem, chain, solver, replace(limits, max_iter=0) if cut else limits)
-            return replace(result, stop_reason=cut or result.stop_reason)
-
-        return self._best_of(run, 1 if given else self.n_init)
-
-    def _draw_start(
-        self,
-        problem: Problem,
-        layers: tuple[int, ...],
-        solver: Solver,
-        limits: Limits,
-        random_state: np.random.RandomState,
-    ) -> tuple[Factors, str]:
-        """A random start, and why it was cut short ("" if it was not)."""
-        if self.biases:
-            chain = random_factors(problem.data, layers, random_state, share=offsets.START_SHARE)
-            return offsets.start(chain, problem.data), ""
-        if len(layers) == 1:
-            return random_factors(problem.data, layers, random_state), ""
-        limits = replace(limits, max_iter=self.pretrain_iter or limits.max_iter)
-        return pretrained_factors(problem, layers, solver, limits, random_state)
-
-    def _sweeps(self, data: ObservedData, factors: Factors | None = None) -> Sweeps:
-        """What `fit` does after its first start, for a caller who steps, looks and stops by himself.
-
-        `factors` to begin with, which are updated in place; drawn as in `fit` unless given.
-        """
-        self._check_parameters()
-        layers, solver = check_layers(self.n_components), get_solver(self.solver)
-        problem = self._pose_data(data, layers)
-        if factors is None:
-            limits, random_state = Limits(self.max_iter, self.tol), check_random_state(self.random_state)
-            factors, cut = self._draw_start(problem, layers, solver, limits, random_state)
-            if cut == "interrupted":  # pre-training ends in order, as `fit` does; here nobody is told otherwise
-                raise KeyboardInterrupt
-        return Sweeps(problem, factors, solver, self._attack_interval(problem))
-
-    def _fit_data(self, data: ObservedData, factors: Factors | None, limits: Limits) -> None:
-        """`fit` to checked data, from given factors on (offsets included) or from a random start."""
-        process = self._sweeps(data, factors and [F.copy() for F in factors])
-        with process.solver.session(process.posed):
-            n_iter, reason, history = iterate(process, limits)
-        layers = check_layers(self.n_components)
-        self._store(process.posed, layers, Result(process.factors, n_iter, reason, history))
-
-    def _store(self, problem: Problem, layers: tuple[int, ...], result: Result) -> None:
-        """Set the fitted attributes."""
-        data = problem.data
-        check_finite(result.factors)
-        self.factors_ = fill_empty(result.factors, data.counts, data.column_counts)
-        if self.biases:
-            self.factors_, found = offsets.parts(self.factors_, data.column_counts)
-            self.row_bias_, self.column_bias_, self.global_bias_ = found
-        self.components_ = product(self.factors_[1:])
-        self.n_components_ = layers[0] if len(layers) == 1 else layers
-        self.loss_ = problem.adapted(result.factors).loss if problem.loss.adaptive else problem.loss
-        self.alpha_W_, self.alpha_H_, self.offset_spread_ = problem.ridges
-        self.n_iter_ = result.n_iter
-        self.loss_curve_ = result.history
-        self.stop_reason_ = result.stop_reason
-        self.seen_ = data.pattern
-        self.column_counts_ = np.array(data.column_counts, np.int64)
-        self.reliability_ = tuple(reliability(problem, result.factors))
-        codes = self._training_codes()
-        self.mean_code_ = mean_of_rows(codes, data.counts > 0)
-        self.reconstruction_err_ = self._residual_norm(data, codes)
-
-    def _give_back(self, X: object) -> None:
-        """Fitted arrays where the user has the data."""
-        if is_tensor(X):
-            self.factors_ = [as_like(F, X) for F in self.factors_]
-            names = ("components_", "mean_code_", *(("row_bias_", "column_bias_") if self.biases else ()))
-            for name in names:
-                setattr(self, name, as_like(getattr(self, name), X))
-
-    def perturbation(self, X: object, *, mask: object = None) -> Array | sparse.csr_array:
-        """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
-
-            R = argmax over R, X + R >= 0, R = 0 off the mask, of  sum of loss(X + R, W H)  -  its cost
-
-        Of the shape of ``X``; sparse where that is, with the observed entries that it stores (all others stay as they
-        are).  It is the exact adversary's answer for either `attack`.
-        """
-        check_is_fitted(self)
-        data = self._check_data(X, mask, reset=False)
-        attacked = self._coding_problem(data).attacked(self._linear(self._encode_data(data)))
-        R = attacked.data.values - data.values
-        if sparse.issparse(X):
-            return sparse.csr_array((R, data.indices, data.indptr), shape=data.shape)
-        return returned(R, X)
-
-    # --- parts ---------------------------------------------------------------------------------------------------
-
-    def _solve_codes(self, data: ObservedData) -> Array:
-        """With an adversary the codes minimise the robust objective, as in training."""
-        problem = self._coding_problem(data)
-        if not self.biases:
-            components = data.asarray(self.components_)
-            start = flat_codes(data, components)
-        else:
-            average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
-            start, components = self._linear(average)
-        codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
-        check_finite([codes])
-        return codes[:, : self._n_features_out]
-
-    def _coding_problem(self, data: ObservedData) -> Problem:
+    def coding_problem(self, data: ObservedData) -> Problem:
         """The problem that samples pose to the fitted components."""
         ridges = Ridges(self.alpha_W_, self.alpha_H_, self.offset_spread_)
-        return self._problem(data, (self.components_.shape[0],), self.loss_, ridges)
+        codes = self._penalties(data, ridges)[0]
+        if self.penalty_W is not None:
+            codes = Together(codes, self.penalty_W.posed(data.shape[0], self.penalty_unit_))
+        penalties = codes, NO_PENALTY, NO_PENALTY
+        return self._problem(data, (self.components_.shape[0],), (self.loss_, self.adversary_), penalties, ridges)
 
-    def _training_codes(self) -> Array:
-        return offsets.beside(self.factors_[0], self.row_bias_) if self.biases else self.factors_[0]
-
-    def _linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
-        """(A, B) whose product is the reconstruction of codes at some columns, in the precision of the codes."""
-        columns = slice(None) if columns is None else columns
-        components = as_like(self.components_[:, columns], codes, codes.dtype)
-        if not self.biases:
-            return codes, components
-        column_offsets = as_like((self.column_bias_ + self.global_bias_)[columns], codes, codes.dtype)
-        return offsets.with_ones(codes), offsets.with_offsets(components, column_offsets)
-
-    def _decode(self, codes: Array, columns: object = None) -> Array:
-        A, B = self._linear(codes, columns)
-        return self._clipped(A @ B)
-
-    def _clipped(self, values: Array, columns: object = None) -> Array:
-        """Offsets of any sign do not complete nonnegative data with negative values."""
-        return namespace(values).clip(values, 0, None) if self.biases else values
-
-    def _predict(self, data: ObservedData, codes: Array) -> object:
-        return data.predict(*self._linear(codes))
-
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
-        if sparse.issparse(X):
-            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
-        return super()._check_data(X, mask, weights, reset=reset)
-
-    def _fill(self, X: object, mask: object, codes: Array) -> np.ndarray | sparse.csr_array:
-        if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
-        return super()._fill(X, mask, codes)
-
-    @property
-    def _tensors(self) -> str:
-        return "numpy" if get_solver(self.solver).numpy_only else "keep"
-
-    def _make_loss(self) -> Loss:
-        return get_loss(self.loss)
-
-    def _make_adversary(self) -> NoAdversary | FrobeniusPenalty:
-        return get_adversary(self.adversary)
+    # --- the problem ---------------------------------------------------------------------------------------------
 
     def _pose_data(self, data: ObservedData, layers: tuple[int, ...]) -> Problem:
         """The problem that the parameters pose over the data of a fit: what is relative to data is so to these."""
         rows = data.counts[data.counts > 0]
         size = typical_size(data)
         norm = size * float(np.sqrt(rows.mean())) if len(rows) else 0.0
-        loss = self._make_loss().posed(size, norm, float(finfo(data.values).eps))
+        loss = get_loss(self.loss).posed(size, norm, float(finfo(data.values).eps))
         codes, others = self.alpha_W, self.alpha_W if self.alpha_H == "same" else self.alpha_H
         if "auto" in (codes, others):
             ridge = auto_ridge(data, loss, len(layers) + 1)
             codes, others = (ridge if alpha == "auto" else alpha for alpha in (codes, others))
-        return self._problem(data, layers, loss, Ridges(codes, others, spread(data) if self.biases else 1.0))
-
-    def _problem(self, data: ObservedData, layers: tuple[int, ...], loss: Loss, ridges: Ridges) -> Problem:
-        """The problem with strengths that are known."""
+        unit = in_units(1.0, data, loss, len(layers) + 1)
+        ridges = Ridges(codes, others, spread(data) if self.biases else 1.0, unit)
         codes, inner, last = self._penalties(data, ridges)
-        penalties = (codes, *[inner] * (len(layers) - 1), last)
+        codes = _beside(codes, self.penalty_W, data.counts, unit)
+        last = _beside(last, self.penalty_H, data.column_counts, unit)
+        return self._problem(data, layers, (loss, get_adversary(self.adversary)), (codes, inner, last), ridges)
+
+    def _problem(
+        self,
+        data: ObservedData,
+        layers: tuple[int, ...],
+        game: tuple[Loss, Adversary],
+        penalties: tuple[Penalty, Penalty, Penalty],
+        ridges: Ridges,
+    ) -> Problem:
+        """The problem with penalties that are known: of the codes, of inner factors, of the last one."""
+        codes, inner, last = penalties
+        chain = (codes, *[inner] * (len(layers) - 1), last)
         if self.biases:
-            penalties = offsets.penalties(codes, last, layers[0], ridges.spread)
-        return Problem(data, loss, self._make_adversary(), penalties, ridges)
+            weights = data.column_counts if self.alpha_scale == "observed" else None
+            chain = offsets.penalties(codes, last, layers[0], ridges.spread, weights)
+        return Problem(data, *game, chain, ridges)
 
     def _penalties(self, data: ObservedData, ridges: Ridges) -> tuple[ElasticNet, ElasticNet, ElasticNet]:
         """Those of the codes, of inner factors and of the last one."""
@@ -502,15 +325,16 @@ class NMF(RankingMixin, CompletionModel):
         others = self.alpha_W if self.alpha_H == "same" else self.alpha_H
         return self.alpha_W == "auto", others == "auto", others == "auto"
 
-    def _attack_interval(self, problem: Problem) -> int | None:
-        """Sweeps between two frozen attacks, where these are asked for and there is somebody to attack."""
-        return self.attack_every if self.attack == "alternating" and problem.adversary.attacks else None
+    # --- valid parameters ----------------------------------------------------------------------------------------
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         self._check_common_parameters()
-        get_solver(self.solver)
+        get_solver(self.solver).check(get_loss(self.loss))
         check_layers(self.n_components)
-        self._make_adversary().check(self._make_loss())
+        get_adversary(self.adversary).check(get_loss(self.loss))
+        for name in ("penalty_W", "penalty_H"):
+            check_penalty(name, getattr(self, name))
         check_number("attack_every", self.attack_every, low=1, high=MOST_SWEEPS, integer=True)
         if self.pretrain_iter is not None:
             check_number("pretrain_iter", self.pretrain_iter, low=1, high=MOST_SWEEPS, integer=True)
@@ -531,41 +355,9 @@ class NMF(RankingMixin, CompletionModel):
         if not get_solver(self.solver).signed:
             raise ValueError(f"biases=True needs solver='hals': offsets of any sign are beyond {self.solver!r}")
 
-    def _fitted_rules(self) -> dict[str, Rule]:
-        rules: dict[str, Rule] = {
-            "n_features_in_": Whole("features"),
-            "factors_": Chain("samples", "features", low=0.0),
-            "components_": Floats("size 1", "features", low=0.0),
-            "mean_code_": Floats(("size 1", int(self.biases))),
-            "n_components_": LayerSizes(),
-            "loss_": Instance(Loss),
-            "alpha_W_": Number(low=0.0),
-            "alpha_H_": Number(low=0.0),
-            "offset_spread_": Number(low=np.finfo(float).tiny),
-            "seen_": Perhaps(Pattern("samples", "features")),
-            "column_counts_": Counts("features"),
-            "reliability_": Record(*[Number()] * len(Reliability._fields)),
-        }
-        if self.biases:
-            rules |= {
-                "row_bias_": Floats("samples"),
-                "column_bias_": Floats("features"),
-                "global_bias_": Number(),
-            }
-        return rules | COURSE
 
-    def _check_fitted(self) -> None:
-        layers = tuple(len(F) for F in reversed(self.factors_[1:]))
-        if self.n_components_ != (layers[0] if len(layers) == 1 else layers):
-            raise ValueError(f"n_components_ is {self.n_components_}, expected {layers}, the sizes of factors_")
-        if self.loss_.adaptive:
-            raise ValueError("loss_ has no scale")
-        self._make_adversary().check(self.loss_)
-        Reliability(*self.reliability_).check()
-        biases = (self.row_bias_, self.column_bias_, self.global_bias_) if self.biases else ()
-        check_product(self.factors_[0], self.components_, *biases)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+def _beside(net: ElasticNet, penalty: Penalty | None, counts: Array, unit: float) -> Penalty:
+    """Both penalties of a factor whose rows have so many observed entries; `unit` is for each entry."""
+    if penalty is None:
+        return net
+    return Together(net, penalty.posed(len(counts), unit * float(np.mean(counts))))

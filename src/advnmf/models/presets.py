@@ -1,18 +1,75 @@
-"""The models of the two studies: `NMF` with other defaults."""
+"""The models of the two studies: `NMF` with other defaults, and with parameters of its own in place of some."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..adversaries import FrobeniusPenalty
-from ..engine.loop import Callback
-from ..losses import Elastic, Frobenius, Loss
-from ..solvers import Solver
-from .nmf import NMF, Layers
+from ..losses import Elastic
+from .nmf import NMF
+
+Model = TypeVar("Model", bound=type[NMF])
 
 
-class ATNMF(NMF):
-    """Adversarially trained NMF: `NMF` against ``FrobeniusPenalty(lam)`` under squares.
+class _Preset(NMF):
+    if TYPE_CHECKING:  # the signature that `preset` makes is unknown to type checkers
+
+        def __init__(self, *args: Any, **params: Any) -> None: ...
+
+
+def preset(**defaults: Any) -> Callable[[Model], Model]:
+    """Give a class the parameters of `NMF` with these defaults, and those of the defaults that `NMF` does not have.
+
+    A parameter of `NMF` that the class computes, as a property, is none of its own.
+    """
+
+    def made(cls: Model) -> Model:
+        cls.__init__ = _constructor(cls, _parameters(cls, defaults))
+        return cls
+
+    return made
+
+
+def _parameters(cls: type[NMF], defaults: dict[str, Any]) -> list[Parameter]:
+    """Self, n_components, the new ones, and all others of `NMF`."""
+    known = signature(NMF.__init__).parameters
+    new = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=value, annotation=type(value).__name__)
+        for name, value in defaults.items()
+        if name not in known
+    ]
+    kept = [
+        each.replace(default=defaults.get(name, each.default))
+        for name, each in known.items()
+        if not isinstance(getattr(cls, name, None), property)
+    ]
+    return [*kept[:2], *new, *kept[2:]]
+
+
+def _constructor(cls: type[NMF], parameters: list[Parameter]) -> Callable[..., None]:
+    """`__init__` of a signature: it sets the parameters as they are given."""
+    declared = Signature(parameters, return_annotation="None")
+
+    def __init__(*args: Any, **params: Any) -> None:
+        try:
+            bound = declared.bind(*args, **params)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}() {error}") from None
+        bound.apply_defaults()
+        self, *values = bound.arguments.values()
+        for name, value in zip(list(declared.parameters)[1:], values, strict=True):
+            setattr(self, name, value)
+
+    __init__.__signature__ = declared
+    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    return __init__
+
+
+@preset(lam=2.0)
+class ATNMF(_Preset):
+    """Adversarially trained NMF: `NMF` against ``FrobeniusPenalty(lam)``, under squares unless another loss is given.
 
         min over W, H >= 0   max over R, X + R >= 0    sum over observed (i, j) of (X + R - W H)^2  -  lam R^2
 
@@ -27,57 +84,14 @@ class ATNMF(NMF):
         Price of a perturbation, see `advnmf.adversaries.FrobeniusPenalty`.
     """
 
-    def __init__(
-        self,
-        n_components: Layers = 10,
-        *,
-        lam: float = 2.0,
-        attack: str = "exact",
-        attack_every: int = 1,
-        solver: str | Solver = "hals",
-        init: str = "random",
-        alpha_W: float | str = "auto",
-        alpha_H: float | str = "same",
-        l1_ratio: float = 0.0,
-        max_iter: int = 200,
-        pretrain_iter: int | None = None,
-        tol: float = 1e-4,
-        n_init: int = 1,
-        sparse_missing: str = "zero",
-        time_limit: float | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        callback: Callback | None = None,
-    ) -> None:
-        super().__init__(
-            n_components,
-            attack=attack,
-            attack_every=attack_every,
-            solver=solver,
-            init=init,
-            alpha_W=alpha_W,
-            alpha_H=alpha_H,
-            l1_ratio=l1_ratio,
-            max_iter=max_iter,
-            pretrain_iter=pretrain_iter,
-            tol=tol,
-            n_init=n_init,
-            sparse_missing=sparse_missing,
-            time_limit=time_limit,
-            random_state=random_state,
-            verbose=verbose,
-            callback=callback,
-        )
-        self.lam = lam
-
-    def _make_adversary(self) -> FrobeniusPenalty:
+    @property
+    def adversary(self) -> FrobeniusPenalty:
+        """That of `lam`."""
         return FrobeniusPenalty(self.lam)
 
-    def _make_loss(self) -> Loss:
-        return Frobenius()
 
-
-class DeepNMF(NMF):
+@preset(n_components=(20, 10))
+class DeepNMF(_Preset):
     """Deep NMF: ``X ~ F_1 F_2 ... F_L``, pre-trained layer by layer, then trained jointly.
 
     Source: DNMF of Seyedi et al. (2023), with any loss of this package.
@@ -85,53 +99,13 @@ class DeepNMF(NMF):
     Parameters
     ----------
     n_components : tuple of int or int, default=(20, 10)
-        Layer sizes from the data side to the codes.
-    loss : str or loss object, default="frobenius"
-        See `NMF`, like all parameters not listed here.
+        Layer sizes from the data side to the codes.  See `NMF` for all other parameters.
     """
 
-    def __init__(
-        self,
-        n_components: Layers = (20, 10),
-        *,
-        loss: str | Loss = "frobenius",
-        solver: str | Solver = "hals",
-        init: str = "random",
-        alpha_W: float | str = "auto",
-        alpha_H: float | str = "same",
-        l1_ratio: float = 0.0,
-        max_iter: int = 200,
-        pretrain_iter: int | None = None,
-        tol: float = 1e-4,
-        n_init: int = 1,
-        sparse_missing: str = "zero",
-        time_limit: float | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        callback: Callback | None = None,
-    ) -> None:
-        super().__init__(
-            n_components,
-            loss=loss,
-            solver=solver,
-            init=init,
-            alpha_W=alpha_W,
-            alpha_H=alpha_H,
-            l1_ratio=l1_ratio,
-            max_iter=max_iter,
-            pretrain_iter=pretrain_iter,
-            tol=tol,
-            n_init=n_init,
-            sparse_missing=sparse_missing,
-            time_limit=time_limit,
-            random_state=random_state,
-            verbose=verbose,
-            callback=callback,
-        )
 
-
-class ADNMF(NMF):
-    """Adversarial deep NMF: `DeepNMF` against ``FrobeniusPenalty(lam)`` under squares.
+@preset(n_components=(20, 10), lam=2.0)
+class ADNMF(_Preset):
+    """Adversarial deep NMF: `DeepNMF` against ``FrobeniusPenalty(lam)``, under squares unless another loss is given.
 
     Source: ADNMF of Seyedi et al. (2023), without the unit ridge of its released code.
 
@@ -143,57 +117,14 @@ class ADNMF(NMF):
         Price of a perturbation, see `advnmf.adversaries.FrobeniusPenalty`.
     """
 
-    def __init__(
-        self,
-        n_components: Layers = (20, 10),
-        *,
-        lam: float = 2.0,
-        attack: str = "exact",
-        attack_every: int = 1,
-        solver: str | Solver = "hals",
-        init: str = "random",
-        alpha_W: float | str = "auto",
-        alpha_H: float | str = "same",
-        l1_ratio: float = 0.0,
-        max_iter: int = 200,
-        pretrain_iter: int | None = None,
-        tol: float = 1e-4,
-        n_init: int = 1,
-        sparse_missing: str = "zero",
-        time_limit: float | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        callback: Callback | None = None,
-    ) -> None:
-        super().__init__(
-            n_components,
-            attack=attack,
-            attack_every=attack_every,
-            solver=solver,
-            init=init,
-            alpha_W=alpha_W,
-            alpha_H=alpha_H,
-            l1_ratio=l1_ratio,
-            max_iter=max_iter,
-            pretrain_iter=pretrain_iter,
-            tol=tol,
-            n_init=n_init,
-            sparse_missing=sparse_missing,
-            time_limit=time_limit,
-            random_state=random_state,
-            verbose=verbose,
-            callback=callback,
-        )
-        self.lam = lam
-
-    def _make_adversary(self) -> FrobeniusPenalty:
+    @property
+    def adversary(self) -> FrobeniusPenalty:
+        """That of `lam`."""
         return FrobeniusPenalty(self.lam)
 
-    def _make_loss(self) -> Loss:
-        return Frobenius()
 
-
-class EADNMF(NMF):
+@preset(n_components=(20, 10), lam=2.0, delta=2.0)
+class EADNMF(_Preset):
     """Elastic adversarial deep NMF: `ADNMF` under the elastic loss.
 
         min over F_l >= 0   max over R, X + R >= 0    sum_i rho(||x_i + r_i - p_i||)  -  lam ||R||_F^2,
@@ -212,53 +143,12 @@ class EADNMF(NMF):
         `advnmf.losses.Elastic`.  It scales with ``X``, the bound on `lam` does not: scale ``X`` first.
     """
 
-    def __init__(
-        self,
-        n_components: Layers = (20, 10),
-        *,
-        lam: float = 2.0,
-        delta: float = 2.0,
-        attack: str = "exact",
-        attack_every: int = 1,
-        solver: str | Solver = "hals",
-        init: str = "random",
-        alpha_W: float | str = "auto",
-        alpha_H: float | str = "same",
-        l1_ratio: float = 0.0,
-        max_iter: int = 200,
-        pretrain_iter: int | None = None,
-        tol: float = 1e-4,
-        n_init: int = 1,
-        sparse_missing: str = "zero",
-        time_limit: float | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        callback: Callback | None = None,
-    ) -> None:
-        super().__init__(
-            n_components,
-            attack=attack,
-            attack_every=attack_every,
-            solver=solver,
-            init=init,
-            alpha_W=alpha_W,
-            alpha_H=alpha_H,
-            l1_ratio=l1_ratio,
-            max_iter=max_iter,
-            pretrain_iter=pretrain_iter,
-            tol=tol,
-            n_init=n_init,
-            sparse_missing=sparse_missing,
-            time_limit=time_limit,
-            random_state=random_state,
-            verbose=verbose,
-            callback=callback,
-        )
-        self.lam = lam
-        self.delta = delta
-
-    def _make_adversary(self) -> FrobeniusPenalty:
+    @property
+    def adversary(self) -> FrobeniusPenalty:
+        """That of `lam`."""
         return FrobeniusPenalty(self.lam)
 
-    def _make_loss(self) -> Loss:
+    @property
+    def loss(self) -> Elastic:
+        """That of `delta`."""
         return Elastic(self.delta)

@@ -36,13 +36,13 @@ class RankingMixin:
         """
         check_is_fitted(self)
         check_choice("unseen", unseen, ("error", "mean"))
-        lowest, codes = (-1 if unseen == "mean" else 0), self._training_codes()
+        lowest, codes = (-1 if unseen == "mean" else 0), self.training_codes()
         rows = check_indices("rows", rows, codes.shape[0], lowest)
         columns = check_indices("columns", columns, self.n_features_in_, lowest)
         if len(rows) != len(columns):
             raise ValueError(f"rows and columns must be of the same length, got {len(rows)} and {len(columns)}")
         codes = _rows_or_mean(codes, rows, self.mean_code_)
-        A, B = self._linear(codes)
+        A, B = self.linear(codes)
         xp = namespace(B)
         return self._clipped(xp.sum(A * _rows_or_mean(B.T, columns, xp.mean(B, axis=1)), axis=1), columns)
 
@@ -106,7 +106,7 @@ class RankingMixin:
         known = self.column_counts_ >= min_ratings
 
         def ranked(part: Array) -> tuple[Array, Array]:
-            A, B = map(to_numpy, self._linear(asked[part]))
+            A, B = map(to_numpy, self.linear(asked[part]))
             P = (A @ B).astype(np.float64, copy=False)
             return np.where(known, score(P), -np.inf), P
 
@@ -140,7 +140,7 @@ class RankingMixin:
 
     def _asked(self, rows: object, codes: object, exclude_seen: object) -> tuple[np.ndarray, sparse.csr_array | None]:
         """The codes of the rows that `recommend` is asked for, and what is left out of them."""
-        training = to_numpy(self._training_codes())
+        training = to_numpy(self.training_codes())
         if codes is None:
             rows = np.arange(len(training)) if rows is None else check_indices("rows", rows, len(training))
             asked = training[rows]

@@ -25,7 +25,7 @@ from ..arrays.namespaces import Array, namespace, to_numpy
 from ..data import ObservedData
 from ..engine.factors import Factors, product
 from ..engine.problem import Problem, total
-from ..kernels.coordinates import HELD
+from ..kernels.coordinates import FIXED
 
 # A prediction beyond the range of the observed values counts as beyond it by less than this many sigma.
 _BEYOND = 0.02
@@ -108,10 +108,10 @@ def _numbers_of_a_column(problem: Problem, factors: Factors, mean_weight: float)
     *others, last = factors
     data, last = problem.data, to_numpy(last)
     coordinates = problem.penalties[-1].coordinates(np.ascontiguousarray(last.T))
-    free = coordinates.kinds != HELD
+    free = coordinates.kinds != FIXED
     A = np.asarray(to_numpy(product(others)), np.float64)[:, free]
     gram = (A * data.counts[:, None]).T @ A / data.counts.sum()
-    ridge = coordinates.l2[free] * coordinates.scale.mean() / (data.column_counts.mean() * mean_weight)
+    ridge = coordinates.l2[:, free].mean(axis=0) / (data.column_counts.mean() * mean_weight)
     # A component that has vanished decides nothing, and would make the matrix singular.
     kept = np.diag(gram) > 0
     gram = gram[np.ix_(kept, kept)]

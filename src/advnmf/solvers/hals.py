@@ -22,18 +22,18 @@ from ..data.check import MOST_PASSES, check_number
 from ..engine.factors import Factors, left, right
 from ..engine.problem import Problem
 from ..kernels import rows as kernels
+from .base import Solver
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class HALS:
+class HALS(Solver):
     """One sweep of coordinate descent, F_1 first, `n_passes` over the coordinates of each row."""
 
     n_passes: int = 2
     name: ClassVar[str] = "hals"
     signed: ClassVar[bool] = True
-    numpy_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number("n_passes", self.n_passes, low=1, high=MOST_PASSES, integer=True)
@@ -56,7 +56,7 @@ class HALS:
             P = data.predict(codes[rows], B)
             value, d = problem.respond(data, P)
             data, T, w = problem.majorise(data, P, d)
-            penalty = problem.penalties[0].take(rows).coordinates(codes[rows])
+            penalty = problem.penalties[0].coordinates(codes, rows)
             data.descend(codes[rows], B, T, P, w, ones, penalty, self.n_passes)
             values.append(value)
             weights.append(d)
@@ -75,12 +75,12 @@ class HALS:
         """Renew F_L in place, a block of features at a time: the rows of its transpose."""
         B = np.ascontiguousarray(left(factors, len(factors) - 1).T)
         columns = np.ascontiguousarray(factors[-1].T)
-        penalty = problem.penalties[-1].coordinates(columns)
         for rows, data in problem.data.T.blocks():
             P = data.predict(columns[rows], B)
             data, T, w = problem.majorise(data, P, d)
             ones = np.ones(len(columns[rows]), B.dtype)
-            data.descend(columns[rows], B, T, P, ones, w, penalty.take(rows), self.n_passes)
+            penalty = problem.penalties[-1].coordinates(columns, rows)
+            data.descend(columns[rows], B, T, P, ones, w, penalty, self.n_passes)
         factors[-1][...] = columns.T
 
     def _update_inner(self, problem: Problem, factors: Factors, index: int, d: Array | None) -> None:

@@ -1,53 +1,51 @@
-"""The studies, run again: every table and figure, what was printed beside what comes out here.
+"""The studies, run again: every table and figure, with the printed values beside the new results.
 
-    tasks = plan("table4", ["published", "masked"], runs=3)
+    runs = plan("table4", ["published", "masked"], runs=3)
     store = Store("results")
-    for outcome in run(tasks, store):      # skips what is there, keeps each row as it comes
+    for outcome in execute(runs, store):   # skips what is there, stores each result as it comes
         ...
-    cells = summarise(read_rows("results"))
-    write_report("results")              # a page, tables and pictures in results/report
+    summaries = summarise(read_results("results"))
+    write_report("results")                # a page, tables and pictures in results/report
 
-A `Task` says what is run: a `Recipe` on an instance of a data set.  A `Row` is its result, a `Cell` the mean over
-seeds beside the `Printed` figure.  Protocols are told in `recipes`, targets in `targets`.
+An `Experiment` is a table or figure.  `plan` gives its runs: each `Run` is a `RunConfig` on the data of a seed.  A
+`Result` is what a run gives, a `Summary` the mean over seeds beside the `PrintedValue`.  The protocols are explained in
+`protocols`.
 """
 
-from .effects import Effect, paired_effects
-from .instances import instance
-from .nearness import Nearness, nearness
-from .printed import Printed, printed_values
-from .recipes import METHODS, PROTOCOLS, SETTINGS, Setting
-from .report import write_report
-from .rows import Row
-from .running import Failure, run
-from .store import Store, load_arrays, read_rows
-from .summaries import Cell, summarise
-from .targets import TARGETS, Target, plan
-from .tasks import Recipe, Task
+from .comparisons import Effect, VariantDistance, paired_effects, variant_distances
+from .execution import Failure, execute
+from .experiments import EXPERIMENTS, Experiment, plan
+from .folder import Store, load_arrays, read_results
+from .inputs import load_input
+from .protocols import HYPER_PARAMETERS, METHODS, PROTOCOLS, HyperParameters
+from .reporting import write_report
+from .runs import Result, Run, RunConfig
+from .summaries import PrintedValue, Summary, printed_values, summarise
 
 __all__ = [
+    "EXPERIMENTS",
+    "HYPER_PARAMETERS",
     "METHODS",
     "PROTOCOLS",
-    "SETTINGS",
-    "TARGETS",
-    "Cell",
     "Effect",
+    "Experiment",
     "Failure",
-    "Nearness",
-    "Printed",
-    "Recipe",
-    "Row",
-    "Setting",
+    "HyperParameters",
+    "PrintedValue",
+    "Result",
+    "Run",
+    "RunConfig",
     "Store",
-    "Target",
-    "Task",
-    "instance",
+    "Summary",
+    "VariantDistance",
+    "execute",
     "load_arrays",
-    "nearness",
+    "load_input",
     "paired_effects",
     "plan",
     "printed_values",
-    "read_rows",
-    "run",
+    "read_results",
     "summarise",
+    "variant_distances",
     "write_report",
 ]

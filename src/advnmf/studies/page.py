@@ -1,4 +1,4 @@
-"""What the page of a report says, as tables and words; ``page.html`` makes HTML of it and escapes every value."""
+"""The page of a report as tables and words; ``page.html`` makes HTML of them and escapes every value."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from operator import attrgetter
 from typing import Any
 
 from ..io.files import require
-from .collecting import PRINT, Case, Study, smallest
-from .effects import Effect, paired_effects
-from .nearness import Nearness, nearness
-from .printed import Printed
-from .recipes import PROTOCOLS
-from .summaries import DEVIATIONS, SHARE, Cell
-from .targets import TARGETS
+from .comparisons import Effect, VariantDistance, paired_effects, variant_distances
+from .experiments import EXPERIMENTS
+from .protocols import PROTOCOLS
+from .runs import Result
+from .summaries import DEVIATIONS, PRINT, SHARE, Case, ExperimentResults, PrintedValue, Summary, smallest
 
 __all__ = ["Picture", "make_page"]
 
@@ -29,7 +27,7 @@ _EFFECTS = (
     "the settings of the other parts and over draws of data, holes and candidates, with their 95 % confidence "
     "intervals; all models are tuned alike on held-out observed entries. Bold: the interval leaves out 0."
 )
-# Pictures of more pixels than that scroll in a narrow window, as tables do.
+# Wider pictures scroll in a narrow window, as tables do; in pixels.
 _WIDE = 800
 _N_NEAREST = 5
 
@@ -60,25 +58,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table under a label, its rows in groups."""
+    """A table under a label, its rows in groups; a title and words above it."""
 
     label: str
     heads: Sequence[str]
     bodies: Sequence[Sequence[Line]]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A table with words above it."""
-
-    table: Table
     title: str = ""
     words: str = ""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure under one protocol as the bytes of a PNG file; or, where it could not be drawn, why (``missing``)."""
+    """A figure under one protocol as the bytes of a PNG file; or the reason why there is none (``missing``)."""
 
     file: str
     protocol: str
@@ -89,7 +80,7 @@ class Picture:
 
     @property
     def width(self) -> int:
-        """In pixels, as PNG files tell it."""
+        """In pixels, from the header of the PNG file."""
         return int.from_bytes(self.png[16:20])
 
     @property
@@ -108,61 +99,36 @@ class Picture:
         return base64.b64encode(self.png).decode()
 
 
-@dataclass(frozen=True)
-class Section:
-    """What is said of a study: tables, figures, tables that are folded away, and what has no rows."""
-
-    name: str
-    title: str
-    quick: bool
-    parts: Sequence[Part]
-    figures: Sequence[Picture]
-    summary: str
-    folded: Sequence[Part]
-    missing: Sequence[str]
-
-
 _NOT_RUN = Value("not run", "missing")
 
 
-def make_page(studies: Sequence[Study], pictures: Mapping[str, Sequence[Picture]], unknown: Sequence[str] = ()) -> str:
-    """The whole page; ``unknown`` names targets that have rows, but that this version does not know."""
-    tables = [study for study in studies if study.has_print]
-    figures = [study for study in studies if not study.has_print]
-    there = {study.name for study in studies}
-    style, style_hash = _style()
-    return (
-        _template()
-        .render(
-            style=style,
-            style_hash=style_hash,
-            deviations=DEVIATIONS,
-            share=f"{SHARE:.0%}",
-            not_run=[name for name in TARGETS if name not in there],
-            unknown=unknown,
-            tables=[_section(study, _tables(study)) for study in tables],
-            winners=_winners(tables),
-            figures=[_section(study, *_contents_of(study, pictures[study.name])) for study in figures],
-            effort=_effort(studies),
-            settings=[(study.name, _settings(study)) for study in studies],
-        )
-        .lstrip()
-    )
-
-
-def _template() -> Any:
+def make_page(
+    experiments: Sequence[ExperimentResults], pictures: Mapping[str, Sequence[Picture]], unknown: Sequence[str] = ()
+) -> str:
+    """The whole page; ``unknown`` names experiments that have results, but that this version does not know."""
+    printed = [each for each in experiments if each.has_print]
+    others = [each for each in experiments if not each.has_print]
+    style = _text("page.css")
     jinja2 = require("jinja2", "results")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_text("page.html"))
-
-
-def _style() -> tuple[str, str]:
-    """The style sheet, and the hash by which the content security policy knows it."""
-    style = _text("page.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return style, f"sha256-{digest}"
+    page = environment.from_string(_text("page.html")).render(
+        style=style,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        deviations=DEVIATIONS,
+        share=f"{SHARE:.0%}",
+        not_run=[name for name in EXPERIMENTS if name not in {each.name for each in experiments}],
+        unknown=unknown,
+        tables=[_section(each, _tables(each)) for each in printed],
+        winners=_winners(printed),
+        figures=[_section(each, *_contents(each, pictures[each.name])) for each in others],
+        effort=Table(
+            "effort", ["target", "runs", "seconds", "advnmf", "left out"], [[_effort(each) for each in experiments]]
+        ),
+        settings=[(each.name, _settings(each)) for each in experiments],
+    )
+    return page.lstrip()
 
 
 def _text(name: str) -> str:
@@ -170,106 +136,106 @@ def _text(name: str) -> str:
 
 
 def _section(
-    study: Study,
-    parts: Iterable[Part],
+    results: ExperimentResults,
+    tables: Iterable[Table],
     figures: Sequence[Picture] = (),
     summary: str = "",
-    folded: Iterable[Part] = (),
-) -> Section:
-    missing = [", ".join(place) for place in _places(study) if not _has_rows(study, *place)]
-    return Section(study.name, study.target.title, study.quick, list(parts), figures, summary, list(folded), missing)
+    folded: Iterable[Table] = (),
+) -> dict[str, Any]:
+    """What is said of an experiment: tables, figures, tables that are folded away, and what has no results."""
+    missing = [", ".join(place) for place in _places(results) if not results.has_results(*place)]
+    return {
+        "name": results.name,
+        "title": results.experiment.title,
+        "quick": results.quick,
+        "tables": tables,
+        "figures": figures,
+        "summary": summary,
+        "folded": list(folded),
+        "missing": missing,
+    }
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _tables(study: Study) -> Iterator[Part]:
-    """One for each data set and protocol that has rows."""
-    for dataset, protocol in _places(study):
-        if _has_rows(study, dataset, protocol):
-            yield Part(_table(study, dataset, protocol), f"{dataset}, {protocol}")
+def _tables(results: ExperimentResults) -> Iterator[Table]:
+    """One for each data set and protocol that has results."""
+    return (_table(results.only(*place), *place) for place in _places(results) if results.has_results(*place))
 
 
-def _places(study: Study) -> Iterator[tuple[str, str]]:
-    return product(study.datasets, study.target.protocols)
+def _places(results: ExperimentResults) -> Iterator[tuple[str, str]]:
+    return product(results.datasets, results.experiment.protocols)
 
 
-def _has_rows(study: Study, dataset: str, protocol: str) -> bool:
-    return any((cell.dataset, cell.protocol) == (dataset, protocol) for cell in study.cells)
-
-
-def _table(study: Study, dataset: str, protocol: str) -> Table:
-    """Methods x cases; under each method's errors those that were printed, where any were."""
-    study = study.only(dataset, protocol)
+def _table(results: ExperimentResults, dataset: str, protocol: str) -> Table:
+    """Methods x cases; below the errors of each method the printed ones, if there are any."""
     best, printed_best = (
-        {case: _best(study.means(dataset, source, case)) for case in study.cases} for source in (protocol, PRINT)
+        {case: _best(results.means(dataset, source, case)) for case in results.cases} for source in (protocol, PRINT)
     )
     bodies = []
-    for method in study.methods:
-        found = [_found(study.cell(dataset, protocol, method, case), method in best[case]) for case in study.cases]
-        values = {case: study.printed(dataset, method, case) for case in study.cases}
+    for method in results.methods:
+        found = [
+            _found(results.summary(dataset, protocol, method, case), method in best[case]) for case in results.cases
+        ]
+        values = {case: results.printed(dataset, method, case) for case in results.cases}
         if not any(values.values()):
-            bodies.append([Line(found, method, source="here" if study.has_print else "")])
+            bodies.append([Line(found, method, source="here" if results.has_print else "")])
             continue
         printed = [_printed(value, method in printed_best[case]) for case, value in values.items()]
         bodies.append([Line(found, method, 2, "here"), Line(printed, source="print", kind="print")])
-    heads = ["missing", *([""] if study.has_print else []), *(_case(case) for case in study.cases)]
-    return Table(f"{study.name} {dataset} {protocol}", heads, bodies)
+    heads = ["missing", *([""] if results.has_print else []), *map(_case, results.cases)]
+    return Table(f"{results.name} {dataset} {protocol}", heads, bodies, f"{dataset}, {protocol}")
 
 
 def _best(means: dict[str, float]) -> list[str]:
-    """The best methods of a column; the only one of a column is not told to be the best."""
+    """The best methods of a column, if it has more than one."""
     return smallest(means) if len(means) > 1 else []
 
 
-def _found(cell: Cell | None, best: bool) -> Value:
-    if cell is None:
+def _found(summary: Summary | None, best: bool) -> Value:
+    if summary is None:
         return _NOT_RUN
-    agrees = cell.agrees if cell.protocol == "published" else None
+    agrees = summary.agrees if summary.protocol == "published" else None
     kind, mark, title = {
         True: ("agrees", "✓", "agrees with the print"),
         False: ("differs", "✗", "differs from the print"),
         None: ("", "", ""),
     }[agrees]
-    spread = f"±{cell.rmse_std:.2g}, {cell.n_runs} runs" if cell.n_runs > 1 else "1 run"
-    return Value(_number(cell.rmse_mean), kind, best, mark=mark, title=title, note=spread)
+    spread = f"±{summary.rmse_std:.2g}, {summary.n_runs} runs" if summary.n_runs > 1 else "1 run"
+    return Value(_number(summary.rmse_mean), kind, best, mark=mark, title=title, note=spread)
 
 
-def _printed(value: Printed | None, best: bool) -> Value:
+def _printed(value: PrintedValue | None, best: bool) -> Value:
     if value is None:
         return Value()
     return Value(f"{value.mean:g}", best=best, after="" if value.std is None else f" ±{value.std:g}")
 
 
-def _winners(studies: Sequence[Study]) -> list[Table]:
+def _winners(experiments: Sequence[ExperimentResults]) -> list[Table]:
     """The method of the smallest error of each case, in print and under each protocol; a table a set of cases."""
-    groups: dict[tuple[Case, ...], list[Study]] = {}
-    for study in studies:
-        groups.setdefault(tuple(study.cases), []).append(study)
-    return [_winners_of(cases, group) for cases, group in groups.items()]
+    groups: dict[tuple[Case, ...], list[list[Line]]] = {}
+    for each in experiments:
+        groups.setdefault(tuple(each.cases), []).extend(_winners_on(each, dataset) for dataset in each.datasets)
+    return [Table("winners", ["missing", "", *map(_case, cases)], bodies) for cases, bodies in groups.items()]
 
 
-def _winners_of(cases: Sequence[Case], studies: Sequence[Study]) -> Table:
-    bodies = []
-    for study, dataset in [(each, dataset) for each in studies for dataset in each.datasets]:
-        sources = [PRINT, *study.target.protocols]
-        name = f"{study.name}, {dataset}" + ", quick" * study.quick
-        lines = []
-        for source in sources:
-            values = [_winner(study.means(dataset, source, case), len(study.methods), source) for case in cases]
-            lines.append(Line(values, "" if lines else name, len(sources), source))
-        bodies.append(lines)
-    return Table("winners", ["missing", "", *(_case(case) for case in cases)], bodies)
+def _winners_on(results: ExperimentResults, dataset: str) -> list[Line]:
+    sources = [PRINT, *results.experiment.protocols]
+    heads = [f"{results.name}, {dataset}" + ", quick" * results.quick] + [""] * (len(sources) - 1)
+    return [
+        Line([_winner(results, dataset, source, case) for case in results.cases], head, len(sources), source)
+        for head, source in zip(heads, sources, strict=True)
+    ]
 
 
-def _winner(means: dict[str, float], n_methods: int, source: str) -> Value:
+def _winner(results: ExperimentResults, dataset: str, source: str, case: Case) -> Value:
+    means = results.means(dataset, source, case)
     if not means:
         return Value() if source == PRINT else _NOT_RUN
     least = min(means.values())
-    if source == PRINT:
-        error = f"{least:g}"
-    else:
-        error = _number(least) + (f", of {len(means)}" if len(means) < n_methods else "")
+    incomplete = f", of {len(means)}" if len(means) < len(results.methods) else ""
+    error = f"{least:g}" if source == PRINT else _number(least) + incomplete
     return Value(" = ".join(smallest(means)), "winner", note=error)
 
 
@@ -285,19 +251,21 @@ def _case(case: Case) -> str:
     return f"{fraction:g}" + f", {corruption}" * bool(corruption)
 
 
-# --- figures, effects, nearness --------------------------------------------------------------------------------------
+# --- figures and comparisons -----------------------------------------------------------------------------------------
 
 
-def _contents_of(study: Study, pictures: Sequence[Picture]) -> tuple[list[Part], Sequence[Picture], str, list[Part]]:
-    """What is nearest to the print; effects of the parts, if it has all that is compared; figures else."""
-    nearest, numbers = list(_nearest(nearness(study))), list(_tables(study))
-    effects = paired_effects(study.rows)
+def _contents(
+    results: ExperimentResults, pictures: Sequence[Picture]
+) -> tuple[list[Table], Sequence[Picture], str, Iterator[Table]]:
+    """The variants nearest to the print; effects of the parts, if all their pairs were run, otherwise figures."""
+    nearest, numbers = list(_nearest(variant_distances(results))), _tables(results)
+    effects = paired_effects(results.results)
     if effects:
-        return [*nearest, Part(_effects(study, effects), words=_EFFECTS)], (), "The errors", numbers
+        return [*nearest, _effects(results, effects)], (), "The errors", numbers
     return nearest, pictures, "The numbers", numbers
 
 
-def _nearest(found: Sequence[Nearness]) -> Iterator[Part]:
+def _nearest(found: Sequence[VariantDistance]) -> Iterator[Table]:
     """The variants of each method that come nearest to the print."""
     for (dataset, protocol), variants in groupby(found, attrgetter("dataset", "protocol")):
         shown = [near for _, same in groupby(variants, attrgetter("method")) for near in islice(same, _N_NEAREST)]
@@ -306,8 +274,10 @@ def _nearest(found: Sequence[Nearness]) -> Iterator[Part]:
             Line([*(_ratio(near.ratios.get(case)) for case in cases), Value(f"{near.distance:.1f} %")], near.variant)
             for near in shown
         ]
-        yield Part(
-            Table(f"{dataset} {protocol} nearest", ["missing", *map(_case, cases), "off"], [lines]),
+        yield Table(
+            f"{dataset} {protocol} nearest",
+            ["missing", *map(_case, cases), "off"],
+            [lines],
             f"{dataset}, {protocol}: nearest to the print",
             f"Error here as a multiple of what was printed, the {_N_NEAREST} nearest of each method; off: mean factor "
             "from 1, either way.",
@@ -318,18 +288,17 @@ def _ratio(value: float | None) -> Value:
     return _NOT_RUN if value is None else Value(f"{value:.3g}")
 
 
-def _effects(study: Study, effects: Sequence[Effect]) -> Table:
-    """What each part changes in each case."""
+def _effects(results: ExperimentResults, effects: Sequence[Effect]) -> Table:
+    """The effect of each part in each case."""
     lines: dict[tuple[str, float | None, str], list[Value]] = {}
     for effect in effects:
         lines.setdefault((effect.dataset, effect.fraction, effect.corruption), []).append(_effect(effect))
     heads = ["missing", *dict.fromkeys(effect.part for effect in effects)]
-    body = [Line(values, _draws(fraction, corruption)) for (_, fraction, corruption), values in lines.items()]
-    return Table(f"{study.name} effects", heads, [body])
-
-
-def _draws(fraction: float | None, corruption: str) -> str:
-    return "all without corruption" if fraction is None else _case((fraction, f"uniform+{corruption}"))
+    body = [
+        Line(values, "all without corruption" if fraction is None else _case((fraction, f"uniform+{corruption}")))
+        for (_, fraction, corruption), values in lines.items()
+    ]
+    return Table(f"{results.name} effects", heads, [body], words=_EFFECTS)
 
 
 def _effect(effect: Effect) -> Value:
@@ -340,42 +309,40 @@ def _effect(effect: Effect) -> Value:
 # --- how it was computed ---------------------------------------------------------------------------------------------
 
 
-def _effort(studies: Sequence[Study]) -> Table:
-    heads = ["target", "runs", "seconds", "advnmf", "left out"]
-    return Table("effort", heads, [[_effort_of(study) for study in studies]])
+def _effort(results: ExperimentResults) -> Line:
+    seconds = sum(each.seconds for each in results.results)
+    versions = ", ".join(sorted({each.version for each in results.results}))
+    total = f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
+    values = [len(results.results), total, versions, results.n_left_out]
+    return Line([Value(str(value)) for value in values], results.name)
 
 
-def _effort_of(study: Study) -> Line:
-    seconds = sum(row.seconds for row in study.rows)
-    versions = ", ".join(sorted({row.version for row in study.rows}))
-    values = [len(study.rows), f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}", versions, study.n_left_out]
-    return Line([Value(str(value)) for value in values], study.name)
-
-
-def _settings(study: Study) -> Table:
-    """Each method's settings under each protocol, and the range of what its searches found."""
+def _settings(results: ExperimentResults) -> Table:
+    """The configurations of each method under each protocol, and the range of what tuning chose."""
     lines = []
-    for protocol, method in product(PROTOCOLS, study.methods):
-        rows = study.rows_of(protocol, method)
-        for words in dict.fromkeys(_words(row.settings) for row in rows):
-            found = _ranges([row.found for row in rows if _words(row.settings) == words])
-            lines.append(Line([Value(protocol), Value(words, "words"), Value(found, "words")], method))
-    return Table(f"settings of {study.name}", ["method", "protocol", "settings", "found"], [lines])
+    for protocol, method in product(PROTOCOLS, results.methods):
+        groups: dict[str, list[Result]] = {}
+        for each in results.results_of(protocol, method):
+            groups.setdefault(_words(each.config), []).append(each)
+        for words, same in groups.items():
+            tuned = _ranges([each.tuned for each in same])
+            lines.append(Line([Value(protocol), Value(words, "words"), Value(tuned, "words")], method))
+    return Table(f"settings of {results.name}", ["method", "protocol", "settings", "found"], [lines])
 
 
-def _words(settings: Mapping[str, Any]) -> str:
-    """Model and parameters, then what else is not as it would be without a word."""
-    others = {name: value for name, value in settings.items() if name not in ("model", "params") and value}
-    inner = ", ".join(f"{name}={_value(value)}" for name, value in settings["params"].items())
+def _words(config: Mapping[str, Any]) -> str:
+    """Model and parameters, then all other values that are set."""
+    others = {name: value for name, value in config.items() if name not in ("model", "params") and value}
+    inner = ", ".join(f"{name}={_value(value)}" for name, value in config["params"].items())
     outer = "".join(f"; {name} {_value(value)}" for name, value in others.items())
-    return f"{settings['model']}({inner}){outer}"
+    return f"{config['model']}({inner}){outer}"
 
 
-def _ranges(found: Sequence[Mapping[str, Any]]) -> str:
-    """Smallest and largest of each number that searches chose, all different values of anything else."""
+def _ranges(tuned: Sequence[Mapping[str, Any]]) -> str:
+    """Smallest and largest of each number that tuning chose, all different values of anything else."""
     parts = []
-    for name in dict.fromkeys(name for each in found for name in each):
-        values = [each[name] for each in found if name in each]
+    for name in dict.fromkeys(name for each in tuned for name in each):
+        values = [each[name] for each in tuned if name in each]
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             ends = dict.fromkeys((_value(min(values)), _value(max(values))))
             parts.append(f"{name} {' … '.join(ends)}")

@@ -156,7 +156,7 @@ def test_empty_rows_and_columns_get_the_mean(model, holes):
     mask[4], mask[:, 7] = False, False
     with pytest.warns(DataWarning, match="no observed entry"):
         fitted = quick(model).fit(X, mask=mask)
-    codes = fitted._training_codes()
+    codes = fitted.training_codes()
     np.testing.assert_allclose(codes[4], np.delete(codes, 4, axis=0).mean(axis=0))
     others = np.delete(fitted.reconstruct(), 7, axis=1)
     np.testing.assert_allclose(fitted.reconstruct()[:, 7], others.mean(axis=1))

@@ -1,4 +1,4 @@
-"""`AutoNMF`: nothing to choose."""
+"""`AutoNMF`: NMF that chooses its own hyper-parameters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from ...data import ObservedData
 from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty, fill_holes
 from ...data.sparse_input import check_sparse_data, fill_sparse
-from ...engine.loop import Limits
+from ...engine.loop import StoppingCriteria
 from ...engine.offsets import with_ones
-from ...models.base import CompletionModel, Interrupted, at_once, finite
+from ...models.base import CompletionModel, finite
 from ...models.fitted import (
     Bounds,
     Each,
@@ -33,46 +33,48 @@ from ...models.fitted import (
     Word,
 )
 from ...models.nmf import NMF
+from ...models.progress import Interrupted, at_once
 from ...models.ranking import RankingMixin
 from ..entries import read_entries
-from .choices import MAX_ITER, TOL, Choice, Units, first_choice
-from .columns import standardised_data, with_means
+from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
+from .column_scales import standardised_data, with_means
 from .evaluation import Clock, Evaluation, HeldOut
-from .explaining import describe_outliers, explain
-from .search import ColumnsNeedScales, Look, Search
-from .task import Task
+from .explanation import describe_outliers, explain
+from .search_task import SearchTask
+from .stages import AutoSearch, ColumnsNeedScales, SearchProgress
 from .uncertainty import Spread, interval_scale, spread_terms
 
 Array = np.ndarray
 
-# The ridge that is taken where no entries can be held out.
+# The ridge if no entries can be held out.
 _UNSEEN_RIDGE = 0.03
 
 
 class AutoNMF(RankingMixin, CompletionModel):
-    """Nonnegative matrix factorisation that chooses everything by itself, from the observed entries alone.
+    """Nonnegative matrix factorisation that chooses all hyper-parameters from the observed entries.
 
-    Some observed entries are held out, the same for all candidates.  The first candidate are the column means: what
-    does not predict these entries better, by more than a standard error, is not taken.  Rank and ridge are searched
-    where the held-out error is lowest; then a loss against outliers (where there are any), offsets of rows and columns,
-    an adversary, the elastic loss and a second layer are tried, and kept if they gain more than a standard error; then
-    the lowest rank that loses less than one is taken; then models of several starts, ranks and ridges are averaged
-    where that lowers the error.  What was chosen goes on to learn from all observed entries.
+    Some observed entries are held out, the same for all candidates.  The column means are the baseline: a model that
+    does not predict the held-out entries better than they do, by more than a standard error, is not used.  Rank and
+    ridge with the lowest held-out error are searched first.  Then a robust loss (if there are outliers), offsets of
+    rows and columns, an adversary, the elastic loss and a second layer are tried, and kept if they gain more than a
+    standard error.  Then the rank is lowered as long as that costs less than one, and models of several starts, ranks
+    and ridges are averaged if that lowers the error.  The chosen models are then trained further on all observed
+    entries.
 
-    - Gross outliers, up to about five per cent of the entries, are found beforehand; nothing is learnt from them, a
-      `DataWarning` tells of them, and the model has a robust loss, so that new rows may hold some too.
-    - Where the scales of columns are ten times one another and the fit is no better than the column means once each
-      column counts in its own standard deviations, columns are standardised and the search begins anew by that measure;
-      a column that is then not predicted better than by its mean is filled with its mean.
-    - Rows and columns with nothing observed have no influence on anything.  What is filled is never negative.
+    - Gross outliers, up to about five per cent of the entries, are detected first and left out of the fit, with a
+      `DataWarning`; the model then has a robust loss, so that outliers in new rows do little harm.
+    - If the scales of the columns differ by a factor of ten or more, and the fit is no better than the column means
+      when errors are measured in standard deviations of each column, the columns are standardised and the search
+      starts again; a column that is then not predicted better than by its mean is filled with its mean.
+    - Rows and columns without observed entries have no influence.  Filled entries are never negative.
 
     Parameters
     ----------
     time_limit : float or None, default=None
-        Seconds for everything.  The search ends in time to fit the best that it has found.
+        Seconds for search and final fit together; no limit by default.
     max_candidates : int or None, default=None
-        Most candidates tried beside the column means (starts of the same model are candidates of their own).  Where
-        columns turn out to need scales of their own, what was tried before does not count.
+        Most candidates tried besides the column means (each random start of a model counts).  If the search starts
+        again with standardised columns, so does the count.
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
     sparse_missing : {"absent"}, default="absent"
@@ -86,7 +88,7 @@ class AutoNMF(RankingMixin, CompletionModel):
     verbose : int, default=0
         Not 0: print each candidate with its held-out error, the lowest so far and the seconds since the start.
     callback : callable or None, default=None
-        Called after each candidate with a `Look`; a true answer ends the search.
+        Called with a `SearchProgress` after each candidate; a true return value ends the search.
 
     Attributes
     ----------
@@ -100,13 +102,13 @@ class AutoNMF(RankingMixin, CompletionModel):
         What was tried, in words, with its root mean square error over held-out entries, sweeps, seconds, and whether it
         is among the models averaged; see `cv_results_`.
     best_score_ : float
-        Minus the root mean square error of the choice over held-out entries, in the unit that `explain` names; NaN
-        where none could be held out.
+        Minus the root mean square error over held-out entries of what was chosen, in the unit that `explain` names;
+        NaN if no entries could be held out.
     clip_ : ndarray of shape (2, n_features) or None
-        The range that predictions are held in, where that lowers the held-out error.
+        The range that predictions are clipped to; None if clipping does not lower the held-out error.
     scaling_ : ndarray of shape (4, n_features) or None
-        Where columns are standardised: z = max(0, x - shift) / scale is what the models learn, x = offset + factor z
-        what they predict; the rows are shift, scale, offset and factor.
+        Rows shift, scale, offset and factor of standardised columns: the models are fitted to
+        z = max(0, x - shift) / scale and predict x = offset + factor z.  None if columns are not standardised.
     stop_reason_ : {"done", "time_limit", "max_candidates", "callback", "interrupted"}
         Why the search ended.
     n_features_in_, feature_names_in_
@@ -114,8 +116,8 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     Notes
     -----
-    Codes are those of all models side by side.  ``fit_complete(X)`` uses the codes of the fit;
-    ``fit(X).complete(X)`` solves them again, which takes longer.
+    `transform` returns the codes of all models side by side.  ``fit_complete(X)`` uses the codes of the fit;
+    ``fit(X).complete(X)`` solves for them again, which takes longer.
     """
 
     def __init__(
@@ -128,7 +130,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        callback: Callable[[Look], object] | None = None,
+        callback: Callable[[SearchProgress], object] | None = None,
     ) -> None:
         self.time_limit = time_limit
         self.max_candidates = max_candidates
@@ -141,7 +143,7 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     @at_once
     def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
-        """Search, then fit to everything.
+        """Search, then fit to all observed entries.
 
         Parameters
         ----------
@@ -153,11 +155,11 @@ class AutoNMF(RankingMixin, CompletionModel):
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry.
         """
-        self._check_parameters()
+        self.check_parameters()
         clock = Clock(self.time_limit)
-        data = self._check_data(X, mask, weights, reset=True)
+        data = self.read_data(X, mask, weights, reset=True)
         self._warn(describe_empty(data))
-        task = Task.of(read_entries(X, mask, weights), *self._seeds(), data.pattern)
+        task = SearchTask.of(read_entries(X, mask, weights), *self._seeds(), data.pattern)
         if task.held_out is None:
             self._warn(
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
@@ -179,10 +181,10 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     # --- parts of fit ---------------------------------------------------------------------------------------------
 
-    def _fit_chosen(self, task: Task, clock: Clock) -> Task:
-        """Search, fit, calibrate, describe; what was searched over in the end."""
+    def _fit_chosen(self, task: SearchTask, clock: Clock) -> SearchTask:
+        """Search, fit, calibrate, describe; returns the task that was searched in the end."""
         search, chosen, task = self._search(task.without_outliers(clock, self.n_jobs), clock)
-        self._fit_models(chosen, search.units, task, clock)
+        self._fit_models(chosen, search.scales, task, clock)
         self._calibrate(chosen, search, task)
         self._describe(chosen, search, task)
         return task
@@ -192,45 +194,45 @@ class AutoNMF(RankingMixin, CompletionModel):
         holes, start = (int(check_random_state(self.random_state).randint(2**31 - 1)) for _ in range(2))
         return holes, start % 10_000
 
-    def _search(self, task: Task, clock: Clock) -> tuple[Search, list[Evaluation], Task]:
-        """A search that has ended, what it chose, and what it was over: columns as they are, or standardised."""
+    def _search(self, task: SearchTask, clock: Clock) -> tuple[AutoSearch, list[Evaluation], SearchTask]:
+        """The finished search, the evaluations it chose, and its task: columns as given, or standardised."""
         biases = task.sparse if self.biases is None else self.biases
         left = np.inf if self.max_candidates is None else self.max_candidates
-        search = task.search(clock, self.n_jobs, left, self._tell)
-        first = first_choice(task.shape, task.n, biases=biases, seed=task.seed_of_start)
+        search = task.search(clock, self.n_jobs, left, self._report)
+        first = first_candidate(task.shape, task.n, biases=biases, seed=task.seed_of_start)
         try:
             return search, search.run(first), task
         except ColumnsNeedScales:
             task = task.in_own_units(clock, self.n_jobs)
-            search = task.search(clock.rest(), self.n_jobs, left, self._tell)
+            search = task.search(clock.rest(), self.n_jobs, left, self._report)
             return search, search.run(first), task
 
-    def _fit_models(self, chosen: list[Evaluation], units: Units, task: Task, clock: Clock) -> None:
-        """Each choice goes on from its factors, for so many sweeps over all observed entries."""
+    def _fit_models(self, chosen: list[Evaluation], scales: Scales, task: SearchTask, clock: Clock) -> None:
+        """Train each chosen model further, from its factors, on all observed entries."""
         self.scaling_, self.models_ = None, []
         for found in chosen:
-            limits = Limits(max_iter=found.n_more, tol=TOL, deadline=clock.end)
-            self.models_.append(task.fit(found.choice.model(units), found.best_factors(), limits))
-        self.n_components_ = self.models_[0].n_components_ if chosen[0].choice.rank else 0
+            criteria = StoppingCriteria(max_iter=found.n_more, tol=TOL, deadline=clock.end)
+            self.models_.append(task.fit(found.candidate.model(scales), found.best_factors(), criteria))
+        self.n_components_ = self.models_[0].n_components_ if chosen[0].candidate.rank else 0
 
-    def _fit_unseen(self, task: Task, clock: Clock) -> None:
-        """One model, where nothing could be held out to choose it by."""
-        choice = Choice(1, _UNSEEN_RIDGE, biases=task.sparse if self.biases is None else self.biases)
-        choice = replace(choice, seed=task.seed_of_start)
-        limits = Limits(max_iter=MAX_ITER, tol=TOL, deadline=clock.end)
-        self.models_ = [task.fit(choice.model(task.units), None, limits)]
+    def _fit_unseen(self, task: SearchTask, clock: Clock) -> None:
+        """A model of rank 1, if there are too few entries to hold any out."""
+        candidate = Candidate(1, _UNSEEN_RIDGE, biases=task.sparse if self.biases is None else self.biases)
+        candidate = replace(candidate, seed=task.seed_of_start)
+        criteria = StoppingCriteria(max_iter=MAX_ITER, tol=TOL, deadline=clock.end)
+        self.models_ = [task.fit(candidate.model(task.scales), None, criteria)]
         self.n_components_ = self.models_[0].n_components_
         self.scaling_ = self.clip_ = self.spread_ = None
         self.best_score_, self.stop_reason_ = np.nan, self.models_[0].stop_reason_
         if self.stop_reason_ not in ("interrupted", "time_limit"):
             self.stop_reason_ = "done"
-        self.candidates_ = [(choice.describe(), np.nan, self.models_[0].n_iter_, clock.spent, True)]
-        self.explanation_ = f"Too few entries were observed to hold any out: {choice.describe()} was taken unseen."
+        self.candidates_ = [(candidate.describe(), np.nan, self.models_[0].n_iter_, clock.spent, True)]
+        self.explanation_ = f"Too few entries were observed to hold any out: {candidate.describe()} was taken unseen."
 
-    def _calibrate(self, chosen: list[Evaluation], search: Search, task: Task) -> None:
-        """By what is held out: which columns to fill with their means, whether to clip, how far off predictions are.
+    def _calibrate(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
+        """From the held-out entries: which columns to fill with their means, whether to clip, and the error variance.
 
-        In the units of the task, which are those of X or standard deviations of the columns.
+        In the units of the task: those of X, or standard deviations of the columns.
         """
         held_out, predictions = task.held_out, np.array([found.prediction for found in chosen])
         if task.scaling is not None:
@@ -248,13 +250,13 @@ class AutoNMF(RankingMixin, CompletionModel):
         clean = np.square(residuals) < held_out.cap
         self.spread_ = tuple(interval_scale(residuals[clean], terms[:, clean]))
 
-    def _describe(self, chosen: list[Evaluation], search: Search, task: Task) -> None:
-        """What was tried, and the paragraph of `explain`."""
+    def _describe(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
+        """Set `candidates_`, `stop_reason_` and the paragraph of `explain`."""
         interrupted = any(model.stop_reason_ == "interrupted" for model in self.models_)
         self.stop_reason_ = "interrupted" if interrupted else search.stop_reason
         self.candidates_ = [
             (
-                found.choice.describe(),
+                found.candidate.describe(),
                 float(np.sqrt(found.error)),
                 found.n_iter,
                 float(found.seconds),
@@ -264,19 +266,19 @@ class AutoNMF(RankingMixin, CompletionModel):
         ]
         self.explanation_ = explain(search, chosen, task)
 
-    def _tell(self, look: Look) -> bool:
+    def _report(self, progress: SearchProgress) -> bool:
         if self.verbose:
             print(
-                f"[AutoNMF] {look.n_looks}: {look.choice}: held-out error {look.error:.6g} "
-                f"(best {look.best:.6g}, {look.seconds:.1f} s)",
+                f"[AutoNMF] {progress.n_tried}: {progress.candidate}: held-out error {progress.error:.6g} "
+                f"(best {progress.best:.6g}, {progress.seconds:.1f} s)",
                 flush=True,
             )
-        return bool(self.callback and self.callback(look))
+        return bool(self.callback and self.callback(progress))
 
     # --- using ----------------------------------------------------------------------------------------------------
 
     def explain(self) -> str:
-        """What was chosen, and by what margin, in a paragraph."""
+        """A paragraph that says what was chosen, and by what margin."""
         check_is_fitted(self)
         return self.explanation_
 
@@ -318,7 +320,7 @@ class AutoNMF(RankingMixin, CompletionModel):
             raise ValueError("return_std=True needs a dense X: it fills an array of its shape")
         if self.spread_ is None:
             raise ValueError("return_std=True needs held-out entries, of which X had too few in fit")
-        # In the units of the search: standard deviations of the columns, if these were standardised.
+        # In the units of the search: standard deviations of the columns if these were standardised.
         shift, scale = (0, 1) if self.scaling_ is None else self.scaling_[:2].astype(codes.dtype)
         each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
         mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
@@ -329,16 +331,18 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
-        edges = np.cumsum([model._n_features_out for model in self.models_])[:-1]
+        edges = np.cumsum([len(model.mean_code_) for model in self.models_])[:-1]
         return np.split(codes, edges, axis=1)
 
-    def _training_codes(self) -> Array:
-        return np.hstack([model._training_codes() for model in self.models_])
+    def training_codes(self) -> Array:
+        """Codes of the data of `fit`, those of all models side by side."""
+        return np.hstack([model.training_codes() for model in self.models_])
 
-    def _solve_codes(self, data: ObservedData) -> Array:
+    def solve_codes(self, data: ObservedData) -> Array:
+        """Codes of samples, those of all models side by side."""
         if self.scaling_ is not None:
             data = standardised_data(data, self.scaling_)
-        return np.hstack([model._solve_codes(data) for model in self.models_])
+        return np.hstack([model.solve_codes(data) for model in self.models_])
 
     @property
     def mean_code_(self) -> Array:
@@ -347,38 +351,38 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     @property
     def seen_(self) -> tuple[Array, Array] | None:
-        """What was observed, of a sparse ``X``."""
+        """The pattern of observed entries of a sparse ``X``."""
         return self.models_[0].seen_
 
     @property
     def column_counts_(self) -> Array:
-        """How many entries of each column were observed."""
+        """Number of observed entries of each column."""
         return self.models_[0].column_counts_
 
     @property
     def reliability_(self) -> tuple[float, ...]:
-        """The mean of that of the models, see `NMF`."""
+        """The mean over the models of `NMF.reliability_`."""
         return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
 
     def _decode(self, codes: Array, columns: object = None) -> Array:
-        A, B = self._linear(codes, columns)
+        A, B = self.linear(codes, columns)
         return self._clipped(A @ B, columns)
 
     def _clipped(self, values: Array, columns: object = None) -> Array:
-        """Predictions of some columns within the range that they are held in; never negative."""
+        """Predictions of some columns, clipped to `clip_`; never negative."""
         if self.clip_ is None:
             return np.maximum(values, 0)
         clip = self.clip_.astype(values.dtype)
         if columns is None:
             return np.clip(values, *clip)
-        clip = np.hstack([clip, [[clip[0].min()], [clip[1].max()]]])  # at -1: a column that nobody has seen
+        clip = np.hstack([clip, [[clip[0].min()], [clip[1].max()]]])  # index -1: a column unknown to the model
         return np.clip(values, *clip[:, columns])
 
     def _predict(self, data: ObservedData, codes: Array) -> object:
-        A, B = self._linear(codes)
+        A, B = self.linear(codes)
         return data.predict(A, B)
 
-    def _linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
+    def linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction at some columns, before it is clipped."""
         pairs = self._pairs(codes, columns)
         share = codes.dtype.type(1 / len(pairs))
@@ -387,7 +391,7 @@ class AutoNMF(RankingMixin, CompletionModel):
     def _pairs(self, codes: Array, columns: object = None) -> list[tuple[Array, Array]]:
         """(A, B) of each model."""
         parts = zip(self.models_, self._parts(codes), strict=True)
-        pairs = [model._linear(np.ascontiguousarray(part), columns) for model, part in parts]
+        pairs = [model.linear(np.ascontiguousarray(part), columns) for model, part in parts]
         if self.scaling_ is None:
             return pairs
         columns = slice(None) if columns is None else columns
@@ -396,15 +400,17 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     def _fill(self, X: object, mask: object, codes: Array) -> Array:
         if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self._linear(codes), self._clipped)
+            return fill_sparse(X, self.sparse_missing, *self.linear(codes), self._clipped)
         return super()._fill(X, mask, codes)
 
-    def _check_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+    def read_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+        """Checked data; what a sparse ``X`` does not store is missing."""
         if sparse.issparse(X):
             return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
-        return super()._check_data(X, mask, weights, reset=reset)
+        return super().read_data(X, mask, weights, reset=reset)
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         error, seconds = Number(low=0.0, finite=False, nan=True), Number(low=0.0)
         return {
             "n_features_in_": Whole("features"),
@@ -419,7 +425,8 @@ class AutoNMF(RankingMixin, CompletionModel):
             "explanation_": Word(),
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         if len({len(model.factors_[0]) for model in self.models_}) > 1:
             raise ValueError("models_ are fitted to different numbers of samples")
         if self.n_components_ not in (0, self.models_[0].n_components_):
@@ -427,7 +434,8 @@ class AutoNMF(RankingMixin, CompletionModel):
         if self.scaling_ is not None and not (self.scaling_[1] > 0).all():
             raise ValueError("scaling_ holds a scale that is not positive")
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, strict=True, finite=False)
         if self.max_candidates is not None:

@@ -1,4 +1,4 @@
-"""Evaluations of choices on the same holes, and averages of their predictions."""
+"""Evaluations of candidates on the same held-out entries, and averages of their predictions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..trials import Fold, Trial, advance_all, make_trial
-from .choices import Choice, Units, factors_of_means
+from .candidates import Candidate, Scales, factors_of_means
 
 Array = np.ndarray
 
-# Sweeps without a lower held-out error after which a fit is ended, and sweeps between two looks at the clock.
+# Sweeps without a lower held-out error after which a fit ends; sweeps between two checks of the time budget.
 _PATIENCE, _CHUNK = 15, 5
-# Sweeps over all entries, at least.
+# Least number of sweeps of the final fit to all entries.
 _MIN_MORE = 10
 
 
 class Clock:
-    """Seconds left; without a limit there is all the time of the world."""
+    """A time budget in seconds; infinite without a limit."""
 
     def __init__(self, limit: float | None) -> None:
         self.limit = np.inf if limit is None else limit
@@ -38,7 +38,7 @@ class Clock:
         return time.monotonic() - self._began
 
     def rest(self) -> Clock:
-        """A clock of the time that is left."""
+        """A new budget of the time that is left."""
         return Clock(max(self.left, 0.0))
 
 
@@ -50,16 +50,16 @@ class HeldOut:
     truth, weights : ndarray, ndarray or None
         Values and weights.
     lowest, highest : ndarray
-        Range of the values that were left to learn from.
+        For each entry, the range of the training values of its fold.
     cap : float
-        What a squared error counts at most, so that outliers, which nothing predicts, do not drown all else; infinite
-        where none are about.
+        Upper bound of a squared error, so that unpredictable outliers do not dominate the mean; infinite if there are
+        none.
     """
 
     def __init__(self, folds: Sequence[Fold]) -> None:
         self.folds = list(folds)
         self.truth = np.concatenate([fold.held_out.values for fold in folds]).astype(np.float64)
-        # Those of the training entries: a held-out one may lie beyond, as a missing one may.
+        # Of the training entries only: held-out entries may lie outside this range, as missing ones may.
         ranges = [(seen.min(), seen.max()) for seen in (fold.entries.values[fold.train] for fold in folds)]
         sizes = [len(fold.held_out.values) for fold in folds]
         self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
@@ -77,7 +77,7 @@ class HeldOut:
         return np.minimum(np.square(self.truth - prediction), self.cap if cap is None else cap)
 
     def rmse(self, prediction: Array) -> float:
-        """Root of their mean."""
+        """Root of the mean squared error, capped."""
         return float(np.sqrt(self.mean(self.errors(prediction))))
 
     @property
@@ -91,7 +91,7 @@ class HeldOut:
         return float(np.average(values, weights=self.weights))
 
     def standard_error(self, values: Array) -> float:
-        """Of that mean."""
+        """Standard error of `mean`."""
         centred = np.square(values - self.mean(values))
         share = np.ones(len(values)) if self.weights is None else self.weights
         return float(np.sqrt(np.sum(share**2 * centred)) / share.sum())
@@ -99,17 +99,17 @@ class HeldOut:
 
 @dataclass
 class Evaluation:
-    """A choice, trained on the training entries of each fold.
+    """A candidate, trained on the training entries of each fold.
 
     Attributes
     ----------
     errors : ndarray
-        Squared error (capped if outliers are about) of each held-out entry.
+        Squared error of each held-out entry, capped at `HeldOut.cap`.
     prediction : ndarray
         At the held-out entries.
     """
 
-    choice: Choice
+    candidate: Candidate
     trials: list[Trial]
     held_out: HeldOut
 
@@ -120,7 +120,7 @@ class Evaluation:
 
     @property
     def errors(self) -> Array:
-        """Squared error of each held-out entry, as the held-out entries cap it."""
+        """Squared error of each held-out entry, capped at `HeldOut.cap`."""
         return self.held_out.errors(self.prediction)
 
     @property
@@ -130,42 +130,42 @@ class Evaluation:
 
     @property
     def failed(self) -> bool:
-        """Whether a trial broke, or has not come to a first look."""
+        """Whether a trial raised an error or has no result yet."""
         return any(trial.error is not None or trial.factors is None for trial in self.trials)
 
     @property
     def done(self) -> bool:
-        """Whether all trials are at their end."""
+        """Whether all trials have ended."""
         return all(trial.done for trial in self.trials)
 
     @property
     def n_iter(self) -> int:
-        """Sweeps of the look that counts."""
+        """Sweeps after which the held-out error was lowest; median over the folds."""
         return int(np.median([trial.n_iter for trial in self.trials]))
 
     @property
     def seconds(self) -> float:
-        """Spent on it, as if by one worker."""
+        """Seconds of all trials together."""
         return sum(trial.seconds for trial in self.trials)
 
     @property
     def n_more(self) -> int:
-        """Sweeps over all observed entries after these over the training entries."""
+        """Sweeps of the final fit to all observed entries, after those over the training entries."""
         return max(_MIN_MORE, self.n_iter // 4)
 
     @property
     def seconds_of_refit(self) -> float:
-        """What these sweeps are going to take, roughly."""
+        """Rough estimate of the seconds of the final fit."""
         made = sum(trial.made for trial in self.trials)
         return 1.3 * self.seconds * self.n_more / max(made, 1)
 
     @property
     def converged(self) -> bool:
-        """Whether the tolerance ended all of them at the look that counts."""
+        """Whether all trials had converged at their best result."""
         return all(trial.converged for trial in self.trials)
 
     def advance(self, n_iter: int, clock: Clock, reserve: float, n_jobs: int | None) -> None:
-        """Train on, until `n_iter` sweeps are made, the end is reached, or `reserve` seconds are left."""
+        """Train until `n_iter` sweeps are made, the fits have ended, or only `reserve` seconds are left."""
         made = min(trial.made for trial in self.trials)
         while made < n_iter and not self.done:
             made = min(n_iter, made + _CHUNK if np.isfinite(clock.left) else n_iter)
@@ -174,7 +174,7 @@ class Evaluation:
                 break
 
     def begin_with(self, other: Evaluation) -> None:
-        """Start from where another evaluation has ended, fold by fold."""
+        """Start from the factors of another evaluation, fold by fold."""
         for trial, before in zip(self.trials, other.trials, strict=True):
             trial.start = before.factors
 
@@ -183,20 +183,20 @@ class Evaluation:
         return max(self.trials, key=lambda trial: trial.score).factors
 
 
-def evaluate(choice: Choice, held_out: HeldOut, units: Units) -> Evaluation:
-    """An evaluation that has not begun."""
-    model = choice.model(units)
+def evaluate(candidate: Candidate, held_out: HeldOut, scales: Scales) -> Evaluation:
+    """An evaluation before its first sweep."""
+    model = candidate.model(scales)
     trials = [make_trial(model, fold, held_out.score, _PATIENCE) for fold in held_out.folds]
     for trial in trials:
         trial.keep = True
-        if choice.rank == 0:
+        if candidate.rank == 0:
             data = trial.fold.data(model)
             trial.start = factors_of_means(data.shape, data.mean, data.dtype)
-    return Evaluation(choice, trials, held_out)
+    return Evaluation(candidate, trials, held_out)
 
 
 def better(held_out: HeldOut, new: Array, old: Array) -> bool:
-    """Whether errors are lower by more than one standard error of the paired differences."""
+    """Whether the new errors are lower by more than one standard error of the paired differences."""
     gain = old - new
     return held_out.mean(gain) > held_out.standard_error(gain)
 

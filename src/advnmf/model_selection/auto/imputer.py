@@ -1,4 +1,4 @@
-"""The imputer: a model wrapped so that `transform` gives the completed matrix instead of the codes."""
+"""`NMFImputer`: a model whose `transform` returns the completed matrix instead of the codes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ...data.check import check_choice, check_data, check_mask, check_weights
-from ...models.base import CompletionModel, Interrupted, at_once
+from ...models.base import CompletionModel
 from ...models.fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
+from ...models.progress import Interrupted, at_once
 from . import AutoNMF
 
 Array = np.ndarray
 
-# Of the default model: enough to find rank and ridge, not enough to try all extras.
+# Of the default model: enough to find rank and ridge, not enough to try all optional parts.
 _MAX_CANDIDATES = 20
 
 
 class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Fill the holes of nonnegative data by a factorisation learnt from what was observed.
+    """Fill the missing entries of nonnegative data by a factorisation fitted to the observed ones.
 
         transform(X) = X where observed,  the reconstruction (W H) elsewhere
 
@@ -42,18 +43,18 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Append the columns of `sklearn.impute.MissingIndicator`: which entries were missing, for the features that had
         missing entries in `fit`.
     keep_empty_features : bool, default=False
-        Features with nothing observed in `fit` are dropped; with True they are kept, their missing entries filled
+        Features without observed entries in `fit` are dropped; with True they are kept, their missing entries filled
         with 0.
     clip : None, "observed" or (low, high), default=None
-        Range that filled entries are held in: none (they are nonnegative anyway), that of the feature's observed values
-        in `fit`, or the given one for all features.  Observed entries are never changed.
+        Range that filled entries are clipped to: none (they are nonnegative anyway), that of the feature's observed
+        values in `fit`, or the given one for all features.  Observed entries are never changed.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted model.
     learnt_features_ : ndarray of bool of shape (n_features_in_,)
-        Features with something observed in `fit`: those the model knows.
+        Features with an observed entry in `fit`.
     indicator_ : MissingIndicator or None
         The fitted indicator.
     clip_range_ : ndarray of shape (2, n_features_in_) or None
@@ -92,10 +93,10 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mask : array-like of bool of the shape of X, optional
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
-            Weight of each entry in the loss.  An entry of weight 0 teaches nothing, but is not filled either: only
+            Weight of each entry in the loss.  An entry of weight 0 has no influence, but is not filled either: only
             missing ones are.
         """
-        self._check_parameters()
+        self.check_parameters()
         values, missing, weights = self._read(X, mask, weights, reset=True)
         used = ~missing if weights is None else ~missing & (weights > 0)
         learnt = used.any(axis=0)
@@ -107,7 +108,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         try:
             model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
         except KeyboardInterrupt:
-            if hasattr(model, "stop_reason_"):  # it has ended in order, and is fitted
+            if hasattr(model, "stop_reason_"):  # the fit ended early, but is complete
                 raise Interrupted from None
             raise
         return self
@@ -146,7 +147,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
     def _read(self, X: object, mask: object, weights: object, *, reset: bool) -> tuple[Array, Array, Array | None]:
-        """Values, which of them are missing, and the weights, all of one shape; refuses what the models refuse."""
+        """Values, flags of the missing ones, and weights, all of one shape; refuses what the models refuse."""
         dtype = check_data(self, X, mask, weights, reset=reset).dtype
         values = check_array(np.ma.getdata(X) if _is_masked(X) else X, dtype=dtype, ensure_all_finite=False)
         missing = np.isnan(values)
@@ -156,13 +157,15 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             missing |= ~check_mask(mask, values)
         return values, missing, None if weights is None else check_weights(weights, values)
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         _check_estimator(self.estimator)
         _check_clip(self.clip)
         check_choice("add_indicator", self.add_indicator, (False, True))
         check_choice("keep_empty_features", self.keep_empty_features, (False, True))
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         return {
             "n_features_in_": Whole("features"),
             "learnt_features_": Truths("features"),
@@ -171,7 +174,8 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             "estimator_": Fitted(CompletionModel),
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         learnt, known = int(self.learnt_features_.sum()), self.estimator_.n_features_in_
         if learnt != known:
             raise ValueError(f"learnt_features_ are {learnt}, but the model inside knows {known}")
@@ -189,7 +193,7 @@ def _is_masked(X: object) -> bool:
 
 
 def _check_estimator(estimator: object) -> None:
-    """Refuse what cannot complete a matrix."""
+    """Refuse an estimator that cannot complete a matrix."""
     if estimator is not None and not (hasattr(estimator, "fit") and hasattr(estimator, "complete")):
         raise TypeError(
             f"estimator={estimator!r} has no fit and complete: give a model of advnmf such as NMF(), or None"
@@ -202,7 +206,7 @@ def _default() -> AutoNMF:
 
 
 def _with_holes(values: Array, missing: Array) -> Array:
-    """Values with NaN where missing, so that nothing hidden there gets any further."""
+    """Values with NaN where missing."""
     return np.where(missing, values.dtype.type(np.nan), values)
 
 
@@ -217,12 +221,12 @@ def _as_nan(missing: Array) -> Array:
 
 
 def _fit_indicator(missing: Array) -> MissingIndicator:
-    """The fitted indicator; like scikit-learn's imputers it does not mind new features with holes."""
+    """The fitted indicator; like scikit-learn's imputers it accepts missing entries in further features later."""
     return MissingIndicator(error_on_new=False).fit(_as_nan(missing))
 
 
 def _check_clip(clip: object) -> None:
-    """Refuse what is no range."""
+    """Refuse an invalid range."""
     if clip is None or (isinstance(clip, str) and clip == "observed"):
         return
     pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)

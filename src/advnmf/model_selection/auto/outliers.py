@@ -1,9 +1,9 @@
-"""Gross outliers: entries far above what their row and their column, or a small robust model, let expect.
+"""Gross outliers: entries far above the expectation from their row and column, or from a small robust model.
 
     log x_ij ~ level + row_i + column_j        (medians in turn)
 
-A clean tail thins out: fewer residuals lie beyond a bound than between its half and the bound.  Where it does not, or
-where a wide gap parts the largest residuals from all others, entries are wrong that no model predicts.
+In clean data the tail thins out: fewer residuals lie beyond a bound than between half the bound and the bound.  If it
+does not, or if a wide gap separates the largest residuals from all others, these entries are taken for outliers.
 """
 
 from __future__ import annotations
@@ -12,30 +12,29 @@ import numpy as np
 
 Array = np.ndarray
 
-# Outliers are at least so many robust standard deviations of their column off; and this is the least such deviation,
-# by the natural logarithm.
+# Least distance of an outlier in robust standard deviations of its column; least such deviation, of natural logarithms.
 _SIGMAS, _LEAST = 6.0, 0.15
-# So many at least may be told by a tail that does not thin out; any number by a gap of so many deviations.
+# Least number of outliers that a heavy tail can show; least gap, in deviations, that shows any number of them.
 _TAIL, _GAP = 5, 7.0
-# No more than this share of the entries: outliers are few.  Fewer still where the values are levels of a scale, such as
-# ratings or answers: where a share of all values, _LEVELS, would hold one of each.
+# Largest share of outliers.  Smaller if the values are levels of a scale, such as ratings: if the number of distinct
+# values is at most the share _LEVELS of all values.
 _MOST, _MOST_OF_LEVELS, _LEVELS = 0.15, 0.01, 0.05
-# Of a robust model: no more than this share of the entries, above a gap of this factor and so many standard deviations;
-# these are told by the share of the errors that are below this quantile of a normal distribution.
+# For residuals of a robust model: largest share of outliers, least ratio across the gap, least distance in standard
+# deviations.  The deviation is estimated from the quantile _CLEAN of the errors and that of a normal distribution.
 _MOST_LONE, _GAP_OF_LONE, _SIGMAS_OF_LONE = 0.01, 5.0, 12.0
 _CLEAN, _QUANTILE_OF_CLEAN = 0.85, 1.44
-# What exceeds its expectation by less than this share of the root mean square of all others does no harm.
+# Entries that exceed their expectation by less than this share of the root mean square of all others do no harm.
 _HARM = 0.5
-# Rows and columns with fewer entries have no median, columns with fewer no deviation of their own.
+# Least number of entries for the median of a row or column; for the deviation of a column.
 _LEAST_ENTRIES, _LEAST_OF_DEVIATION = 4, 10
-# The medians are taken from so many entries at most.
+# Most entries from which medians are computed.
 _SAMPLE = 1_000_000
 
 
 def flag_outliers(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> tuple[Array, Array] | None:
-    """Which of the observed entries look like gross outliers, and what was to be expected of these.
+    """Flags of the observed entries that look like gross outliers, and the expected values of these.
 
-    None where there is no sign of any.
+    None if there are no signs of outliers.
     """
     positive = values > 0
     if np.count_nonzero(positive) < 2 * _LEAST_ENTRIES:
@@ -55,7 +54,7 @@ def flag_outliers(values: Array, rows: Array, columns: Array, shape: tuple[int, 
 
 
 def flag_lone_outliers(values: Array, expected: Array) -> tuple[Array, Array] | None:
-    """The same for very few entries: those that a wide gap parts from all other residuals of a robust model."""
+    """The same for very few entries: those separated by a wide gap from all other residuals of a robust model."""
     residuals = values - expected
     sigma = float(np.quantile(np.abs(residuals), _CLEAN)) / _QUANTILE_OF_CLEAN
     n = 1 + max(1, int(_MOST_LONE * len(values)))
@@ -68,13 +67,13 @@ def flag_lone_outliers(values: Array, expected: Array) -> tuple[Array, Array] | 
 
 
 def _harmful(values: Array, expected: Array, flags: Array) -> tuple[Array, Array] | None:
-    """Those of the flagged entries that are wrong by much in the scale of all others, and what was to be expected."""
+    """The flagged entries whose error is large on the scale of all others, and their expected values."""
     flags = flags & (values - expected > _HARM * np.sqrt(np.mean(np.square(values[~flags]))))
     return (flags, expected[flags]) if flags.any() else None
 
 
 def _log_residuals(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Array:
-    """log x without the medians of columns and rows, taken in turn."""
+    """log x minus the medians of columns and rows, in turn."""
     residuals = np.log(values)
     residuals -= np.median(residuals)
     sampled = slice(None)
@@ -87,7 +86,7 @@ def _log_residuals(values: Array, rows: Array, columns: Array, shape: tuple[int,
 
 
 def _deviations(residuals: Array, columns: Array, n: int) -> Array:
-    """The robust standard deviation of each column; that of all columns together where it has too few entries."""
+    """The robust standard deviation of each column; that of all columns together if it has too few entries."""
     sizes = np.abs(residuals)
     deviations = 1.4826 * _medians(sizes, columns, n)
     few = np.bincount(columns, minlength=n) < _LEAST_OF_DEVIATION
@@ -96,7 +95,7 @@ def _deviations(residuals: Array, columns: Array, n: int) -> Array:
 
 
 def _medians(values: Array, lines: Array, n: int) -> Array:
-    """The median of each row or column; 0 where that has too few entries."""
+    """The median of each row or column; 0 if it has too few entries."""
     values = values[np.lexsort((values, lines))]
     counts = np.bincount(lines, minlength=n)
     ends = np.cumsum(counts)
@@ -108,7 +107,7 @@ def _medians(values: Array, lines: Array, n: int) -> Array:
 
 
 def _bound(residuals: Array, most: float) -> float | None:
-    """From where on residuals, in deviations, are outliers; None where the tail is that of clean data."""
+    """The least residual of an outlier, in deviations; None if the tail is that of clean data."""
     n_beyond, n_below = (int(np.count_nonzero(residuals > share * _SIGMAS)) for share in (1.0, 0.5))
     if not 0 < n_beyond <= most * len(residuals):
         return None

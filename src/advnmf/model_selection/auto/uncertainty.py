@@ -1,4 +1,4 @@
-"""How far off a filled entry may be: a variance that follows what can be seen, scaled by held-out entries.
+"""The error variance of a filled entry, fitted to held-out entries.
 
     s^2 = a + b v + c p^2,     a, b, c >= 0
 
@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 Array = np.ndarray
 
 _NOMINAL, _NORMAL_QUANTILE = 0.9, 1.6448536269514722
-# Fits of the variance, each weighted by the one before.
+# Number of fits of the variance, each weighted by the one before.
 _REFITS = 5
 
 
@@ -33,19 +33,20 @@ class Spread(NamedTuple):
 
 
 def spread_terms(predictions: Array, mean: Array) -> Array:
-    """(1, v, p^2) of predictions of several models, along the first axis, and what is made of them."""
+    """(1, v, p^2) from the predictions of several models, along the first axis, and the final prediction."""
     return np.array([np.ones_like(mean), predictions.var(axis=0), np.square(mean)])
 
 
 def interval_scale(residuals: Array, terms: Array) -> Spread:
     """The spread that fits residuals at held-out entries.
 
-    (r^2 - s^2)^2 / s^4 is summed: the variance of r^2 is as s^4, and the large residuals do not decide alone.
+    Minimises the sum of (r^2 - s^2)^2 / s^4: the variance of r^2 is proportional to s^4, so large residuals do not
+    dominate.
     """
     unit = float(np.sqrt(np.mean(np.square(residuals))))
     if unit == 0:
         return Spread(0.0, 0.0, 0.0)
-    # Each in units of its own, so that none is lost to rounding; never quite without the constant.
+    # Each term on its own scale, against rounding errors; the constant stays positive.
     sizes = terms.mean(axis=1)
     sizes[sizes == 0] = 1.0
     squares, scaled = np.square(residuals / unit), terms / sizes[:, None]

@@ -1,4 +1,4 @@
-"""ANMF: adversarial NMF as a game between a learner and an attacker who answers him.
+"""ANMF: adversarial NMF as a game between a leader, and a follower that responds optimally.
 
     min over H, W >= 0   (1 - beta) ||H W - X||^2 + beta ||H B - X||^2,
     B = argmin_B ||H B - Z||^2 + attack_weight ||B - W||^2
@@ -8,6 +8,7 @@ After Luo, Zhang and Huang, "Adversarial nonnegative matrix factorization", ICML
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Self
@@ -19,14 +20,15 @@ from ...adversaries import NoAdversary
 from ...data import DenseData
 from ...data.check import MOST_COMPONENTS, check_choice, check_number, describe_empty
 from ...engine.factors import fill_empty
-from ...engine.loop import Callback, Limits, Result, iterate
+from ...engine.loop import Callback, Result, StoppingCriteria
 from ...engine.problem import Problem
 from ...engine.starts import flat_codes, random_factors, solve_codes
 from ...losses import Frobenius
 from ...penalties import NO_PENALTY
 from ...solvers import HALS
-from ..base import RecodingModel, at_once
+from ..base import RecodingModel
 from ..fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
+from ..progress import FitInProgress, Outcome, Training, at_once
 from .bilevel import ADMM, Game
 from .halfquadratic import bounded, robust_codes
 from .scaling import REACH, check_finite, check_unit, in_units, unit_of
@@ -42,6 +44,34 @@ class GameResult(Result):
 
     attacked: Array
     residuals: Array
+
+
+class Playing(Training):
+    """The iterations of `ANMF`, over data in its unit."""
+
+    def __init__(self, model: ANMF, data: DenseData) -> None:
+        self.model, self.original = model, data
+        self.unit = unit_of(data, model.unit)
+        self.data = in_units(data, self.unit)
+        self.game = model.game(self.data, self.unit)
+        self.random_state = check_random_state(model.random_state)
+        self.largest = float(self.data.values.max())
+
+    def gaps(self) -> list[str]:
+        """What the data leave open, in words."""
+        return describe_empty(self.original)
+
+    def start(self, criteria: StoppingCriteria) -> tuple[ADMM, str]:
+        """ADMM from random factors."""
+        factors = random_factors(self.data, [self.model.n_components], self.random_state)
+        return ADMM(self.game, *factors, self.model.rho, self.model.adapt), ""
+
+    def result(self, process: ADMM, outcome: Outcome, take: Callable[[Array], Array]) -> GameResult:
+        """The feasible pair, within bounds if these are asked for, and the attacker's answer before that."""
+        factors = [take(process.T), take(process.P)]
+        if self.model.finish:
+            bounded(self.data, factors, np.inf, REACH * self.largest, nonnegative=True)
+        return GameResult(factors, *outcome, process.answer, np.array(process.residuals).reshape(-1, 2))
 
 
 class ANMF(RecodingModel):
@@ -186,37 +216,22 @@ class ANMF(RecodingModel):
             Weight of each entry in the learner's objective, relative to the largest; 0 is missing.  Only with
             ``missing="ignore"``.
         """
-        self._check_parameters()
-        original = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(original))
-        self.unit_ = unit_of(original, self.unit)
-        data = in_units(original, self.unit_)
-        game = self._game(data, self.unit_)
-        random_state = check_random_state(self.random_state)
-        largest = float(data.values.max())
+        return self._fit(X, mask, weights)
 
-        def run(limits: Limits) -> GameResult:
-            factors = random_factors(data, [self.n_components], random_state)
-            process = ADMM(game, *factors, self.rho, self.adapt)
-            outcome = iterate(process, limits)
-            if self.finish:
-                bounded(data, factors, np.inf, REACH * largest, nonnegative=True)
-            return GameResult(factors, *outcome, process.answer, np.array(process.residuals).reshape(-1, 2))
+    def begin_on(self, data: DenseData) -> FitInProgress:
+        """A fit of this model itself, with valid parameters, to checked data."""
+        return FitInProgress(self, Playing(self, data), self._criteria(), self.n_init)
 
-        result = self._best_of(run, self.n_init)
-        self._store(original, largest * self.unit_, result)
-        self._end_fit(result)
-        return self
-
-    def _store(self, data: DenseData, largest: float, result: GameResult) -> None:
+    def store(self, training: Playing, result: GameResult) -> None:
         """Set the fitted attributes; the components carry the unit of the data."""
+        data, self.unit_ = training.original, training.unit
         counts, unit = (data.counts, data.column_counts), data.dtype.type(self.unit_)
         T, P = result.factors
         self.factors_ = fill_empty([T, P * unit], *counts)
         self.components_ = self.factors_[1]
         self.attacked_components_ = fill_empty([T, result.attacked * unit], *counts)[1]
         check_finite(self, *self.factors_, self.attacked_components_)
-        self.largest_ = largest
+        self.largest_ = training.largest * self.unit_
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
         self.residuals_ = result.residuals
@@ -227,7 +242,7 @@ class ANMF(RecodingModel):
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _game(self, data: DenseData, unit: float = 1.0) -> Game:
+    def game(self, data: DenseData, unit: float = 1.0) -> Game:
         """The game over some data, with the target that the parameters describe in a unit."""
         omega = self._omega(data)
         X, there = data.values, True if data.omega is None else data.omega > 0
@@ -249,7 +264,7 @@ class ANMF(RecodingModel):
             return None
         return data.omega / data.dtype.type(data.top_weight or 1) if weighted else data.omega
 
-    def _solve_codes(self, data: DenseData) -> Array:
+    def solve_codes(self, data: DenseData) -> Array:
         """(1 - beta) omega (x - h W)^2 + beta omega (x - h B)^2 as one least squares problem with twice the columns."""
         omega = self._omega(data)
         omega = np.ones_like(data.values) if omega is None else omega.astype(data.dtype)
@@ -274,7 +289,8 @@ class ANMF(RecodingModel):
             codes[wild] = robust_codes(part, components, np.inf, limit[wild], nonnegative=True)
         return codes
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         return {
             "n_features_in_": Whole("features"),
             "n_components_": Whole("size 1"),
@@ -288,11 +304,13 @@ class ANMF(RecodingModel):
             **COURSE,
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         for components in (self.components_, self.attacked_components_):
             check_product(self.factors_[0], components)
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         self._check_common_parameters()
         check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("beta", self.beta, high=1.0)

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.linalg import solve
 
 from ...data import DenseData
+from ...engine.loop import IterativeProcess
 
 Array = np.ndarray
 
@@ -103,8 +104,8 @@ class Game:
         return P + omega * (X - P)
 
 
-class ADMM:
-    """The process of `ANMF` (see `iterate` in `loop`): splits W = P >= 0 and H = T >= 0, scaled duals.
+class ADMM(IterativeProcess):
+    """The process of `ANMF`: splits W = P >= 0 and H = T >= 0, scaled duals.
 
     The feasible pair (T, P) is renewed in place.  `residuals` holds, after each iteration, the primal one, the larger
     of ||W - P|| / ||P|| and ||H - T|| / ||T||, and the dual one, the larger relative change of P and T.

@@ -8,7 +8,7 @@ Source: Fan and Cheng, "Matrix completion by deep matrix factorization", Neural 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,15 +19,14 @@ from ...arrays.namespaces import Array, as_like, concat, namespace
 from ...data import DenseData
 from ...data.check import MOST_COMPONENTS, check_choice, check_layers, check_number, describe_empty
 from ...engine.factors import fill_empty, mean_of_rows
-from ...engine.loop import Callback, Limits, Result, iterate
-from ..base import RecodingModel, at_once
+from ...engine.loop import Callback, Result, StoppingCriteria
+from ..base import RecodingModel
 from ..fitted import COURSE, Chain, Each, Ends, Floats, Number, Rule, Whole, Word
-from .irprop import IRprop
-from .network import ACTIVATIONS, Network, latent_gradient, predict, random_network, sample_losses, value_and_gradients
+from ..progress import FitInProgress, Outcome, Training, at_once
+from .descent import Descent, latent_codes, nearest_codes
+from .network import ACTIVATIONS, Network, predict, random_network
 from .scaling import REACH, check_finite, check_unit, in_units, unit_of
 
-# The published least gradient.
-_FLAT = 1e-8
 # How many codes of training data a new row is compared with, for a start.
 _MOST_CANDIDATES = 1000
 
@@ -170,31 +169,15 @@ class DMF(RecodingModel):
         weights : array-like broadcastable to the shape of X, optional
             Weight omega of each entry in the loss; 0 is missing.
         """
-        activations = self._check_parameters()
-        original = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(original))
-        self.unit_ = unit_of(original, self.unit)
-        self.largest_ = max(map(abs, original.value_range()))
-        data = in_units(original, self.unit_)
-        random_state = check_random_state(self.random_state)
-        sizes = (self.n_components, *check_layers(self.hidden), data.shape[1])
+        return self._fit(X, mask, weights)
 
-        def run(limits: Limits) -> NetworkResult:
-            net = random_network(sizes, activations, random_state).mapped(data.asarray)
-            training = Training(data, net, self.alpha_weights, self.alpha_latent, self.goal)
-            outcome = iterate(training, limits)
-            if self.keep == "last":
-                return NetworkResult([training.Z], *outcome, net, outcome[-1][-1])
-            value, net, Z = training.best
-            return NetworkResult([Z], *outcome, net, value)
+    def begin_on(self, data: DenseData) -> FitInProgress:
+        """A fit of this model itself, with valid parameters, to checked data."""
+        return FitInProgress(self, NetworkTraining(self, data), self._criteria(), self.n_init)
 
-        result = self._best_of(run, self.n_init, key=lambda result: result.value)
-        self._store(original, result)
-        self._end_fit(result)
-        return self
-
-    def _store(self, data: DenseData, result: NetworkResult) -> None:
+    def store(self, training: NetworkTraining, result: NetworkResult) -> None:
         """Set the fitted attributes; the last layer carries the unit of the data."""
+        data, self.unit_, self.largest_ = training.original, training.unit, training.largest
         (Z,), net = result.factors, result.net
         # A column of the last layer is a feature's, its bias on top.
         layer = concat([net.intercepts[-1][None, :], net.coefs[-1]]) * self.unit_
@@ -211,8 +194,15 @@ class DMF(RecodingModel):
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _training_codes(self) -> Array:
+    def training_codes(self) -> Array:
+        """Z."""
         return self.latent_
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The activation of each hidden layer."""
+        depth = len(check_layers(self.hidden, "hidden"))
+        return (self.activation,) * depth if isinstance(self.activation, str) else tuple(self.activation)
 
     @property
     def _net(self) -> Network:
@@ -223,7 +213,8 @@ class DMF(RecodingModel):
         limit = REACH * self.largest_
         return namespace(P).clip(P, -limit, limit) if self.finish else P
 
-    def _solve_codes(self, data: DenseData) -> Array:
+    def solve_codes(self, data: DenseData) -> Array:
+        """Codes by iRprop+ with the network fixed, see `latent_codes`."""
         net = self._net.mapped(data.asarray)
         net.coefs[-1], net.intercepts[-1] = net.coefs[-1] / self.unit_, net.intercepts[-1] / self.unit_
         data = in_units(data, self.unit_)
@@ -235,7 +226,8 @@ class DMF(RecodingModel):
         check_finite(self, codes)
         return codes
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         return {
             "n_features_in_": Whole("features"),
             "n_components_": Whole("codes"),
@@ -249,12 +241,13 @@ class DMF(RecodingModel):
             **COURSE,
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         if not len(self.coefs_) == len(self.intercepts_) == len(self.activations_) + 1:
             raise ValueError("coefs_, intercepts_ and activations_ are not of as many layers")
 
-    def _check_parameters(self) -> tuple[str, ...]:
-        """Refuse parameters that mean nothing; the activation of each hidden layer."""
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         self._check_common_parameters()
         check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("alpha_weights", self.alpha_weights)
@@ -266,88 +259,41 @@ class DMF(RecodingModel):
         depth = len(check_layers(self.hidden, "hidden"))
         if not isinstance(self.activation, str | tuple | list):
             raise ValueError(f"activation={self.activation!r} must be a name, or one for each hidden layer")
-        names = (self.activation,) * depth if isinstance(self.activation, str) else tuple(self.activation)
+        names = self.activations
         if len(names) != depth:
             raise ValueError(f"activation={self.activation!r} names {len(names)} layers, hidden has {depth}")
         for name in names:
             check_choice("activation", name, tuple(ACTIVATIONS))
-        return names
 
 
-class Training:
-    """The process of `DMF` (see `iterate` in `loop`): iRprop+ over network and codes, and the best iterate so far."""
+class NetworkTraining(Training):
+    """The iterations of `DMF`, over data in its unit."""
 
-    def __init__(self, data: DenseData, net: Network, alpha_weights: float, alpha_latent: float, goal: float) -> None:
-        self.data = data
-        self.net = net
-        self.Z = data.constant((data.shape[0], net.coefs[0].shape[0]), 0.0, data.dtype)
-        self.penalties = alpha_weights, alpha_latent
-        # Samples without an observed entry have no influence.
-        self.n = max(1, int(np.count_nonzero(data.counts)))
-        self.goal = goal
-        self.best: tuple[float, Network, Array] = (np.inf, net, self.Z)
-        self._rprop = IRprop([*net.parameters, self.Z])
-        self._largest = np.inf
+    def __init__(self, model: DMF, data: DenseData) -> None:
+        self.model, self.original = model, data
+        self.unit = unit_of(data, model.unit)
+        self.largest = max(map(abs, data.value_range()))
+        self.data = in_units(data, self.unit)
+        self.random_state = check_random_state(model.random_state)
 
-    def step(self) -> float:
-        """One move; f on entry."""
-        f, gradients = self._look()
-        xp = namespace(self.Z)
-        self._largest = float(xp.max(xp.stack([xp.max(xp.abs(g)) for g in gradients])))
-        self._rprop.move([*self.net.parameters, self.Z], gradients, f)
-        return f
+    def gaps(self) -> list[str]:
+        """What the data leave open, in words."""
+        return describe_empty(self.original)
 
-    def objective(self) -> float:
-        """F as things stand."""
-        return self._look()[0]
+    def start(self, criteria: StoppingCriteria) -> tuple[Descent, str]:
+        """Descent from a random network."""
+        model, data = self.model, self.data
+        sizes = (model.n_components, *check_layers(model.hidden), data.shape[1])
+        net = random_network(sizes, model.activations, self.random_state).mapped(data.asarray)
+        return Descent(data, net, model.alpha_weights, model.alpha_latent, model.goal), ""
 
-    def converged(self, history: Sequence[float], tol: float) -> bool:
-        """The published rules: low enough, hardly lower, or flat."""
-        gain = history[-2] - history[-1] if len(history) > 1 else np.inf
-        return history[-1] < self.goal or 0 < gain < tol or self._largest < _FLAT
+    def result(self, process: Descent, outcome: Outcome, take: Callable[[Array], Array]) -> NetworkResult:
+        """The best iterate, or the last one."""
+        value, net, Z = process.best
+        if self.model.keep == "last":
+            value, net, Z = outcome[-1][-1], process.net.mapped(take), take(process.Z)
+        return NetworkResult([Z], *outcome, net, value)
 
-    def _look(self) -> tuple[float, list[Array]]:
-        """F with its gradients, remembered if it is the lowest so far."""
-        f, gradients, G = value_and_gradients(self.data, self.net, self.Z, *self.penalties, self.n)
-        if f < self.best[0]:
-            self.best = f, self.net.copy(), self.Z + 0
-        return f, [*gradients, G]
-
-
-def nearest_codes(data: DenseData, net: Network, candidates: Array) -> Array:
-    """For each row the candidate whose output is nearest to it: argmin over k of sum_j omega_ij (x_ij - p_kj)^2."""
-    xp, P = namespace(candidates), predict(net, candidates)
-    distances = data.weighted(xp.ones_like(data.values)) @ (P * P).T - 2 * data.weighted(data.values) @ P.T
-    return xp.take(candidates, xp.argmin(distances, axis=1), axis=0)
-
-
-def latent_codes(
-    data: DenseData, net: Network, start: Array, alpha_latent: float, max_iter: int, tol: float, goal: float
-) -> Array:
-    """argmin over z_i of 1/2 sum_j omega (x_ij - net(z_i)_j)^2 + alpha_latent/2 ||z_i||^2, each row by itself.
-
-    Rows that are done leave the batch, and are put in order at the end.
-    """
-    xp, Z = namespace(start), start + 0
-    best, lowest, before = Z, data.full(np.inf), data.full(np.inf)
-    rows, done, rprop = as_like(np.arange(Z.shape[0]), Z), [], IRprop([Z])
-    for _ in range(max_iter + 1):
-        f, D, A = sample_losses(data, net, Z, alpha_latent)
-        G = latent_gradient(net, Z, A, D, alpha_latent)
-        better = f < lowest
-        best, lowest = xp.where(better[:, None], Z, best), xp.where(better, f, lowest)
-        gain = before - f
-        going = ~((f < goal) | ((gain > 0) & (gain < tol)) | (xp.max(xp.abs(G), axis=1) < _FLAT))
-        if not xp.any(going):
-            break
-        if not xp.all(going):
-            ended, going = xp.nonzero(~going)[0], xp.nonzero(going)[0]
-            done.append((xp.take(rows, ended), xp.take(best, ended, axis=0)))
-            rows, f, lowest = (xp.take(a, going) for a in (rows, f, lowest))
-            Z, G, best = (xp.take(a, going, axis=0) for a in (Z, G, best))
-            data = data.take(going)
-            rprop.keep(going)
-        rprop.move([Z], [G], f[:, None])
-        before = f
-    rows, codes = (concat(pieces) for pieces in zip(*done, (rows, best), strict=True))
-    return xp.take(codes, xp.argsort(rows), axis=0)
+    def key(self, result: NetworkResult) -> float:
+        """The objective of the iterate that is kept."""
+        return result.value

@@ -15,6 +15,7 @@ from scipy.linalg import eigh, qr, svd
 from ...arrays.robust import interquartile_range
 from ...data import DenseData
 from ...engine.factors import Factors
+from ...engine.loop import IterativeProcess
 from ...kernels import rows as kernels
 from ...kernels.threads import over_rows
 
@@ -56,8 +57,8 @@ def weights(data: DenseData, E: Array, sigma: float | Array) -> Array:
     return G if data.omega is None else np.multiply(G, data.omega, out=G)
 
 
-class HalfQuadratic:
-    """The process of `HQASD`: its phases, its widths and one of its two steps (see `iterate` in `loop`)."""
+class HalfQuadratic(IterativeProcess):
+    """The process of `HQASD`: its phases, its widths and one of its two steps."""
 
     def __init__(
         self,

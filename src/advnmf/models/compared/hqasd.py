@@ -9,7 +9,7 @@ half-quadratic optimization", IEEE TSP 68 (2020).  Neither needs a singular valu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,14 +21,15 @@ from ...arrays.robust import interquartile_range
 from ...data import DenseData
 from ...data.check import MOST_COMPONENTS, check_choice, check_number, describe_empty
 from ...engine.factors import Factors, check_factors, fill_empty
-from ...engine.loop import Callback, Limits, Result, iterate, minimise
+from ...engine.loop import Callback, IterativeProcess, Result, StoppingCriteria, Sweeps
 from ...engine.problem import Problem
 from ...engine.starts import random_factors
 from ...losses import Correntropy
 from ...penalties import NO_PENALTY
 from ...solvers import HALS
-from ..base import RecodingModel, at_once
+from ..base import RecodingModel
 from ..fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
+from ..progress import FitInProgress, Outcome, Training, at_once
 from .halfquadratic import HalfQuadratic, bounded, least_squares, robust_codes, steepest_descent
 from .scaling import REACH, check_finite, check_unit, in_units, unit_of
 
@@ -45,6 +46,69 @@ class RobustResult(Result):
 
     sigma: float
     spread: float
+
+
+class Robust(Training):
+    """The iterations of `HQASD` over factors of either sign."""
+
+    def __init__(self, model: HQASD, data: DenseData, factors: Sequence[Array] | None) -> None:
+        self.model, self.original = model, data
+        self.unit = unit_of(data, model.unit)
+        self.data = in_units(data, self.unit)
+        self.given: Factors | None = None
+        if model.init == "custom":
+            self.given = check_factors(factors, self.data, (model.n_components,), nonnegative=model.nonnegative)
+            self.given[1] /= data.dtype.type(self.unit)
+        self.random_state = check_random_state(model.random_state)
+        self.largest = float(np.abs(self.data.values).max())
+
+    def gaps(self) -> list[str]:
+        """What the data leave open, in words."""
+        return describe_empty(self.original)
+
+    def start(self, criteria: StoppingCriteria) -> tuple[IterativeProcess, str]:
+        """Half-quadratic iterations from small factors, or from given ones."""
+        model = self.model
+        factors = self.given or small_uniform(self.data, model.n_components, self.random_state)
+        switch_tol = _SWITCH_TOL[model.solver] if model.switch_tol is None else model.switch_tol
+        advance, limit = _SOLVERS[model.solver], REACH * self.largest
+        return HalfQuadratic(self.data, factors, advance, model.eta, model.sigma_min, switch_tol, limit), ""
+
+    def result(self, process: IterativeProcess, outcome: Outcome, take: Callable[[Array], Array]) -> RobustResult:
+        """Factors within bounds, if these are asked for, with the width and the spread before that."""
+        factors = [take(F) for F in process.factors]
+        result = RobustResult(factors, *outcome, *self.scales(process))
+        if self.model.finish:
+            limit = REACH * self.largest
+            bounded(self.data, factors, result.sigma, limit, nonnegative=self.model.nonnegative)
+        return result
+
+    def scales(self, process: HalfQuadratic) -> tuple[float, float]:
+        """Sigma, and the interquartile range of the residuals."""
+        return process.sigma, process.spread()
+
+    def key(self, result: RobustResult) -> float:
+        """The interquartile range: a few gross errors do not choose the start."""
+        return result.spread
+
+
+class Nonnegative(Robust):
+    """Coordinate descent on the same criterion over U, V >= 0: `NMF` with the loss `Correntropy`."""
+
+    def start(self, criteria: StoppingCriteria) -> tuple[IterativeProcess, str]:
+        """Sweeps from random factors, or from given ones."""
+        model = self.model
+        factors = self.given or random_factors(self.data, [model.n_components], self.random_state)
+        loss = Correntropy("iqr", eta=model.eta, sigma_min=1.0, size=model.sigma_min)
+        problem = Problem(self.data, loss, NoAdversary(), (NO_PENALTY, NO_PENALTY))
+        return Sweeps(problem, factors, HALS()), ""
+
+    def scales(self, process: Sweeps) -> tuple[float, float]:
+        """Sigma, and the interquartile range of the residuals."""
+        data, (U, V) = self.data, process.factors
+        residuals = data.observed_entries(data.values - U @ V)
+        sigma = process.posed.adapted(process.factors).loss.sigma
+        return sigma, interquartile_range(residuals)
 
 
 class HQASD(RecodingModel):
@@ -73,8 +137,9 @@ class HQASD(RecodingModel):
     sigma_min : float, default=0.01
         Least width of the kernel, in `unit`.
     nonnegative : bool, default=False
-        U, V >= 0, by coordinate descent on the same half-quadratic weights (as ``NMF(loss=Correntropy("iqr"))``).  Then
-        `solver` and `switch_tol` are not used, negative data are refused, `tol` is relative to the objective and
+        The same criterion over U, V >= 0, by coordinate descent: the factors of ``NMF(loss=Correntropy("iqr"),
+        alpha_W=0)``, with the codes and bounds of this class.  `solver` and `switch_tol` belong to factors of either
+        sign and have no influence then; negative data are refused, `tol` is relative to the objective, and
         `loss_curve_` holds the criterion ``sum 2 sigma^2 (1 - exp(-e^2 / (2 sigma^2)))`` with the sigma of the moment.
     unit : "median" or float, default="median"
         What ``X`` is divided by for the fit, so that no constant here depends on its unit: the median size of its
@@ -192,71 +257,27 @@ class HQASD(RecodingModel):
         factors : [U, V], optional
             The start for ``init="custom"``.
         """
-        self._check_parameters()
-        original = self._check_data(X, mask, weights, reset=True)
-        self._warn(describe_empty(original))
-        unit = unit_of(original, self.unit)
-        data = in_units(original, unit)
-        given = None
-        if self.init == "custom":
-            given = check_factors(factors, data, (self.n_components,), nonnegative=self.nonnegative)
-            given[1] /= data.dtype.type(unit)
-        random_state = check_random_state(self.random_state)
-        largest = float(np.abs(data.values).max())
+        return self._fit(X, mask, weights, factors=factors)
 
-        def run(limits: Limits) -> RobustResult:
-            result = self._run(data, given, random_state, REACH * largest, limits)
-            if self.finish:
-                bounded(data, result.factors, result.sigma, REACH * largest, nonnegative=self.nonnegative)
-            return result
-
-        result = self._best_of(run, 1 if given else self.n_init, key=lambda result: result.spread)
-        self._store(original, unit, largest, result)
-        self._end_fit(result)
-        return self
-
-    def _run(
-        self,
-        data: DenseData,
-        given: Factors | None,
-        random_state: np.random.RandomState,
-        limit: float,
-        limits: Limits,
-    ) -> RobustResult:
-        """One start."""
-        if self.nonnegative:
-            return self._run_nonnegative(data, given or random_factors(data, [self.n_components], random_state), limits)
-        factors = given or small_uniform(data, self.n_components, random_state)
-        advance = _SOLVERS[self.solver]
-        switch_tol = _SWITCH_TOL[self.solver] if self.switch_tol is None else self.switch_tol
-        process = HalfQuadratic(data, factors, advance, self.eta, self.sigma_min, switch_tol, limit)
-        return RobustResult(factors, *iterate(process, limits), process.sigma, process.spread())
-
-    def _run_nonnegative(self, data: DenseData, factors: Factors, limits: Limits) -> RobustResult:
-        """Coordinate descent on the same criterion over U, V >= 0: `NMF` with the loss `Correntropy`."""
-        values = data.observed_entries(data.values)
-        loss = Correntropy("iqr", eta=self.eta, sigma_min=1.0, size=self.sigma_min)
-        problem = Problem(data, loss, NoAdversary(), (NO_PENALTY, NO_PENALTY))
-        result = minimise(problem, factors, HALS(), limits)
-        residuals = data.observed_entries(data.values - factors[0] @ factors[1])
-        sigma = problem.loss.adapted(residuals, values).sigma
-        return RobustResult(
-            factors, result.n_iter, result.stop_reason, result.history, sigma, interquartile_range(residuals)
-        )
+    def begin_on(self, data: DenseData, *, factors: Sequence[Array] | None = None) -> FitInProgress:
+        """A fit of this model itself, with valid parameters, to checked data."""
+        training = (Nonnegative if self.nonnegative else Robust)(self, data, factors)
+        return FitInProgress(self, training, self._criteria(), 1 if training.given else self.n_init)
 
     @property
     def _positive_only(self) -> bool:
         return self.nonnegative
 
-    def _store(self, data: DenseData, unit: float, largest: float, result: RobustResult) -> None:
+    def store(self, training: Robust, result: RobustResult) -> None:
         """Set the fitted attributes, in the unit of the data."""
+        data, unit, largest = training.original, training.unit, training.largest
         U, V = result.factors
         self.components_ = V * data.dtype.type(unit)
         self.n_components_ = self.n_components
         self.unit_ = unit
         self.sigma_ = result.sigma * unit
         self.largest_ = largest * unit
-        U = self._solve_codes(data) if self.finish else U
+        U = self.solve_codes(data) if self.finish else U
         self.factors_ = fill_empty([U, self.components_], data.counts, data.column_counts)
         check_finite(self, *self.factors_)
         self.components_ = self.factors_[1]
@@ -266,7 +287,8 @@ class HQASD(RecodingModel):
         self.mean_code_ = U[data.counts > 0].mean(axis=0)
         self.reconstruction_err_ = self._residual_norm(data, U)
 
-    def _solve_codes(self, data: DenseData) -> Array:
+    def solve_codes(self, data: DenseData) -> Array:
+        """Codes by reweighted least squares within bounds, see `robust_codes`."""
         data = in_units(data, self.unit_)
         components = self.components_.astype(data.dtype, copy=False) / data.dtype.type(self.unit_)
         limit = REACH * np.maximum(self.largest_ / self.unit_, np.abs(data.values).max(axis=1))
@@ -274,7 +296,8 @@ class HQASD(RecodingModel):
         check_finite(self, codes)
         return codes
 
-    def _fitted_rules(self) -> dict[str, Rule]:
+    def fitted_rules(self) -> dict[str, Rule]:
+        """What the fitted attributes are."""
         low = 0.0 if self.nonnegative else -np.inf
         return {
             "n_features_in_": Whole("features"),
@@ -288,12 +311,14 @@ class HQASD(RecodingModel):
             **COURSE,
         }
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse fitted attributes that do not fit together."""
         if self.sigma_ == 0:
             raise ValueError("sigma_ is 0, expected a positive number")
         check_product(self.factors_[0], self.components_)
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Refuse invalid parameters."""
         self._check_common_parameters()
         check_number("n_components", self.n_components, low=1, high=MOST_COMPONENTS, integer=True)
         check_number("eta", self.eta, strict=True)

@@ -1,0 +1,154 @@
+"""The candidates of `AutoNMF`: their hyper-parameters, and the models made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...adversaries import FrobeniusPenalty
+from ...engine.factors import Factors
+from ...losses import Correntropy, Elastic
+from ...models.nmf import NMF
+
+Array = np.ndarray
+
+# Most sweeps of a fit, and the relative change of the objective at which it has converged.
+MAX_ITER, TOL = 2000, 1e-5
+# Pre-training sweeps over each layer of a deep model.
+_PRETRAIN_ITER = 50
+#: The first ridge of a search, in units of the root mean square of the observed values.
+FIRST_RIDGE = 3e-3
+# In the same unit: a ridge that keeps codes and row offsets at 0.
+_HELD_AT_ZERO = 1e9
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The hyper-parameters of a model.
+
+    Rank 0 stands for the column means.  ``ridge`` is in units of the root mean square of the observed values, and
+    counts once for each observed entry of a row or column.  ``delta`` is the shape of the elastic loss, in units of
+    the typical residual of a sample.
+    """
+
+    rank: int
+    ridge: float
+    biases: bool = False
+    outer_rank: int | None = None
+    lam: float | None = None
+    delta: float | None = None
+    correntropy: bool = False
+    seed: int = 0
+
+    def model(self, scales: Scales) -> NMF:
+        """The estimator, not fitted."""
+        loss = "frobenius"
+        if self.correntropy:
+            loss = Correntropy()
+        elif self.delta is not None:
+            loss = Elastic(self.delta * scales.residual)
+        if self.rank == 0:
+            return _column_means(loss, scales)
+        return NMF(
+            self.rank if self.outer_rank is None else (self.outer_rank, self.rank),
+            loss=loss,
+            adversary=None if self.lam is None else FrobeniusPenalty(self.lam),
+            alpha_W=self.ridge * scales.values,
+            alpha_scale="observed",
+            biases=self.biases,
+            max_iter=MAX_ITER,
+            pretrain_iter=_PRETRAIN_ITER,
+            tol=TOL,
+            sparse_missing="absent",
+            random_state=self.seed,
+        )
+
+    def same_shape(self, other: Candidate) -> bool:
+        """Whether both differ at most in ridge and loss, so that one can start from the factors of the other."""
+        return replace(self, ridge=other.ridge, correntropy=other.correntropy) == other
+
+    def describe(self) -> str:
+        """The candidate in words."""
+        if self.rank == 0:
+            return "column means" + (" under the correntropy loss" if self.correntropy else "")
+        layers = f"rank {self.rank}" if self.outer_rank is None else f"layers ({self.outer_rank}, {self.rank})"
+        parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
+        if self.biases:
+            parts.append("offsets of rows and columns")
+        if self.delta is not None:
+            parts.append(f"elastic loss (delta {self.delta:g} times the typical residual)")
+        if self.correntropy:
+            parts.append("correntropy loss")
+        if self.lam is not None:
+            parts.append(f"an adversary (lambda {self.lam:g})")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The units of ``ridge`` and ``delta``: root mean square of the values, typical residual norm of a sample."""
+
+    values: float
+    residual: float = 1.0
+
+    @classmethod
+    def of(cls, values: Array) -> Scales:
+        """The scales of these values."""
+        return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0)
+
+
+def column_means(*, correntropy: bool = False) -> Candidate:
+    """The baseline of a search."""
+    return Candidate(0, 0.0, biases=True, correntropy=correntropy)
+
+
+def factors_of_means(shape: tuple[int, int], level: float, dtype: np.dtype) -> Factors:
+    """Initial factors of the column means, of which only the level is fitted: (0, 0, 1) . (0, 1, level)."""
+    codes, components = np.zeros((shape[0], 3), dtype), np.zeros((3, shape[1]), dtype)
+    codes[:, 2] = components[1] = 1
+    components[2] = level
+    return [codes, components]
+
+
+def _column_means(loss: object, scales: Scales) -> NMF:
+    """A model of column offsets without a penalty; its codes and row offsets are kept at 0."""
+    return NMF(
+        1,
+        loss=loss,
+        alpha_W=_HELD_AT_ZERO * scales.values,
+        alpha_H=0.0,
+        alpha_scale="observed",
+        biases=True,
+        max_iter=MAX_ITER,
+        tol=TOL,
+        sparse_missing="absent",
+        random_state=0,
+    )
+
+
+def first_candidate(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Candidate:
+    """The first candidate: about eight observed entries for each parameter of the model; with offsets, about one.
+
+    With offsets, few components gain little and many under a ridge gain more, so a search from a low rank stops early.
+    """
+    per_number = 1 if biases else 8
+    rank = int(np.clip(n_observed // (per_number * sum(shape)), 1, min(20, *shape)))
+    return Candidate(rank, FIRST_RIDGE, biases=biases, seed=seed)
+
+
+def highest_rank(shape: tuple[int, int], n_observed: int) -> int:
+    """The rank at which a model has as many parameters as there are observed entries."""
+    return int(np.clip(n_observed // sum(shape), 1, min(256, *shape)))
+
+
+def variants(candidate: Candidate) -> list[Candidate]:
+    """The candidate with one more part each: offsets, an adversary, the elastic loss, a second layer."""
+    found = [
+        replace(candidate, biases=not candidate.biases),
+        replace(candidate, lam=3.0),
+        replace(candidate, delta=1.0),
+    ]
+    if not candidate.biases:
+        found.append(replace(candidate, outer_rank=2 * candidate.rank))
+    return found

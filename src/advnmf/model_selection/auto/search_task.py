@@ -1,0 +1,260 @@
+"""The data of a search: observed entries, held-out entries, outliers, scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from ...data import ObservedData
+from ...engine.factors import Factors
+from ...engine.loop import StoppingCriteria
+from ...models.nmf import NMF
+from ..cross_validation import make_folds
+from ..entries import Entries, SparseEntries
+from ..splits import EntryKFold, EntryShuffleSplit
+from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
+from .column_scales import Columns, standardised
+from .empty_lines import ObservedLines
+from .evaluation import Clock, HeldOut, evaluate
+from .outliers import flag_lone_outliers, flag_outliers
+from .stages import AutoSearch, SearchProgress
+
+Array = np.ndarray
+
+# 5 folds below the first number of observed entries, 3 below the second; else one split holds out a tenth of them, at
+# most the third number.
+_SMALL, _MEDIUM, _MOST_HELD_OUT = 5_000, 50_000, 500_000
+# With fewer observed entries none are held out.
+_FEWEST = 20
+# A suspected outlier is accepted as data if a fit of this rank predicts it, after this number of sweeps, with less than
+# this share of the error of its row and column.
+_RANK_OF_PROBE, _SWEEPS_OF_PROBE, _PREDICTED = 3, 60, 0.8
+# Most entries for which a model is fitted to detect lone outliers; most rounds of detection.
+_MOST_FOR_A_MODEL, _ROUNDS = 20_000, 3
+# Most sweeps over the codes of new rows.
+_CODE_SWEEPS = 300
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """The entries of all non-empty rows and columns, as given or with columns standardised by `scaling`."""
+
+    entries: Entries
+    seen: ObservedLines
+    seed_of_holes: int
+    seed_of_start: int
+    # The observed entries of a sparse X.
+    pattern: tuple[Array, Array] | None = None
+    # Gross outliers that were left out: row, column and value of each.
+    outliers: tuple[Array, Array, Array] | None = None
+    scaling: Array | None = None
+    # The columns before they were standardised.
+    before: Columns | None = None
+
+    @classmethod
+    def of(
+        cls, entries: Entries, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
+    ) -> Self:
+        """The task of all observed entries, without empty rows and columns."""
+        seen = ObservedLines.of(entries)
+        entries = entries if seen.all else entries.take(seen.rows, seen.columns)
+        return cls(entries, seen, seed_of_holes, seed_of_start, pattern)
+
+    def without_outliers(self, clock: Clock, n_jobs: int | None) -> Self:
+        """The task without gross outliers; detected in rounds, as the worst may hide others."""
+        task = self
+        for _ in range(_ROUNDS):
+            flags = task._outliers(clock, n_jobs)
+            if flags is None:
+                break
+            task = task._without(flags)
+        return task
+
+    def in_own_units(self, clock: Clock, n_jobs: int | None) -> Self:
+        """The task with standardised columns, without the outliers that show in these units."""
+        task = self.standardised()
+        flags = task._outliers(clock, n_jobs)
+        return task if flags is None else self._without(flags).standardised()
+
+    def _outliers(self, clock: Clock, n_jobs: int | None) -> Array | None:
+        """Flags of gross outliers, or None; entries that a model predicts are not outliers."""
+        if self.held_out is None:
+            return None
+        found = flag_outliers(self.values, *self.entries.pairs(), self.shape)
+        if found is None and self.n <= _MOST_FOR_A_MODEL:
+            found = flag_lone_outliers(self.values, self._robustly_expected(clock))
+        return None if found is None or self._predicts(*found, clock, n_jobs) else found[0]
+
+    def _robustly_expected(self, clock: Clock) -> Array:
+        """The observed entries as predicted by a small model with the robust loss."""
+        candidate = replace(self._probe, correntropy=True)
+        model = candidate.model(self.scales)
+        criteria = StoppingCriteria(max_iter=_SWEEPS_OF_PROBE, tol=TOL, deadline=clock.end)
+        model.begin_on(self.data, criteria=criteria).run().finish()
+        if model.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt
+        rows, columns = self.entries.pairs()
+        return np.einsum("nk,kn->n", model.factors_[0][rows], model.components_[:, columns]).astype(np.float64)
+
+    @property
+    def _probe(self) -> Candidate:
+        """A small model that decides whether suspected outliers are predictable."""
+        first = first_candidate(self.shape, self.n, biases=False, seed=self.seed_of_start)
+        return replace(first, rank=max(first.rank, min(_RANK_OF_PROBE, highest_rank(self.shape, self.n))))
+
+    def _without(self, flags: Array) -> Self:
+        """The task without the flagged entries, and without rows and columns that are then empty."""
+        entries = self.entries.without(flags)
+        left = ObservedLines.of(entries)
+        at = zip(self.entries.pairs(), (self.seen.rows, self.seen.columns), strict=True)
+        outliers = *(np.flatnonzero(seen)[lines[flags]] for lines, seen in at), self.values[flags]
+        if self.outliers is not None:
+            outliers = tuple(np.concatenate(pair) for pair in zip(self.outliers, outliers, strict=True))
+        seen = ObservedLines(self.seen.rows.copy(), self.seen.columns.copy())
+        seen.rows[seen.rows], seen.columns[seen.columns] = left.rows, left.columns
+        entries = entries if left.all else entries.take(left.rows, left.columns)
+        return replace(self, entries=entries, seen=seen, outliers=outliers)
+
+    def _predicts(self, flags: Array, expected: Array, clock: Clock, n_jobs: int | None) -> bool:
+        """Whether least squares predict the suspects better than the medians of their rows and columns do."""
+        probe = evaluate(self._probe, self.held_out, self.scales)
+        probe.advance(_SWEEPS_OF_PROBE, clock, 0.0, n_jobs)
+        all_expected = np.full(self.n, np.nan)
+        all_expected[flags] = expected
+        expected = np.zeros(self.entries.observed.shape)
+        expected[self.entries.observed] = all_expected
+        expected = np.concatenate([expected[fold.test] for fold in self.held_out.folds])
+        suspects = ~np.isnan(expected)
+        if probe.failed or not suspects.any():
+            return False
+        far = np.abs(self.held_out.truth - expected)[suspects]
+        near = np.abs(self.held_out.truth - probe.prediction)[suspects]
+        return bool(np.median(near / far) < _PREDICTED)
+
+    def standardised(self) -> Self:
+        """The task with standardised columns, so that all count alike."""
+        scaling = self.columns.scaling()
+        values = standardised(self.entries.observed_values, self.entries.pairs()[1], scaling)
+        return replace(self, entries=self.entries.with_observed(values), scaling=scaling, before=self.columns)
+
+    def search(
+        self, clock: Clock, n_jobs: int | None, max_candidates: float, report: Callable[[SearchProgress], bool]
+    ) -> AutoSearch:
+        """A search over this task."""
+        return AutoSearch(
+            self.held_out,
+            self.scales,
+            self.shape,
+            self.n,
+            clock,
+            n_jobs,
+            max_candidates,
+            report,
+            among_outliers=self.outliers is not None,
+            column_weights=self._column_weights,
+        )
+
+    def fit(self, model: NMF, factors: Factors | None, criteria: StoppingCriteria) -> NMF:
+        """The model fitted to all observed entries from initial factors, with empty rows and columns put back."""
+        model.n_features_in_ = self.shape[1]
+        start = factors and [F.copy() for F in factors]
+        model.begin_on(self.data, start=start, criteria=criteria).run().finish()
+        self.seen.put_back(model, self.pattern)
+        model.max_iter = _CODE_SWEEPS
+        return model
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of non-empty rows and columns."""
+        return self.entries.shape
+
+    @property
+    def sparse(self) -> bool:
+        """Whether X was given as a sparse matrix."""
+        return isinstance(self.entries, SparseEntries)
+
+    @cached_property
+    def n(self) -> int:
+        """Number of observed entries."""
+        return int(np.count_nonzero(self.entries.observed))
+
+    @cached_property
+    def values(self) -> Array:
+        """The observed values."""
+        return self.entries.observed_values.astype(np.float64)
+
+    @cached_property
+    def scales(self) -> Scales:
+        """The units of the ridges."""
+        return Scales.of(self.values)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Moments and ranges of the columns."""
+        return Columns.of(self.values, self.entries.pairs()[1], self.shape[1])
+
+    @property
+    def as_given(self) -> Columns:
+        """The columns in the units of X."""
+        return self.before or self.columns
+
+    @property
+    def range(self) -> Array:
+        """The range to clip each column to, in the units of X: that of all values.
+
+        With standardised columns, that of the column.
+        """
+        ends = self.as_given.range
+        if self.scaling is not None:
+            return ends
+        return np.repeat([[ends[0].min()], [ends[1].max()]], self.shape[1], axis=1)
+
+    @cached_property
+    def data(self) -> ObservedData:
+        """All observed entries, in the storage that the models use."""
+        entries = self.entries
+        model = NMF(sparse_missing="absent")
+        return model.read_data(entries.training(entries.observed), None, entries.weights, reset=True)
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """The held-out entries, or None if there are too few entries."""
+        if self.n < _SMALL:
+            splitter = EntryKFold(5, random_state=self.seed_of_holes)
+        else:
+            share = min(0.1, _MOST_HELD_OUT / self.n)
+            n_splits = 3 if self.n < _MEDIUM else 1
+            splitter = EntryShuffleSplit(n_splits, test_size=share, random_state=self.seed_of_holes)
+        try:
+            return None if self.n < _FEWEST else HeldOut(make_folds(self.entries, splitter, self.seed_of_holes))
+        except ValueError:  # every row and column must keep a training entry
+            return None
+
+    def reachable(self) -> tuple[Array, Array]:
+        """For each held-out entry, the range to clip its prediction to: that of the training entries.
+
+        With standardised columns, that of all observed entries of the column.
+        """
+        if self.scaling is None:
+            return self.held_out.lowest, self.held_out.highest
+        lowest, highest = self.columns.range[:, self.held_out.pairs[1]]
+        return lowest, highest
+
+    @property
+    def nothing(self) -> Array | float:
+        """The value that stands for a zero of X, for each held-out entry."""
+        if self.scaling is None:
+            return 0.0
+        shift, scale = self.scaling[:2, self.held_out.pairs[1]]
+        return -shift / scale
+
+    @property
+    def _column_weights(self) -> Array | None:
+        """1 / variance of each held-out entry's column, if the scales differ; 0 for a column of unknown scale."""
+        if self.scaling is not None or not self.columns.differ:
+            return None
+        return (self.columns.known / np.square(self.columns.scaling()[1]))[self.held_out.pairs[1]]
