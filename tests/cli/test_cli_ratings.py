@@ -97,9 +97,7 @@ def test_the_unit_of_the_ratings_does_not_matter(ratings):
     )
 
 
-@pytest.mark.parametrize(
-    ("value", "options"), [("0", ()), ("0.1", FAST), ("3", ("--time-limit", 0.3)), ("3", FAST)]
-)
+@pytest.mark.parametrize(("value", "options"), [("0", ()), ("0.1", FAST), ("3", ("--time-limit", 0.3)), ("3", FAST)])
 def test_equal_ratings_predict_themselves(tmp_path, value, options):
     rows = [f"u{i},x{j},{'' if i == j else value}" for i in range(9) for j in range(9)]
     (tmp_path / "in.csv").write_text("\n".join(["user,item,rating", *rows]))
