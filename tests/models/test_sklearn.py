@@ -38,6 +38,7 @@ pytestmark = [
     pytest.mark.usefixtures("few_candidates"),
 ]
 
+# Each class as it comes but for the number of sweeps or candidates, and some with other parameters.
 CHECKED = [
     NMF(max_iter=20),
     NMF(2, solver="mu", loss="elastic", max_iter=300),
@@ -56,7 +57,7 @@ CHECKED = [
     CompletionSearchCV(NMF(2, max_iter=20, random_state=0), {"n_components": [1, 2]}, cv=2),
 ]
 
-# As they come, too: these take minutes.
+# With all their sweeps and candidates, too: these take minutes.
 SLOW_DEFAULTS = [DMF(), ANMF(), DeepNMF(), ADNMF(), EADNMF(), AutoNMF()]
 
 # Checks of scikit-learn that are expected to fail, by class, with the reason.  There are none.
@@ -305,9 +306,9 @@ def test_pipeline_and_grid_search(model, X):
 @each_factorisation
 def test_score_ranks_models(model, X):
     """`score` lets a model stand alone in a search."""
-    scores = cross_validate(clone(model), X, cv=3, error_score="raise")["test_score"]
+    scores = cross_validate(clone(model), X, cv=2, error_score="raise")["test_score"]
     assert (scores < 0).all()
-    worse = cross_validate(clone(model).set_params(n_components=1), X, cv=3, error_score="raise")["test_score"]
+    worse = cross_validate(clone(model).set_params(n_components=1), X, cv=2, error_score="raise")["test_score"]
     assert scores.mean() > worse.mean()
 
 
