@@ -44,7 +44,7 @@ class ResidualView(ABC):
         """Numbers of each group, shaped to multiply explicit entries."""
 
     @abstractmethod
-    def with_values(self, values: Array) -> Groups:
+    def with_values(self, values: Array) -> ResidualView:
         """The same entries with other values."""
 
     @abstractmethod
@@ -214,17 +214,9 @@ class Block(ObservedData, ResidualView):
 
     @abstractmethod
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: Prediction,
-        P: Prediction,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
-        """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalty."""
+        """Coordinate descent on the rows of A, in place:  sum_ij u_i omega_ij v_j (T - A B)_ij^2 + penalty."""
 
     # --- what follows, unless a storage knows better ------------------------------------------------------------------
 
@@ -346,9 +338,9 @@ class EntryView(ResidualView):
         """The observed values."""
         return self.data.values
 
-    def with_values(self, values: Array) -> EntryGroups:
+    def with_values(self, values: Array) -> EntryView:
         """The same entries with other values."""
-        return EntryGroups(self.data.with_values(values))
+        return EntryView(self.data.with_values(values))
 
     @property
     def dtype(self) -> Any:
