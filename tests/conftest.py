@@ -71,8 +71,8 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def few_candidates(monkeypatch) -> None:
-    """``NMFImputer()`` looks at two candidates only, where it does not matter what it chooses."""
-    monkeypatch.setattr("advnmf.model_selection.auto.imputer._MAX_CANDIDATES", 2)
+    """``NMFImputer()`` looks at one candidate only, where it does not matter what it chooses."""
+    monkeypatch.setattr("advnmf.model_selection.auto.imputer._MAX_CANDIDATES", 1)
 
 
 @pytest.fixture(scope="module", params=["torch", "array_api_strict"])

@@ -124,7 +124,11 @@ def holes():
     return X, rng.random(X.shape) > 0.3
 
 
-CASES = list(itertools.product(("ignore", "complete", "zero"), ("zero", "mean", "mirror"), ("exact", "nash")))
+# Each treatment of holes with each leader, each target with each leader.
+CASES = [
+    *itertools.product(("ignore", "complete", "zero"), ("mean",), ("exact", "nash")),
+    *itertools.product(("ignore",), ("zero", "mirror"), ("exact", "nash")),
+]
 
 
 @pytest.mark.parametrize(("missing", "target", "leader"), CASES)

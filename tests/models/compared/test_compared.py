@@ -193,7 +193,7 @@ def same(found, expected, tolerance):
 
 
 @models
-@pytest.mark.parametrize("scale", [2.0**-40, 1e-12, 1e-6, 1e-3, 1e3, 1e6, 1e12, 2.0**40])
+@pytest.mark.parametrize("scale", [2.0**-40, 1e-12, 1e12])
 def test_the_unit_of_the_data_changes_nothing(model, holes, scale):
     X, mask = holes
     here, there = (quick(model).fit(c * X, mask=mask) for c in (1.0, scale))
@@ -207,7 +207,7 @@ def test_the_unit_of_the_data_changes_nothing(model, holes, scale):
 
 
 @models
-@pytest.mark.parametrize("scale", [1e-5, 1e-3, 1e3, 1e6])
+@pytest.mark.parametrize("scale", [1e-5, 1e6])
 def test_the_unit_of_single_precision_data_changes_nothing(model, holes, scale):
     X, mask = holes
     scale = 2.0 ** round(np.log2(scale))
@@ -216,7 +216,7 @@ def test_the_unit_of_single_precision_data_changes_nothing(model, holes, scale):
 
 
 @models
-@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e6, 2.0**30])
+@pytest.mark.parametrize("scale", [1e-12, 2.0**30])
 def test_the_unit_of_the_weights_changes_nothing(model, holes, scale):
     if getattr(model, "missing", "ignore") != "ignore":
         pytest.skip("takes no weights")

@@ -7,7 +7,7 @@ import pytest
 
 from advnmf import DMF
 from advnmf.data import array_data
-from advnmf.models.compared.dmf import Training, latent_codes, nearest_codes
+from advnmf.models.compared.dmf import Descent, latent_codes, nearest_codes
 from advnmf.models.compared.irprop import IRprop
 from advnmf.models.compared.network import (
     ACTIVATIONS,
@@ -156,8 +156,8 @@ def test_starts_are_as_published():
     for W, b, bound in zip(net.coefs, net.intercepts, (4 * np.sqrt(6 / 12), 4 * np.sqrt(6 / 30)), strict=True):
         drawn = np.abs(np.append(W.ravel(), b))
         assert 0.8 * bound < drawn.max() < bound
-    training = Training(array_data(np.ones((5, 20))), net, 0.0, 0.0, 0.0)
-    assert not training.Z.any()
+    descent = Descent(array_data(np.ones((5, 20))), net, 0.0, 0.0, 0.0)
+    assert not descent.Z.any()
 
 
 def test_planted_affine_matrix_is_recovered():

@@ -21,7 +21,7 @@ MODELS = [
     DMF(2, (5, 4), activation=("logistic", "tanh"), keep="last"),
     DMF(3, (4,), activation="identity", n_init=2, alpha_latent=0.0),
 ]
-models = pytest.mark.parametrize("model", [m.set_params(max_iter=25, random_state=0) for m in MODELS], ids=repr)
+models = pytest.mark.parametrize("model", [m.set_params(max_iter=8, random_state=0) for m in MODELS], ids=repr)
 
 
 def fresh(model):
