@@ -10,12 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .models.registry import MODELS
+
 if TYPE_CHECKING:
     from . import datasets, metrics, model_selection
     from .adversaries import FrobeniusPenalty
     from .inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay, trace
     from .io.model_file import load, save
-    from .io.ratings import Triplets, read_triplets
+    from .io.triplets import Triplets, read_triplets
     from .losses import L21, Correntropy, Elastic, Frobenius
     from .model_selection.auto import AutoNMF
     from .model_selection.auto.imputer import NMFImputer
@@ -63,18 +65,12 @@ _HOMES = {
     "adversaries": ["FrobeniusPenalty"],
     "inspection": ["CompletionDisplay", "ComponentsDisplay", "ConvergenceDisplay", "SensitivityDisplay", "trace"],
     "io.model_file": ["load", "save"],
-    "io.ratings": ["Triplets", "read_triplets"],
+    "io.triplets": ["Triplets", "read_triplets"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
-    "model_selection.auto": ["AutoNMF"],
-    "model_selection.auto.imputer": ["NMFImputer"],
     "models.base": ["DataWarning"],
-    "models.compared.anmf": ["ANMF"],
-    "models.compared.dmf": ["DMF"],
-    "models.compared.hqasd": ["HQASD"],
-    "models.nmf": ["NMF"],
-    "models.presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+_HOME |= {name: home for name, (home, _) in MODELS.items()}
 
 
 def __getattr__(name: str) -> object:

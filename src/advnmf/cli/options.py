@@ -5,31 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import rich_click as click
+from sklearn.utils import get_tags
 
-from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..io.limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
 from ..model_selection.auto.candidates import FIRST_RIDGE
+from ..models import registry
 from ..models.base import CompletionModel
+from ..models.registry import model_class
 
 MODELS: dict[str, type[CompletionModel]] = {
-    "nmf": NMF,
-    "atnmf": ATNMF,
-    "deep": DeepNMF,
-    "adnmf": ADNMF,
-    "eadnmf": EADNMF,
-    "hqasd": HQASD,
-    "dmf": DMF,
-    "anmf": ANMF,
-    "auto": AutoNMF,
+    command: model_class(name) for name, (_, command) in registry.MODELS.items() if command is not None
 }
-DEEP = ("deep", "adnmf", "eadnmf")
-ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
-SIGNED = ("hqasd", "dmf")
-FACTORISATIONS = ("nmf", "atnmf", *DEEP)
+_PARAMETERS = {command: model().get_params(deep=False) for command, model in MODELS.items()}
+
+
+def _having(parameter: str) -> tuple[str, ...]:
+    """The models that have a parameter."""
+    return tuple(command for command, params in _PARAMETERS.items() if parameter in params)
+
+
+DEEP = tuple(command for command, params in _PARAMETERS.items() if isinstance(params.get("n_components"), tuple))
+ADVERSARIAL = _having("lam")
+SIGNED = tuple(command for command, model in MODELS.items() if not get_tags(model()).input_tags.positive_only)
+FACTORISATIONS = _having("alpha_W")
 SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf")}
 
 #: Default ridge of ratings, which are scaled to a standard deviation of 1.
@@ -79,8 +82,11 @@ class SizeType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+#: An option of a command, in a panel of its help.
+file_option = partial(click.option, panel="Input and output")
+_model_option, _run_option = (partial(click.option, panel=panel) for panel in ("Model", "Running"))
 #: Of every command that reads files; the function gets `max_memory`, bytes or None.
-max_memory_option = click.option(
+max_memory_option = file_option(
     "--max-memory",
     type=SizeType(),
     metavar="SIZE",
@@ -178,13 +184,7 @@ class Settings:
 
 
 # Options that some models have, and those that parameters are called after.
-_FOR_SOME = {
-    "alpha": FACTORISATIONS,
-    "solver": tuple(SOLVERS),
-    "eta": ("hqasd",),
-    "hidden": ("dmf",),
-    "beta": ("anmf",),
-}
+_FOR_SOME = {"alpha": FACTORISATIONS} | {name: _having(name) for name in ("solver", "eta", "hidden", "beta")}
 _OWN_NAMES = ("lam", "delta", "solver", "eta", "hidden", "beta", "max_iter", "tol", "n_init")
 _NOT_FOR_RATINGS = ("lam", "delta", "solver", "eta", "hidden", "beta")
 _CHOSEN_BY_AUTO = ("rank", "alpha", *_OWN_NAMES)
@@ -202,7 +202,7 @@ def in_options(message: str) -> str:
 
 
 _MODEL_OPTIONS = (
-    click.option(
+    _model_option(
         "--model",
         type=click.Choice(list(MODELS)),
         help="All choices made by held-out values (auto), which takes longer. Or plain, adversarial (atnmf), deep, "
@@ -210,23 +210,23 @@ _MODEL_OPTIONS = (
         "(hqasd), a network (dmf), adversarial NMF as a game (anmf). [default: auto; nmf if anything is given "
         "that auto would choose, such as --rank]",
     ),
-    click.option(
+    _model_option(
         "--rank",
         type=RankType(),
         metavar="R1,R2,...",
         help="Number of components R; for a deep model the layer sizes R1,R2,... from the data side to the "
         "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50]",
     ),
-    click.option(
+    _model_option(
         "--lam",
         type=float,
         metavar="X",
         help="Price of an attack on the data, above 1 (atnmf, adnmf, eadnmf). [default: 2]",
     ),
-    click.option(
+    _model_option(
         "--delta", type=float, metavar="X", help="Shape of the elastic loss, at least 0 (eadnmf). [default: 2]"
     ),
-    click.option(
+    _model_option(
         "--alpha",
         type=float,
         metavar="X",
@@ -234,34 +234,34 @@ _MODEL_OPTIONS = (
         "(ratings to a standard deviation of 1), so it has no unit. "
         f"[default: {FIRST_RIDGE:g}; with --triplets {RATINGS_RIDGE:g}]",
     ),
-    click.option(
+    _model_option(
         "--solver",
         type=click.Choice(["hals", "mu", "asd", "pf"]),
         help="Coordinate descent (hals), or multiplicative updates (mu, slower); for hqasd reweighted "
         "least squares (pf), or steepest descent (asd). [default: hals, pf]",
     ),
-    click.option(
+    _model_option(
         "--eta",
         type=float,
         metavar="X",
         help="Entries that are off by more than about X interquartile ranges do not count (hqasd). [default: 2]",
     ),
-    click.option(
+    _model_option(
         "--hidden",
         type=RankType(),
         metavar="N1,N2,...",
         help="Sizes of the hidden layers, from the codes to the data (dmf). [default: 10]",
     ),
-    click.option(
+    _model_option(
         "--beta", type=float, metavar="X", help="Share of the attacked prediction, from 0 to 1 (anmf). [default: 0.5]"
     ),
-    click.option(
+    _model_option(
         "--max-iter",
         type=int,
         metavar="N",
         help="Most iterations. [default: 200; hqasd 500, dmf and anmf 1000]",
     ),
-    click.option(
+    _model_option(
         "--tol",
         type=float,
         metavar="X",
@@ -270,26 +270,26 @@ _MODEL_OPTIONS = (
     ),
 )
 _RATING_OPTIONS = (
-    click.option(
+    _model_option(
         "--rank",
         type=RankType(),
         metavar="R",
         help="Number of components. [default: ratings / (3 (users + items)), from 1 to 50]",
     ),
-    click.option(
+    _model_option(
         "--alpha",
         type=float,
         metavar="X",
         help=f"Ridge, for ratings of standard deviation 1. [default: {RATINGS_RIDGE:g}]",
     ),
-    click.option("--max-iter", type=int, metavar="N", help="Most iterations. [default: 200]"),
-    click.option(
+    _model_option("--max-iter", type=int, metavar="N", help="Most iterations. [default: 200]"),
+    _model_option(
         "--tol", type=float, metavar="X", help="Stop once an iteration gains less than this share. [default: 0.0001]"
     ),
 )
 _START_OPTIONS = (
-    click.option("--n-init", type=int, metavar="N", help="Random starts; the best one is kept. [default: 1]"),
-    click.option(
+    _model_option("--n-init", type=int, metavar="N", help="Random starts; the best one is kept. [default: 1]"),
+    _model_option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
         metavar="N",
@@ -297,7 +297,7 @@ _START_OPTIONS = (
         show_default=True,
         help="Of the random starts; the same seed gives the same result.",
     ),
-    click.option(
+    _model_option(
         "--time-limit",
         type=float,
         metavar="SECONDS",
@@ -305,9 +305,10 @@ _START_OPTIONS = (
     ),
 )
 _RUN_OPTIONS = (
-    click.option("--force", is_flag=True, help="Replace an existing OUT."),
-    click.option("--quiet", is_flag=True, help="No progress bar, no notes: errors only."),
-    click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+    _run_option("--force", is_flag=True, help="Replace an existing OUT."),
+    _run_option("--quiet", is_flag=True, help="No progress bar, no notes: errors only."),
+    _run_option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+    click.help_option("-h", "--help", panel="Running"),
 )
 
 

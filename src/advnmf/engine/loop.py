@@ -165,7 +165,7 @@ class Sweeps(IterativeProcess):
 
     def __init__(self, problem: Problem, factors: Factors, solver: Solver, attack_every: int | None = None) -> None:
         solver.check(problem.loss)
-        # As posed, and with the loss that the residuals of the moment make of it (the same unless that is adaptive).
+        # As posed, and as it has adapted to the factors of the moment (the same unless loss or adversary do).
         self.posed = self.problem = self.learner = problem
         self.factors = factors
         self.solver = solver

@@ -36,14 +36,8 @@ from sklearn.impute import MissingIndicator
 from ..adversaries import ADVERSARIES, Adversary
 from ..arrays.namespaces import to_numpy
 from ..losses import LOSSES, Loss
-from ..model_selection.auto import AutoNMF
-from ..model_selection.auto.imputer import NMFImputer
-from ..models.compared.anmf import ANMF
-from ..models.compared.dmf import DMF
-from ..models.compared.hqasd import HQASD
 from ..models.fitted import SOMETIMES, check_model, fitted_values
-from ..models.nmf import NMF
-from ..models.presets import ADNMF, ATNMF, EADNMF, DeepNMF
+from ..models.registry import MODELS, model_class
 from ..penalties import PENALTIES, Penalty
 from ..solvers import SOLVERS, Solver
 from .files import FileError, reason, replacing
@@ -54,11 +48,8 @@ FORMAT = "advnmf-model"
 # 2: models have an `adversary_`.
 FORMAT_VERSION = 2
 
-# Everything that a file may ask for by name.
-MODELS: dict[str, type[BaseEstimator]] = {
-    c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF, NMFImputer)
-}
 Parts = dict[str, dict[str, type]]
+# What a file may ask for by name, beside the models.
 PARTS: Parts = {
     "loss": LOSSES,
     "adversary": ADVERSARIES,
@@ -93,8 +84,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF or NMFImputer
-        Fitted or not.
+    model : estimator
+        Any model of this package, fitted or not.
     path : path
         Any name; ".advnmf" is a good ending.
 
@@ -336,7 +327,7 @@ def _read_npy_header(member: BinaryIO, dtype: str, shape: tuple[int, ...]) -> tu
 def _encode_model(model: object, arrays: list[np.ndarray]) -> dict:
     """{"class", "params", "fitted"}."""
     name = type(model).__name__
-    if MODELS.get(name) is not type(model):
+    if name not in MODELS or model_class(name) is not type(model):
         raise TypeError(f"{name} cannot be saved: only {', '.join(MODELS)} can")
     params, fitted = model.get_params(deep=False), fitted_values(model)
     tree = {
@@ -431,7 +422,7 @@ def _decode_model(tree: dict, reader: _Reader) -> BaseEstimator:
     if name not in MODELS:
         raise FileError(f"it holds a {name!r:.60}, which this version of advnmf does not have")
     reader.count(_MODEL_VALUES)
-    model = MODELS[name]()
+    model = model_class(name)()
     try:
         # A parameter that an older version did not have keeps its default.
         for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():

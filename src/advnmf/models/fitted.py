@@ -438,7 +438,7 @@ def check_product(codes: object, components: object, *offsets: object) -> None:
         raise ValueError(f"factors_ and components_ are too large to be squared: their products reach {top:.3g}")
 
 
-# How a fit by `iterate` went.
+# How a fit went.
 COURSE: dict[str, Rule] = {
     "n_iter_": Whole("sweeps"),
     "loss_curve_": Floats(("sweeps", 1), alone=True),
