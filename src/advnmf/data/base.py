@@ -44,7 +44,7 @@ class ResidualView(ABC):
         """Numbers of each group, shaped to multiply explicit entries."""
 
     @abstractmethod
-    def with_values(self, values: Array) -> Groups:
+    def with_values(self, values: Array) -> ResidualView:
         """The same entries with other values."""
 
     @abstractmethod
@@ -346,9 +346,9 @@ class EntryView(ResidualView):
         """The observed values."""
         return self.data.values
 
-    def with_values(self, values: Array) -> EntryGroups:
+    def with_values(self, values: Array) -> EntryView:
         """The same entries with other values."""
-        return EntryGroups(self.data.with_values(values))
+        return EntryView(self.data.with_values(values))
 
     @property
     def dtype(self) -> Any:
