@@ -214,17 +214,9 @@ class Block(ObservedData, ResidualView):
 
     @abstractmethod
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: Prediction,
-        P: Prediction,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
-        """Coordinate descent on the rows of A, in place:  row_weight omega column_weight (T - A B)^2 + penalty."""
+        """Coordinate descent on the rows of A, in place:  sum_ij u_i omega_ij v_j (T - A B)_ij^2 + penalty."""
 
     # --- what follows, unless a storage knows better ------------------------------------------------------------------
 

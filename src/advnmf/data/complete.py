@@ -13,6 +13,7 @@ from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
 from .array import ArrayData, DenseData, Product, rows_of
+from .base import Prediction
 from .masked import MaskedData, MaskedTensor
 
 # Blocks of complete data have so many rows at least that B B' is a small part of their products.
@@ -106,20 +107,12 @@ class CompleteData(DenseData, CompleteTensor):
         return np.einsum("ik,ik->i", P.pulled, P.A) if isinstance(P, Product) else np.einsum("ij,ij->i", P, P)
 
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: Array,
-        P: Product,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
         """Coordinate descent on the rows of A, which share one Gram matrix."""
         n, K = A.shape
-        wB = B * column_weight
+        wB = B * v
         # Features without weights of their own: the objective has had this product already.
-        C = P.cross if T is self.values and (column_weight == 1).all() else T @ wB.T
+        C = P.cross if T is self.values and (v == 1).all() else T @ wB.T
         work = n * K * K * (n_passes + 1)
-        over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
+        over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, u, *penalty, n_passes)

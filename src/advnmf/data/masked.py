@@ -13,7 +13,7 @@ from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
 from .array import ArrayData, DenseData, Product, rows_of
-from .base import Weighted
+from .base import Prediction, Weighted
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,9 @@ class MaskedData(DenseData, MaskedTensor):
         return np.einsum("ij,ij->i", P, self.weighted(P))
 
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: Array,
-        P: Array | Product,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
         """Coordinate descent on the rows of A, each over its own entries."""
         (n, K), m = A.shape, B.shape[1]
-        args = A, B, T, self.entries(P), self.omega, row_weight, column_weight, *penalty, n_passes
+        args = A, B, T, self.entries(P), self.omega, u, v, *penalty, n_passes
         over_rows(kernels.descend_rows, n, 2 * n * K * m * n_passes, *args)

@@ -13,7 +13,7 @@ from ..arrays.namespaces import Array, cast
 from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
-from .base import Block, Weighted
+from .base import Block, Prediction, Weighted
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,11 @@ class SparseData(Block):
         return out
 
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: Array,
-        P: Array,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
         """Coordinate descent on the rows of A, each over its own stored entries."""
         columns = np.ascontiguousarray(B.T)
-        args = A, columns, T, P, self._kernel_weights, self.indptr, self.indices, row_weight, column_weight
+        args = A, columns, T, P, self._kernel_weights, self.indptr, self.indices, u, v
         self._over_rows(kernels.sparse_descend_rows, 3 * A.shape[1] * n_passes, *args, *penalty, n_passes)
 
     def _over_rows(self, kernel: object, work_per_entry: float, *args: object) -> None:

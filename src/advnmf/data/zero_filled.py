@@ -11,6 +11,7 @@ from ..arrays.namespaces import Array
 from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
+from .base import Prediction
 from .sparse import SparseData, WeightedSparseData
 
 # Less than this share of a sum, a difference has lost ten of its sixteen digits.
@@ -146,22 +147,14 @@ class ZeroFilledData(SparseData):
         return out
 
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: LowRankPlusSparse,
-        P: LowRankPlusSparse,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
         """Coordinate descent on the rows of A, which share one Gram matrix."""
         n, K = A.shape
-        wB = B * column_weight
+        wB = B * v
         C = self.times(T, np.ascontiguousarray(wB.T))
         work = n * K * K * (n_passes + 1)
-        over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
+        over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, u, *penalty, n_passes)
 
     @property
     def counts(self) -> Array:

@@ -76,7 +76,9 @@ def make_folds(entries: Observed, cv: object, random_state: object) -> list[Fold
     """The folds that `cv` stands for, shared by all candidates."""
     if cv is None or isinstance(cv, Integral):
         cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
-    if hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
+    if hasattr(cv, "split_observed"):
+        splits = cv.split_observed(entries)
+    elif hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
         splits = cv.split(entries.X, mask=entries.observed)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         splits = cv

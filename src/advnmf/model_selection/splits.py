@@ -40,8 +40,11 @@ class _EntrySplitter(ABC):
             Of the shape of ``X`` if that is dense.  For a sparse ``X``, where only stored entries can be held out:
             one flag for each, in the order of its compressed rows.
         """
+        yield from self.split_observed(read_observed(X, mask))
+
+    def split_observed(self, entries: Observed) -> Iterator[Split]:
+        """`split` of what is read already."""
         self._check_parameters()
-        entries = read_observed(X, mask)
         rows, columns = entries.pairs()
         random_state = check_random_state(self.random_state)
         for chosen in self._choices(rows, columns, entries.shape, random_state):
