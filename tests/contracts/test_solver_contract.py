@@ -99,7 +99,7 @@ def test_sweeps_end_where_nothing_can_be_gained(solver, case, storage, layers):
         ran(problem, factors, SOLVERS["hals"], 120)
         ran(problem, factors, solver, 40)
     else:
-        ran(problem, factors, solver, 1500)
+        ran(problem, factors, solver, 1000)
     for index, F in enumerate(factors):
 
         def objective(changed, index=index):
