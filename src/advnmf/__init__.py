@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .adversaries import FrobeniusPenalty
     from .inspection import CompletionDisplay, ComponentsDisplay, ConvergenceDisplay, SensitivityDisplay, trace
     from .io.model_file import load, save
-    from .io.ratings import Triplets, read_triplets
+    from .io.triplets import Triplets, read_triplets
     from .losses import L21, Correntropy, Elastic, Frobenius
     from .model_selection.auto import AutoNMF
     from .model_selection.auto.imputer import NMFImputer
@@ -63,7 +63,7 @@ _HOMES = {
     "adversaries": ["FrobeniusPenalty"],
     "inspection": ["CompletionDisplay", "ComponentsDisplay", "ConvergenceDisplay", "SensitivityDisplay", "trace"],
     "io.model_file": ["load", "save"],
-    "io.ratings": ["Triplets", "read_triplets"],
+    "io.triplets": ["Triplets", "read_triplets"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
     "models.base": ["DataWarning"],
 }

@@ -143,7 +143,7 @@ def test_a_pair_rated_twice_is_told(tmp_path):
 
 
 def test_labels_that_parquet_cannot_hold_are_found_before_the_fit(tmp_path, monkeypatch):
-    monkeypatch.setattr("advnmf.cli.ratings.fit_ratings", lambda *_: pytest.fail("the fit began"))
+    monkeypatch.setattr("advnmf.cli.rating_files.fit_ratings", lambda *_: pytest.fail("the fit began"))
     (tmp_path / "in.csv").write_bytes("user,item,rating\nM\xfcller,x,1\nb,x,2\nb,y,\n".encode("latin-1"))
     (tmp_path / "pairs.csv").write_bytes("user,item\nM\xfcller,x\n".encode("latin-1"))
     args = (tmp_path / "in.csv", tmp_path / "out.parquet", "--triplets", "user,item,rating")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from advnmf import NMF, Triplets, read_triplets
 from advnmf.io.files import FileError
-from advnmf.io.ratings import read_source
 from advnmf.io.tables import frames
 from advnmf.io.tables.cells import read_cells
 from advnmf.io.tables.records import write_records
+from advnmf.io.triplets import read_source
 from problems import Lazily
 
 pl = Lazily("polars", "test-large")

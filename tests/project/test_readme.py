@@ -55,8 +55,9 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
         assert not rated & {(viewer, film) for film in films}
 
 
-def test_what_is_said_about_column_means():
+def test_what_is_said_about_column_means(tmp_path, monkeypatch):
     """ "filling in the column means: 27 %" """
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     code = blocks("python")[0].replace("print(", "str(").replace("AutoNMF(", "AutoNMF(max_candidates=1, ")
     exec(code, names)

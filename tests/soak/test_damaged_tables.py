@@ -267,8 +267,8 @@ def _fork_instead_of_start():
 
 def _through_reader(name, path, target):
     from advnmf.io.files import FileError
-    from advnmf.io.ratings import read_source
     from advnmf.io.tables import check_table, read_table, write_table
+    from advnmf.io.triplets import read_source
 
     try:
         if name in ("parquet", "ratings.csv"):

@@ -27,9 +27,6 @@ from .reproduce import reproduce
 _LONGEST = 2000
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
-# Older versions of click show the help themselves.
-_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
-
 
 class Program(click.RichGroup):
     """A group of commands that answers every exception with one line and an exit code."""
@@ -50,7 +47,7 @@ class Program(click.RichGroup):
                 code = super().main(args, prog_name, standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             _stop("Interrupted; nothing was written", INTERRUPTED)
-        except _NO_ARGUMENTS as error:
+        except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(2)
         except click.ClickException as error:
@@ -102,49 +99,11 @@ def _stop(line: str, code: int) -> NoReturn:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit code: 0 done, 2 wrong input, 130 interrupted (Ctrl-C), 1 anything else.",
 )
-@click.rich_config(
-    help_config=click.RichHelpConfiguration(
-        max_width=110,
-        text_paragraph_linebreaks="\n\n",
-        option_groups={
-            f"advnmf {command}": [
-                {"name": "Input and output", "options": names},
-                {
-                    "name": "Model",
-                    "options": [
-                        *["--model", "--rank", "--lam", "--delta", "--alpha", "--solver", "--eta", "--hidden"],
-                        *["--beta", "--max-iter", "--tol", "--n-init", "--seed", "--time-limit"],
-                    ],
-                },
-                {"name": "Running", "options": ["--force", "--quiet", "--debug", "--help"]},
-            ]
-            for command, names in {
-                "complete": [
-                    *["--header", "--index-columns", "--columns", "--ignore-columns", "--na", "--keep-codes"],
-                    *["--delimiter", "--decimal", "--thousands", "--key", "--scale-columns", "--clip-negative"],
-                    *["--triplets", "--pairs", "--max-memory"],
-                ],
-                "recommend": [
-                    *["--triplets", "-n", "--users", "--by", "--liked", "--min-ratings", "--check"],
-                    *["--na", "--delimiter", "--decimal", "--max-memory"],
-                ],
-                "inpaint": [
-                    *["--mask", "--mask-polarity", "--missing-color", "--tolerance", "--grow"],
-                    *["--max-pixels", "--max-memory"],
-                ],
-            }.items()
-        },
-    )
-)
+@click.rich_config(help_config=click.RichHelpConfiguration(max_width=110, text_paragraph_linebreaks="\n\n"))
 @click.version_option(__version__, "--version", message="advnmf %(version)s")
 def program() -> None:
     """Complete nonnegative matrices that have holes: plain, adversarial and deep NMF."""
 
 
-program.add_command(complete)
-program.add_command(recommend)
-program.add_command(inpaint)
-program.add_command(demo)
-program.add_command(datasets)
-program.add_command(reproduce)
-program.add_command(report)
+for _command in (complete, recommend, inpaint, demo, datasets, reproduce, report):
+    program.add_command(_command)

@@ -8,9 +8,9 @@ import rich_click as click
 from ..io.files import FileError
 from ..io.tables import Table, check_table, check_table_target, like_triplets, read_table, write_table
 from .fitting import fit
-from .options import Settings, max_memory_option, model_options
+from .options import Settings, file_option, max_memory_option, model_options
 from .progress import note
-from .ratings import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
+from .rating_files import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
 
 _MOST_NAMES = 6
 
@@ -18,67 +18,65 @@ _MOST_NAMES = 6
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@click.option(
+@file_option(
     "--header/--no-header",
     default=None,
     help="Whether the first row of a text table names the columns. [default: see above]",
 )
-@click.option(
+@file_option(
     "--index-columns",
     type=click.IntRange(min=0),
     metavar="N",
     help="How many leading columns are labels. [default: see above]",
 )
-@click.option(
-    "--na", multiple=True, metavar="TEXT", help="A further marker of missing cells, such as -999; repeatable."
-)
-@click.option(
-    "--delimiter",
-    metavar="CHAR",
-    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE). [default: a tab for tsv; for "
-    "csv the first of ; tab , that cuts all of the first lines alike]",
-)
-@click.option(
-    "--decimal",
-    type=click.Choice([".", ","]),
-    help="The decimal sign of a text table. [default: what its cells tell, mostly .]",
-)
-@click.option(
-    "--thousands",
-    metavar="CHAR",
-    help="What separates thousands in a text table. [default: what its cells tell, mostly nothing]",
-)
-@click.option(
+@file_option(
     "--columns",
     multiple=True,
     metavar="COLUMNS",
     help="Complete these columns of a text table and leave all others alone: names, or numbers from 1, with commas "
     "(2-5,temp); repeatable. [default: all of numbers, see above]",
 )
-@click.option(
+@file_option(
     "--ignore-columns", multiple=True, metavar="COLUMNS", help="Leave these columns alone, given as for --columns."
 )
-@click.option("--key", metavar="NAME", help="The array to complete, where an npz or mat file holds several.")
-@click.option(
+@file_option("--na", multiple=True, metavar="TEXT", help="A further marker of missing cells, such as -999; repeatable.")
+@file_option(
+    "--keep-codes", is_flag=True, help="Take numbers that look like marks of missing cells (-999, 9999) for measured."
+)
+@file_option(
+    "--delimiter",
+    metavar="CHAR",
+    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE). [default: a tab for tsv; for "
+    "csv the first of ; tab , that cuts all of the first lines alike]",
+)
+@file_option(
+    "--decimal",
+    type=click.Choice([".", ","]),
+    help="The decimal sign of a text table. [default: what its cells tell, mostly .]",
+)
+@file_option(
+    "--thousands",
+    metavar="CHAR",
+    help="What separates thousands in a text table. [default: what its cells tell, mostly nothing]",
+)
+@file_option("--key", metavar="NAME", help="The array to complete, where an npz or mat file holds several.")
+@file_option(
     "--scale-columns",
     is_flag=True,
     help="Give all columns the same weight in the fit: for columns in different units.",
 )
-@click.option(
+@file_option(
     "--clip-negative",
     is_flag=True,
     help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
 )
-@click.option(
-    "--keep-codes", is_flag=True, help="Take numbers that look like marks of missing cells (-999, 9999) for measured."
-)
-@click.option(
+@file_option(
     "--triplets",
     type=ColumnsType(),
     help="IN is a table of ratings with these columns: names, or numbers from 1 (1,2,3) for a text file without "
     "header. Fills the empty ratings.",
 )
-@click.option(
+@file_option(
     "--pairs",
     metavar="FILE",
     help="With --triplets: OUT gets the predicted ratings of the pairs that FILE lists in its columns USER and ITEM.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import NMF, AutoNMF
-from ..io.ratings import Triplets
+from ..io.triplets import Triplets
 from ..models.base import DataWarning
 from .fitting import fit_model, was_interrupted
 from .options import Settings

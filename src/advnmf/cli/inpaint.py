@@ -25,36 +25,36 @@ from ..io.pictures import (
 )
 from ..io.pictures.masks import grow as grown
 from .fitting import fit
-from .options import Settings, max_memory_option, model_options
+from .options import Settings, file_option, max_memory_option, model_options
 from .progress import note
 
 
 @click.command()
 @click.argument("picture", metavar="PICTURE")
 @click.argument("target", metavar="OUT")
-@click.option(
+@file_option(
     "--mask",
     metavar="MASK",
     help="A black and white picture of the same size, or the word alpha: fully transparent pixels are missing.",
 )
-@click.option(
+@file_option(
     "--mask-polarity",
     type=click.Choice(["white-observed", "white-missing"]),
     help="What white (the brighter of its two levels) means in MASK; scikit-image and OpenCV mean white-missing. "
     "[default: found out where holes are painted in one colour; else white-observed, refused if most were missing]",
 )
-@click.option(
+@file_option(
     "--missing-color",
     metavar="COLOR",
     help="Pixels of this colour are missing: a name, '#ff00ff', R,G,B or one grey value.",
 )
-@click.option(
+@file_option(
     "--tolerance",
     type=click.IntRange(0, 255),
     metavar="N",
     help="Levels (of 255) that a channel may be off --missing-color. [default: 0; jpg: as its blur demands]",
 )
-@click.option(
+@file_option(
     "--grow",
     type=click.IntRange(min=0),
     metavar="N",
@@ -62,7 +62,7 @@ from .progress import note
     show_default=True,
     help="Pixels within N pixels of a missing one are missing too.",
 )
-@click.option(
+@file_option(
     "--max-pixels",
     type=click.IntRange(min=1),
     metavar="N",

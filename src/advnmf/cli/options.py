@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,11 @@ class SizeType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+#: An option of a command, in a panel of its help.
+file_option = partial(click.option, panel="Input and output")
+_model_option, _run_option = (partial(click.option, panel=panel) for panel in ("Model", "Running"))
 #: Of every command that reads files; the function gets `max_memory`, bytes or None.
-max_memory_option = click.option(
+max_memory_option = file_option(
     "--max-memory",
     type=SizeType(),
     metavar="SIZE",
@@ -198,7 +202,7 @@ def in_options(message: str) -> str:
 
 
 _MODEL_OPTIONS = (
-    click.option(
+    _model_option(
         "--model",
         type=click.Choice(list(MODELS)),
         help="All choices made by held-out values (auto), which takes longer. Or plain, adversarial (atnmf), deep, "
@@ -206,23 +210,23 @@ _MODEL_OPTIONS = (
         "(hqasd), a network (dmf), adversarial NMF as a game (anmf). [default: auto; nmf if anything is given "
         "that auto would choose, such as --rank]",
     ),
-    click.option(
+    _model_option(
         "--rank",
         type=RankType(),
         metavar="R1,R2,...",
         help="Number of components R; for a deep model the layer sizes R1,R2,... from the data side to the "
         "codes (one number R: two layers of R). [default: observed values / (3 (rows + columns)), from 1 to 50]",
     ),
-    click.option(
+    _model_option(
         "--lam",
         type=float,
         metavar="X",
         help="Price of an attack on the data, above 1 (atnmf, adnmf, eadnmf). [default: 2]",
     ),
-    click.option(
+    _model_option(
         "--delta", type=float, metavar="X", help="Shape of the elastic loss, at least 0 (eadnmf). [default: 2]"
     ),
-    click.option(
+    _model_option(
         "--alpha",
         type=float,
         metavar="X",
@@ -230,34 +234,34 @@ _MODEL_OPTIONS = (
         "(ratings to a standard deviation of 1), so it has no unit. "
         f"[default: {FIRST_RIDGE:g}; with --triplets {RATINGS_RIDGE:g}]",
     ),
-    click.option(
+    _model_option(
         "--solver",
         type=click.Choice(["hals", "mu", "asd", "pf"]),
         help="Coordinate descent (hals), or multiplicative updates (mu, slower); for hqasd reweighted "
         "least squares (pf), or steepest descent (asd). [default: hals, pf]",
     ),
-    click.option(
+    _model_option(
         "--eta",
         type=float,
         metavar="X",
         help="Entries that are off by more than about X interquartile ranges do not count (hqasd). [default: 2]",
     ),
-    click.option(
+    _model_option(
         "--hidden",
         type=RankType(),
         metavar="N1,N2,...",
         help="Sizes of the hidden layers, from the codes to the data (dmf). [default: 10]",
     ),
-    click.option(
+    _model_option(
         "--beta", type=float, metavar="X", help="Share of the attacked prediction, from 0 to 1 (anmf). [default: 0.5]"
     ),
-    click.option(
+    _model_option(
         "--max-iter",
         type=int,
         metavar="N",
         help="Most iterations. [default: 200; hqasd 500, dmf and anmf 1000]",
     ),
-    click.option(
+    _model_option(
         "--tol",
         type=float,
         metavar="X",
@@ -266,26 +270,26 @@ _MODEL_OPTIONS = (
     ),
 )
 _RATING_OPTIONS = (
-    click.option(
+    _model_option(
         "--rank",
         type=RankType(),
         metavar="R",
         help="Number of components. [default: ratings / (3 (users + items)), from 1 to 50]",
     ),
-    click.option(
+    _model_option(
         "--alpha",
         type=float,
         metavar="X",
         help=f"Ridge, for ratings of standard deviation 1. [default: {RATINGS_RIDGE:g}]",
     ),
-    click.option("--max-iter", type=int, metavar="N", help="Most iterations. [default: 200]"),
-    click.option(
+    _model_option("--max-iter", type=int, metavar="N", help="Most iterations. [default: 200]"),
+    _model_option(
         "--tol", type=float, metavar="X", help="Stop once an iteration gains less than this share. [default: 0.0001]"
     ),
 )
 _START_OPTIONS = (
-    click.option("--n-init", type=int, metavar="N", help="Random starts; the best one is kept. [default: 1]"),
-    click.option(
+    _model_option("--n-init", type=int, metavar="N", help="Random starts; the best one is kept. [default: 1]"),
+    _model_option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
         metavar="N",
@@ -293,7 +297,7 @@ _START_OPTIONS = (
         show_default=True,
         help="Of the random starts; the same seed gives the same result.",
     ),
-    click.option(
+    _model_option(
         "--time-limit",
         type=float,
         metavar="SECONDS",
@@ -301,9 +305,10 @@ _START_OPTIONS = (
     ),
 )
 _RUN_OPTIONS = (
-    click.option("--force", is_flag=True, help="Replace an existing OUT."),
-    click.option("--quiet", is_flag=True, help="No progress bar, no notes: errors only."),
-    click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+    _run_option("--force", is_flag=True, help="Replace an existing OUT."),
+    _run_option("--quiet", is_flag=True, help="No progress bar, no notes: errors only."),
+    _run_option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+    click.help_option("-h", "--help", panel="Running"),
 )
 
 

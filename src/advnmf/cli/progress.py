@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from sklearn.exceptions import ConvergenceWarning
 
 from ..io.files import printable
@@ -48,10 +56,6 @@ def warnings_as_notes(quiet: bool = False, words: Callable[[str], str] = in_opti
 @contextlib.contextmanager
 def progress_bar(label: str, quiet: bool = False) -> Iterator[Callable[[Any], None] | None]:
     """A callback for a fit that draws a progress bar on stderr; None where nobody would see it."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -59,26 +63,48 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Callable[[Any], No
         TextColumn("loss {task.fields[loss]:.4g}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, expand=console.width < 100) as progress:
-        yield _Updates(progress, label)
+    with _drawn(columns, quiet) as progress:
+        yield None if progress is None else _Updates(progress, label)
 
 
 @contextlib.contextmanager
 def search_bar(limit: float, quiet: bool = False) -> Iterator[Callable[[Any], None] | None]:
     """A callback for a search that draws the time it has used on stderr; None where nobody would see it."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
     columns = (
         TextColumn("auto: {task.fields[looks]} candidates"),
         BarColumn(bar_width=None),
         TextColumn("{task.completed:.0f}/{task.total:.0f} s"),
         TextColumn("error {task.fields[best]:.4g}"),
     )
-    with Progress(*columns, console=console, expand=console.width < 100) as progress:
+    with _drawn(columns, quiet) as progress:
+        if progress is None:
+            yield None
+            return
         task = progress.add_task("auto", total=limit, looks=0, best=float("nan"))
         yield lambda look: progress.update(task, completed=look.seconds, looks=look.n_tried, best=look.best)
+
+
+@contextlib.contextmanager
+def runs_bar(total: int, quiet: bool = False) -> Iterator[Callable[[], None]]:
+    """A function to be called after each of so many runs, which moves a progress bar on stderr if there is one."""
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
+    with _drawn(columns, quiet) as progress:
+        if progress is None:
+            yield lambda: None
+            return
+        task = progress.add_task("runs", total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextlib.contextmanager
+def _drawn(columns: Sequence[ProgressColumn], quiet: bool) -> Iterator[Progress | None]:
+    """A display of progress on stderr; None if quiet, or where stderr is no terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with Progress(*columns, console=console, expand=console.width < 100) as progress:
+        yield progress
 
 
 class _Updates:

@@ -8,13 +8,13 @@ import numpy as np
 import rich_click as click
 
 from ..io.files import FileError
-from ..io.ratings import Triplets
 from ..io.tables.records import write_records
+from ..io.triplets import Triplets
 from .fitting_ratings import RatingsFit, fit_ratings
 from .held_out import check_recommendations
-from .options import Settings, max_memory_option, rating_options
+from .options import Settings, file_option, max_memory_option, rating_options
 from .progress import note
-from .ratings import Columns, ColumnsType, check_records_target, open_ratings, places
+from .rating_files import Columns, ColumnsType, check_records_target, open_ratings, places
 
 # Ratings that are checked unasked, and the seconds and the share of --time-limit that this may take.
 _MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
@@ -23,21 +23,21 @@ _MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@click.option(
+@file_option(
     "--triplets",
     type=ColumnsType(),
     required=True,
     help="The columns of IN: names, or numbers from 1 (1,2,3) for a text file without header.",
 )
-@click.option(
+@file_option(
     "-n", "count", type=click.IntRange(min=1), metavar="N", default=10, show_default=True, help="Items for each user."
 )
-@click.option(
+@file_option(
     "--users",
     metavar="A,B,...",
     help="These users only; quote a label that has a comma: '\"Doe, J\",B'. [default: all]",
 )
-@click.option(
+@file_option(
     "--by",
     type=click.Choice(["lower-bound", "prediction", "expected-hits"]),
     default="lower-bound",
@@ -45,10 +45,10 @@ _MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
     help="What items are ranked by: a lower bound of the rating, which is low where an item has few ratings; the "
     "prediction alone; or the probability that a user rates the item at all, and that with --liked or more.",
 )
-@click.option(
+@file_option(
     "--liked", type=float, metavar="X", help="From this rating on an item is liked. [default: the mean rating]"
 )
-@click.option(
+@file_option(
     "--min-ratings",
     type=click.IntRange(min=0),
     metavar="N",
@@ -56,17 +56,15 @@ _MOST_CHECKED, _CHECK_SECONDS, _CHECK_SHARE = 1_000_000, 10.0, 0.2
     show_default=True,
     help="Leave out items with fewer ratings.",
 )
-@click.option(
+@file_option(
     "--check/--no-check",
     default=None,
     help="Fit once more without a fifth of the ratings, and tell how many of those are found again. "
     f"[default: where it takes no more than {_CHECK_SECONDS:g} seconds]",
 )
-@click.option("--na", multiple=True, metavar="TEXT", help="A further marker of missing ratings; repeatable.")
-@click.option("--delimiter", metavar="CHAR", help="What separates the cells of IN. [default: found out]")
-@click.option(
-    "--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of IN."
-)
+@file_option("--na", multiple=True, metavar="TEXT", help="A further marker of missing ratings; repeatable.")
+@file_option("--delimiter", metavar="CHAR", help="What separates the cells of IN. [default: found out]")
+@file_option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign of IN.")
 @max_memory_option
 @rating_options
 def recommend(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .progress import note, warnings_as_notes
+from .progress import note, runs_bar, warnings_as_notes
 
 _INTERRUPTED = 130
 
@@ -121,7 +119,7 @@ def _watch(outcomes: Iterator[Any], total: int, quiet: bool) -> list[Any]:
     from ..studies import Failure
 
     failures = []
-    with _bar(total, quiet) as advance:
+    with runs_bar(total, quiet) as advance:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 failures.append(outcome)
@@ -130,19 +128,6 @@ def _watch(outcomes: Iterator[Any], total: int, quiet: bool) -> list[Any]:
                 note(f"Error: {where}: {type(outcome.error).__name__}: {words}")
             advance()
     return failures
-
-
-@contextmanager
-def _bar(total: int, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar over runs on stderr, if that is a terminal; yields the function that advances it."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda: None
-        return
-    columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, expand=console.width < 100) as progress:
-        bar = progress.add_task("runs", total=total)
-        yield lambda: progress.advance(bar)
 
 
 def _print(title: str, summaries: list[Any]) -> None:

@@ -18,8 +18,8 @@ from .catalogue import CATALOGUE, DataSet
 from .cubes import fetch_madonna, fetch_moffet
 from .images import fetch_cbcl, fetch_coco2017, fetch_fashion_mnist, fetch_mnist
 from .missing import make_missing
+from .movielens import fetch_movielens_100k
 from .pictures import fetch_inpainting_pictures
-from .ratings import fetch_movielens_100k
 from .synthetic import fetch_synthetic, load_synthetic
 
 __all__ = [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import os
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
 from ..files import FileError
+from .picture import Picture
+from .reading import MAX_PIXELS, read_picture
 
 Polarity = Literal["white-observed", "white-missing"]
 
@@ -18,7 +21,58 @@ _MOST_PAINTED = 0.95
 _JPEG_NOISE = 0.15
 
 
-def levels(mask: Any) -> np.ndarray:
+def read_mask(
+    path: str | os.PathLike[str],
+    *,
+    polarity: Polarity | None = None,
+    size: tuple[int, int] | None = None,
+    pixels: np.ndarray | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_memory: int | None = None,
+) -> np.ndarray:
+    """Boolean array of a mask picture, True = observed: the first of what `mask_of` gives."""
+    mask = read_picture(path, max_pixels=max_pixels, max_memory=max_memory)
+    return mask_of(mask, polarity=polarity, size=size, pixels=pixels)[0]
+
+
+def mask_of(
+    mask: Picture,
+    *,
+    polarity: Polarity | None = None,
+    size: tuple[int, int] | None = None,
+    pixels: np.ndarray | None = None,
+) -> tuple[np.ndarray, str]:
+    """Boolean array of a mask, True = observed, and in words how that was found.
+
+    The mask's own darker and brighter level count, whatever their numbers; a pixel between them (the edge of a
+    stroke) is missing. With ``polarity="white-missing"``, the convention of scikit-image and OpenCV, the brighter
+    pixels are the holes. Without a polarity it is found out by the `pixels` of the picture, whose holes may be painted
+    in one colour; else white is observed, and a mask by which most is missing is refused. A mask
+    that is drawn in alpha only needs no polarity. With `size` (height, width) a mask of another size is refused.
+    """
+    if polarity not in (None, "white-observed", "white-missing"):
+        raise ValueError(f"polarity must be 'white-observed' or 'white-missing', not {polarity!r}")
+    if size is not None and mask.size != tuple(size):
+        raise FileError(
+            f"{mask.path}: the mask has {mask.size[1]} x {mask.size[0]} pixels (width x height), "
+            f"the picture {size[1]} x {size[0]}"
+        )
+    if is_drawn_in_alpha(mask):
+        return observed_by_alpha(mask, pixels), f"{mask.path} is drawn in alpha only, polarity is not asked"
+    level = levels(mask)
+    if polarity is None:
+        polarity, why = find_polarity(mask.path, level, pixels)
+        return observed_pixels(level, polarity), f"{mask.path}: {polarity} ({why})"
+    words = f"{mask.path}: {polarity}"
+    if pixels is not None and contradicts(pixels, level, polarity):
+        words = (
+            f"Warning: {words} makes missing what varies, and observed what has a single colour; "
+            f"is it not --mask-polarity {'white-missing' if polarity == 'white-observed' else 'white-observed'}?"
+        )
+    return observed_pixels(level, polarity), words
+
+
+def levels(mask: Picture) -> np.ndarray:
     """Brightness of each pixel, (height, width), 0 at the darker and 1 at the brighter level of the mask itself.
 
     The noise of a lossy file is removed. FileError where it is no black and white picture.
@@ -38,7 +92,7 @@ def levels(mask: Any) -> np.ndarray:
     return level
 
 
-def is_drawn_in_alpha(mask: Any) -> bool:
+def is_drawn_in_alpha(mask: Picture) -> bool:
     """Whether the mask has one colour where it is not transparent, and something transparent."""
     if mask.alpha is None or mask.alpha.min() == mask.alpha.max():
         return False
@@ -46,7 +100,7 @@ def is_drawn_in_alpha(mask: Any) -> bool:
     return bool((seen == seen[0]).all())
 
 
-def observed_by_alpha(mask: Any, pixels: np.ndarray | None) -> np.ndarray:
+def observed_by_alpha(mask: Picture, pixels: np.ndarray | None) -> np.ndarray:
     """True = observed, for a mask that is drawn in alpha only: what there is less of, strokes or gaps, is missing."""
     opaque = mask.alpha > 0
     found = None if pixels is None else missing_by_paint(pixels, opaque)

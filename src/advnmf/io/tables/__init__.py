@@ -15,11 +15,11 @@ from typing import NoReturn
 import numpy as np
 
 from ..files import FileError, check_target, suffix, write_bytes
-from . import arrays, cubes, text
+from . import arrays, envi, text
 from .arrays import Container
 from .codes import Code, find_codes, is_noise
 from .columns import Kind
-from .cubes import Cube
+from .envi import Cube
 from .numbers import MISSING, unquote
 from .text import TextLayout, TextOptions
 
@@ -136,7 +136,7 @@ def read_table(
         raise FileError(f"{path}: {option.replace('_', '-')} is for csv and tsv files, not for {kind}")
     if kind == _CUBE:
         _refuse_key(path, kind, key)
-        values, cube = cubes.read(path, options.na)
+        values, cube = envi.read(path, options.na)
         return Table(values, str(path), cube=cube)
     values, stored, container = arrays.read(path, key, options.na, max_bytes)
     markers = tuple(arrays.parse_markers(path, options.na))
@@ -173,7 +173,7 @@ def write_table(
     if table.cube is not None:
         filled = table.cube.filled(filled, table.missing & ~np.isnan(filled))
         if _format(path) == _CUBE:
-            cubes.write(path, filled, table.cube, overwrite=overwrite)
+            envi.write(path, filled, table.cube, overwrite=overwrite)
             return
     content = _content(path, table, filled, delimiter)
     write_bytes(path, content, overwrite=overwrite)
@@ -235,7 +235,7 @@ def check_table_target(
     """FileError where `write_table` could not write `table`: to be known before hours of fitting."""
     kind = _format(path)
     if kind == _CUBE:
-        cubes.check(path, table.cube, overwrite=overwrite)
+        envi.check(path, table.cube, overwrite=overwrite)
     elif kind in _TEXT and table.cube is not None:
         raise FileError(f"{path}: a cube is not written as text; write an hdr, npy, npz or mat file")
     elif kind in _TEXT:

@@ -10,10 +10,10 @@ import numpy as np
 import rich_click as click
 
 from ..io.files import FileError, check_target, suffix, write_bytes
-from ..io.ratings import Source, Triplets, read_source
 from ..io.tables.columns import shown
 from ..io.tables.frames import write_parquet
 from ..io.tables.records import FORMATS, write_records
+from ..io.triplets import Source, Triplets, read_source
 from .fitting_ratings import fit_ratings
 from .options import Settings
 from .progress import note, warnings_as_notes

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..files import FileError, check_target, read_bytes, reason, replacing, require
+from ..quiet import quiet
 from .arrays import in_type, parse_markers
 
 # The axes lines, samples, bands (0, 1, 2) in the order of the file.
@@ -102,7 +100,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, Any], str
     """The samples of a cube, memory-mapped as lines x samples x bands; its header; the name of its data file."""
     envi = require("spectral.io.envi", "cube")
     try:
-        with _silent_logger():
+        with quiet("spectral"):
             image = envi.open(os.path.abspath(path))
             stored = image.open_memmap(interleave="source")
             order = _ORDER[image.metadata["interleave"].lower()]
@@ -113,20 +111,6 @@ def _open(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, Any], str
     if stored is None:
         raise FileError(f"{path}: {image.filename} is shorter than the header says")
     return stored.transpose(np.argsort(order)), image.metadata, image.filename
-
-
-@contextlib.contextmanager
-def _silent_logger() -> Iterator[None]:
-    """What spectral logs and warns of is left to the checks here."""
-    logger = logging.getLogger("spectral")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _matrix(samples: np.ndarray, good: np.ndarray) -> np.ndarray:
