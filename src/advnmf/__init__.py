@@ -10,8 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .models.registry import MODELS
-
 if TYPE_CHECKING:
     from . import datasets, metrics, model_selection
     from .adversaries import FrobeniusPenalty
@@ -70,10 +68,13 @@ _HOMES = {
     "models.base": ["DataWarning"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_HOME |= {name: home for name, (home, _) in MODELS.items()}
 
 
 def __getattr__(name: str) -> object:
+    from .models.registry import MODELS, model_class
+
+    if name in MODELS:
+        return model_class(name)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     if name in ("datasets", "metrics", "model_selection"):

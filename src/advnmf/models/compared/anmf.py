@@ -81,15 +81,15 @@ class ANMF(RecodingModel):
         B = argmin_B ||H B - Z||^2 + attack_weight ||B - W||^2
 
     The attacker (follower) sees codes ``H`` and components ``W`` and moves these to ``B``, so that the prediction comes
-    close to his target ``Z``; the learner (leader) knows what he will do.  Solved by ADMM with the splits W = P >= 0
+    close to his target ``Z``; the learner (leader) knows the response.  Solved by ADMM with the splits W = P >= 0
     and H = T >= 0; the feasible pair (T, P) is the model.  Rows of ``X`` are samples: H is the transpose of the paper's
     X, W of its A, ``X`` of its Y.
 
     This is a reconstruction of the published model, for which no code was found.  What no text at hand settles, and
     what is done here: the weight `beta` of the two terms and the price `attack_weight` (parameters); the target (three
     choices, or a constant); the splitting, the penalties and the stopping rule (the usual ones); how missing entries
-    were treated (three choices); whether ``B`` must be nonnegative (it need not); whether the learner, when he moves
-    ``H``, also foresees how ``B`` follows (he does not: ``B`` is frozen in that step).  The model does not fix the
+    were treated (three choices); whether ``B`` must be nonnegative (it need not); whether the learner, in the step
+    for ``H``, also foresees how ``B`` follows (it does not: ``B`` is frozen in that step).  The model does not fix the
     scale of ``H`` against ``W``, but the attack depends on it: in long runs H shrinks (targets "mean", "mirror") until
     the attack is out of power and what is left is plain NMF, or grows ("zero") until it is beyond defence.  Numbers of
     iterations are therefore part of the method.
@@ -110,7 +110,7 @@ class ANMF(RecodingModel):
         (1 - beta) H W + beta H B, which couples the terms in the holes; or they are zeros, as the published figures
         suggest (which shrinks all that is completed, for comparison only).
     leader : {"exact", "nash"}, default="exact"
-        Whether the learner, when he moves ``W``, knows how ``B`` follows, or takes it as given.
+        Whether the learner, in the step for ``W``, knows how ``B`` follows, or takes it as given.
     unit : "rms" or float, default="rms"
         What ``X`` is divided by for the fit, so that `attack_weight` means the same in any unit: the root mean square
         of its observed entries, or a number (1.0: ``X`` as it comes).
