@@ -193,7 +193,7 @@ class SweepTrial(Trial):
             self._look_here()
 
     def _begin(self) -> FitInProgress:
-        """The fit before its first step, from the factors that this trial begins with; it tells nobody of its steps."""
+        """The fit before its first step, from the factors that this trial begins with; its steps are not reported."""
         model = self.estimator
         model.check_parameters()
         if self.after is not None and self.after.fit is not None:

@@ -1,4 +1,4 @@
-"""A fit in progress: what `fit`, searches, `trace` and whoever steps by himself are made of.
+"""A fit in progress: `fit`, searches, `trace` and users who control a fit step by step are built of it.
 
 fit = model.begin(X)          parameters and data are checked
 while fit.step():             one iteration; False after the last
