@@ -22,6 +22,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from .data.boundary import unmasked
+
 __all__ = ["mae", "ndcg_at_k", "precision_at_k", "psnr", "relative_error", "rmse"]
 
 Array = np.ndarray
@@ -195,15 +197,16 @@ def _scored(X_true: object, X_pred: object, mask: object, weights: object) -> tu
 
 def _numbers(name: str, X: object) -> Array:
     """``X`` in float64, the hidden entries of a `numpy.ma` array as NaN."""
-    values = np.ma.getdata(X) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    X, hidden = unmasked(X)
+    values = np.asarray(X)
     if values.dtype.kind == "c":
         raise ValueError(f"{name} is complex: only real numbers can be scored")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} holds something that is not a number") from None
-    if isinstance(X, np.ma.MaskedArray):
-        values[np.ma.getmaskarray(X)] = np.nan
+    if hidden is not None:
+        values[hidden] = np.nan
     return values
 
 

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from advnmf import NMF, AutoNMF, load, save
+from advnmf.data.boundary import read_observed
 from advnmf.engine.loop import Sweeps
 from advnmf.model_selection.auto.candidates import Candidate, Scales
 from advnmf.model_selection.auto.evaluation import Clock, HeldOut, better, evaluate
@@ -20,7 +21,6 @@ from advnmf.model_selection.auto.outliers import flag_outliers
 from advnmf.model_selection.auto.stages import AutoSearch
 from advnmf.model_selection.auto.uncertainty import Spread, interval_scale, spread_terms
 from advnmf.model_selection.cross_validation import make_folds
-from advnmf.model_selection.entries import read_entries
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning")
@@ -166,7 +166,7 @@ def test_a_short_time_limit_gives_the_best_so_far():
 
 def test_a_good_model_cut_short_beats_a_poor_one_at_its_end():
     X, _ = planted()
-    held_out = HeldOut(make_folds(read_entries(X), 3, 0))
+    held_out = HeldOut(make_folds(read_observed(X), 3, 0))
     units = Scales(float(np.sqrt(np.nanmean(X**2))))
     search = AutoSearch(held_out, units, X.shape, 600, Clock(None), None, np.inf, lambda look: False)
     poor, good = (
@@ -279,7 +279,7 @@ def test_bad_parameters_are_named(parameters, message):
 def test_the_difference_of_errors_is_paired():
     """Common noise does not hide a small gain, but a gain within the noise of the differences is none."""
     X, _ = planted()
-    entries = read_entries(X)
+    entries = read_observed(X)
     held_out = HeldOut(make_folds(entries, 5, 0))
     rng = np.random.default_rng(0)
     noise = rng.gamma(1.0, size=len(held_out.truth))
@@ -292,7 +292,7 @@ def test_the_difference_of_errors_is_paired():
 
 def test_an_evaluation_may_go_on_from_another():
     X, _ = planted()
-    held_out = HeldOut(make_folds(read_entries(X), 3, 0))
+    held_out = HeldOut(make_folds(read_observed(X), 3, 0))
     units = Scales(float(np.sqrt(np.nanmean(X**2))))
     first = evaluate(Candidate(3, 1e-2), held_out, units)
     first.advance(500, Clock(None), 0.0, None)

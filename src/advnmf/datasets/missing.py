@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
+from ..data.boundary import read_observed
 from ..io.files import require
 
 __all__ = ["make_missing"]
@@ -80,8 +81,7 @@ def make_missing(
 
 
 def _observed(X: object) -> np.ndarray:
-    values = check_array(X, ensure_all_finite=False)
-    return ~(np.isnan(values) | np.ma.getmaskarray(X))
+    return read_observed(X, sparse_missing=None).known
 
 
 def _hide(pictures: np.ndarray, fraction: float, groups: Callable[[], Groups]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from ..adversaries import Adversary, NoAdversary
 from ..arrays.caching import cached_property
 from ..arrays.namespaces import Array, cast, concat, finfo, namespace
-from ..data import Groups, ObservedData, Prediction
+from ..data import ObservedData, Prediction, ResidualView
 from ..losses import Loss
 from ..penalties import Penalty
 from .factors import Factors, right
@@ -145,7 +145,7 @@ class Moment:
     loss: Loss
     factors: Sequence[Array]
 
-    def blocks(self) -> Iterator[tuple[Groups, Prediction]]:
+    def blocks(self) -> Iterator[tuple[ResidualView, Prediction]]:
         """Runs of samples in the groups of the loss, each with its prediction."""
         for data, P in self._predicted():
             yield self.loss.groups(data), P

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..data.check import check_choice, check_mask, fill_holes
+from ..data.boundary import check_mask, read_observed
+from ..data.check import check_choice
 from ..io.pictures import fold
 from ..metrics import rmse
 from .drawing import (
@@ -153,9 +154,10 @@ class CompletionDisplay:
         rows = np.arange(shape[0]) if whole else _chosen(samples, shape[0])
         part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
         seen = None if mask is None else check_mask(mask, np.broadcast_to(0.0, shape))[rows]
+        given = read_observed(part, seen)
         completed = {name: model.complete(part, mask=seen) for name, model in models.items()}
         return cls(
-            fill_holes(part, seen, np.full(part.shape, np.nan)),
+            given.training(given.known),
             completed,
             original=None if X_true is None else _same_rows(X_true, shape, rows),
             perturbation=_first_attack(models, part, seen),

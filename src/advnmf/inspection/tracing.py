@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from ..data.check import check_data, check_number
+from ..data.boundary import read_observed
+from ..data.check import check_number
 from ..metrics import rmse
 from ..models.progress import FitInProgress
 
@@ -47,14 +48,13 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
     if not hasattr(estimator, "begin"):
         raise ValueError(f"{type(estimator).__name__} cannot be traced: give a model such as NMF, not what wraps one")
     check_number("every", every, low=1, integer=True)
-    data = check_data(clone(estimator), X, mask, reset=True, nonnegative=False)
-    observed = np.ones(data.shape, bool) if data.omega is None else data.omega > 0
+    given = read_observed(X, mask, estimator=clone(estimator), tensors=None, sparse_missing=None)
     rows = []
     for look in _looks(clone(estimator).set_params(time_limit=None, callback=None).begin(X, mask=mask), every):
         P = look.reconstruct()
-        rows.append([look.n_iter_, look.loss_curve_[-1], rmse(data.values, P, mask=observed)])
+        rows.append([look.n_iter_, look.loss_curve_[-1], rmse(given.X, P, mask=given.known)])
         if X_true is not None:
-            rows[-1].append(rmse(X_true, P, mask=~observed))
+            rows[-1].append(rmse(X_true, P, mask=~given.known))
     names = ("n_iter", "objective", "observed_rmse", "held_out_rmse")
     return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=False)}
 

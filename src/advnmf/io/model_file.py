@@ -92,8 +92,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        For another class (subclasses too), or a parameter that cannot be stored.  A loss, adversary or solver from
-        outside of this package can be where it is a dataclass with a `name` of its own; `load` must be given its class.
+        For another class (subclasses too), or a parameter that cannot be stored.  One from outside of
+        this package can be where it is a dataclass with a `name` of its own; `load` must be given its class.
     ValueError
         Where the file cannot be written, or `load` would refuse it: for invalid parameters, or fitted attributes that
         do not fit together.
@@ -124,7 +124,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (), max_byte
     path : path
         The file.
     classes : sequence of classes, default=()
-        Losses, adversaries and solvers from outside of this package that the model may hold, such as ``[MyLoss]``.
+        Losses, adversaries, penalties and solvers from outside of this package that the model may hold: ``[MyLoss]``.
     max_bytes : int, default=2**30
         Largest file that is read, and 256 times the largest header (names of features); about as much memory is taken.
         Raise it for larger models of your own.
@@ -134,9 +134,10 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (), max_byte
     ValueError
         In one line that names the path: a file that is missing, too large, damaged or foreign, or of a newer format.
     """
+    parts = parts_with(classes)
     try:
         with open(path, "rb", opener=_open_file) as stream:
-            return _read(stream, max_bytes, parts_with(classes))
+            return _read(stream, max_bytes, parts)
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
     except OSError as error:

@@ -281,7 +281,7 @@ def test_what_is_not_finite_does_not_leave_a_fit(monkeypatch, holes):
 
     monkeypatch.setitem(hqasd._SOLVERS, "asd", broken)
     model = HQASD(3, solver="asd", finish=False, max_iter=2)
-    with pytest.raises(ValueError, match="HQASD has come to numbers that are not finite"):
+    with pytest.raises(ValueError, match="the fit is not finite: look for entries of X that are far larger"):
         model.fit(X, mask=mask)
     assert not any(name.endswith("_") for name in vars(model))
 
