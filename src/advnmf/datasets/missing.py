@@ -1,4 +1,4 @@
-"""Holes to put into complete data."""
+"""Masks that hide entries of complete data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CompletionDisplay: samples as they were, as they were seen, as they were attacked, and as they were completed."""
+"""CompletionDisplay: samples in their original, observed, attacked and completed form."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .drawing import (
 
 Array = np.ndarray
 
-# The panels beside the completed ones, and their titles.
+# The panels besides the completed ones, and their titles.
 _PANELS = {"original": "Original", "masked": "Masked", "attack": "Attack\nR*", "attacked": "Attacked\nX + R*"}
 
 
 class CompletionDisplay:
-    """Completed samples beside what they were completed from: a row of pictures, or one axes of spectra, a sample.
+    """Completed samples beside their observed entries: a row of pictures, or one axes of spectra, for each sample.
 
     Missing pixels are pink.  In the attack R, blue pixels were lowered and red ones raised; in that of a colour picture
     grey means unchanged.  Models without an adversary have no such panels, nor has `ANMF`, whose adversary moves the
@@ -46,7 +46,7 @@ class CompletionDisplay:
     completed : mapping of str to array-like of that shape
         Completions by name (that of a single one may be "").
     original : array-like of that shape, optional
-        The truth.  Errors over the missing entries are told where it is given.
+        The truth, if known: errors over the missing entries are then shown.
     perturbation : array-like of that shape, optional
         The attack R on the observed entries, 0 elsewhere.
     image_shape : (height, width) or (height, width, 3), optional
@@ -107,7 +107,7 @@ class CompletionDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: object, X: object, *, name: str = "", **kwargs: Any) -> Self:
-        """Plot what a fitted model makes of samples; arguments as in `from_estimators`."""
+        """Plot the completion of samples by a fitted model; arguments as in `from_estimators`."""
         return cls.from_estimators({name: estimator}, X, **kwargs)
 
     @classmethod
@@ -124,7 +124,7 @@ class CompletionDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Plot what fitted models make of samples: each is coded by `transform` and completed.
+        """Plot the completion of samples by fitted models, each from the codes of its `transform`.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class CompletionDisplay:
         return axes.imshow(_with_alpha((picture - vmin) / (vmax - vmin or 1.0)), **kwargs)
 
     def _draw_attack(self, axes: Any, picture: Array, *_: object) -> Any:
-        """Blue is less, red is more, white (colours: grey) is as it was; all pictures have one scale."""
+        """Blue is lower, red higher, white (colours: grey) unchanged; all pictures have the same scale."""
         top = self._attack_scale()
         axes.set_facecolor("white" if picture.ndim == 2 else "0.5")
         if picture.ndim == 2:
@@ -263,18 +263,18 @@ class CompletionDisplay:
         axes.set_xlabel(words, fontsize=SMALL)
 
     def _attack_scale(self) -> float:
-        """What 99 % of the perturbations stay below: a few large ones must not hide the rest."""
+        """The 99 % quantile of the perturbations, so that a few large ones do not hide the rest."""
         sizes = np.abs(self.perturbation[~np.isnan(self.observed)])
         return float(np.quantile(sizes, 0.99) or sizes.max()) if sizes.any() else 1.0
 
     def _value_range(self) -> tuple[float, float]:
-        """From 0, or less, to the largest value that is known; of the completed ones if nothing is."""
+        """From 0, or less, to the largest known value; to that of the completed ones if none is known."""
         candidates = [self.original, self.observed, *self.completed.values()]
         known = next(values for values in candidates if values is not None and not np.isnan(values).all())
         return min(0.0, float(np.nanmin(known))), float(np.nanmax(known))
 
     def _tell_errors(self, panels: dict[str, list[Array]]) -> None:
-        """Root mean square error of each completed picture over what was missing of it, if something was."""
+        """Root mean square error of each completed picture over its missing entries, if there are any."""
         if self.original is None:
             return
         first = len(panels) - len(self.completed)
@@ -314,7 +314,7 @@ class CompletionDisplay:
 
 
 def _chosen(samples: Sequence[int] | int | None, n: int) -> Array:
-    """Rows that are shown."""
+    """The rows to show."""
     rows = np.arange(min(n, 5)) if samples is None else np.atleast_1d(samples)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0 or not np.isin(rows, np.arange(n)).all():
         raise ValueError(f"samples={samples!r} must be rows of X, from 0 to {n - 1}")

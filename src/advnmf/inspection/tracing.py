@@ -1,4 +1,4 @@
-"""Errors on the way: a fit that is looked at every few iterations."""
+"""`trace`: objective and errors during a fit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Array = np.ndarray
 
 
 def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = None, every: int = 1) -> dict[str, Array]:
-    """Objective, observed error and held-out error of a model every so many iterations of its fit.
+    """Objective, observed error and held-out error of a model, every few iterations of its fit.
 
-    A clone of `estimator` is fitted as `fit` would, from one start (`n_init`, `callback` and `time_limit` play no
-    part), and looked at on the way and at the end.
+    A clone of `estimator` is fitted as by `fit`, from one start (`n_init`, `callback` and `time_limit` are ignored),
+    and evaluated every few iterations and at the end.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
     X, mask
         As in `fit`.
     X_true : array-like of the shape of X, optional
-        The truth; NaN where it is not known.  It is compared with, and has no influence on the fit.
+        The truth, NaN where it is unknown; it has no influence on the fit.
     every : int, default=1
-        Iterations between two looks.
+        Iterations between two evaluations.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = No
 
 
 def _looks(fit: FitInProgress, every: int) -> Iterator[Any]:
-    """The model every so many iterations, and at the end."""
+    """The model after every `every` iterations, and at the end."""
     fit.begin()
     while not fit.ended:
         with fit.session():
