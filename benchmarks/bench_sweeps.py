@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
-from advnmf.data import DenseData
+from advnmf.data import array_data
 from advnmf.engine.problem import Problem
 from advnmf.losses import Elastic, Frobenius
 from advnmf.penalties import NO_PENALTY
@@ -33,7 +33,7 @@ def chain(shape):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_sweep(benchmark, cbcl_like, solver, case):
     X, mask = cbcl_like
-    data = DenseData(np.where(mask, X, 0).astype(np.float32), mask.view(np.uint8))
+    data = array_data(np.where(mask, X, 0).astype(np.float32), mask.view(np.uint8))
     loss, adversary = CASES[case]
     problem = Problem(data, loss, adversary, (NO_PENALTY, NO_PENALTY))
     factors = chain(X.shape)

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from advnmf import ANMF, datasets
-from advnmf.data import DenseData
+from advnmf.data import ArrayData, array_data
 from advnmf.engine.starts import random_factors
 from advnmf.models.compared import halfquadratic
 from advnmf.models.compared.bilevel import ADMM
@@ -35,14 +35,14 @@ _BEFORE = 5
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
 
-def cbcl(dtype: str, n_faces: int | None) -> DenseData:
+def cbcl(dtype: str, n_faces: int | None) -> ArrayData:
     """The faces with the released mask of 30 % missing."""
     found = datasets.fetch_cbcl()
     X, mask = found.X[:n_faces], found.masks[0.3][:n_faces]
-    return DenseData(np.where(mask, X, 0).astype(dtype), mask.view(np.uint8))
+    return array_data(np.where(mask, X, 0).astype(dtype), mask.view(np.uint8))
 
 
-def hqasd(data: DenseData, *, robust: bool) -> Pair:
+def hqasd(data: ArrayData, *, robust: bool) -> Pair:
     """Steepest descent; in phase 1, or in phase 2 with the quartiles of the residuals."""
     factors = small_uniform(data, RANK, np.random.RandomState(0))
     process = HalfQuadratic(data, factors, steepest_descent, 2.0, 0.01, np.inf if robust else 0.0)
@@ -62,7 +62,7 @@ def hqasd(data: DenseData, *, robust: bool) -> Pair:
     return process.step, products
 
 
-def hqpf(data: DenseData, *, robust: bool) -> Pair:
+def hqpf(data: ArrayData, *, robust: bool) -> Pair:
     """Least squares: each row's normal equations, as many times as rows are reweighted."""
     factors = small_uniform(data, RANK, np.random.RandomState(0))
     process = HalfQuadratic(data, factors, least_squares, 2.0, 0.01, np.inf if robust else 0.0)
@@ -71,7 +71,7 @@ def hqpf(data: DenseData, *, robust: bool) -> Pair:
     solved = []
     solve = halfquadratic._solve
 
-    def noted(part: DenseData, B: np.ndarray, outer: np.ndarray, G: np.ndarray, *rest: object) -> np.ndarray:
+    def noted(part: ArrayData, B: np.ndarray, outer: np.ndarray, G: np.ndarray, *rest: object) -> np.ndarray:
         solved.append((G.copy(), outer, B))
         return solve(part, B, outer, G, *rest)
 
@@ -96,7 +96,7 @@ def hqpf(data: DenseData, *, robust: bool) -> Pair:
     return step, products
 
 
-def dmf(data: DenseData, hidden: int) -> Pair:
+def dmf(data: ArrayData, hidden: int) -> Pair:
     """Forwards, and backwards to weights and codes."""
     net = random_network((RANK, hidden, data.shape[1]), ("tanh",), np.random.RandomState(0)).mapped(data.asarray)
     training = Training(data, net, 0.01, 0.01, 0.0)
@@ -115,7 +115,7 @@ def dmf(data: DenseData, hidden: int) -> Pair:
     return training.step, products
 
 
-def anmf(data: DenseData, **parameters: str) -> Pair:
+def anmf(data: ArrayData, **parameters: str) -> Pair:
     """Both predictions, and the data that they are compared with times either factor."""
     game = ANMF(RANK, **parameters)._game(data)
     T, P = random_factors(data, [RANK], np.random.RandomState(0))
@@ -139,7 +139,7 @@ def anmf(data: DenseData, **parameters: str) -> Pair:
     return process.step, products
 
 
-CASES: dict[str, Callable[[DenseData], Pair]] = {
+CASES: dict[str, Callable[[ArrayData], Pair]] = {
     "hqasd, phase 1": partial(hqasd, robust=False),
     "hqasd, phase 2": partial(hqasd, robust=True),
     "hqasd pf, phase 1": partial(hqpf, robust=False),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the soak tests go on, each of them, and where their seeds begin."""
     parser.addoption("--soak-seconds", type=float, default=20.0, help="seconds for each test marked soak (default: 20)")
     parser.addoption("--soak-seed", type=int, default=0, help="first seed of the tests marked soak (default: 0)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The working directory of all tests: an empty one, so that a file without a folder is seen, and lands nowhere."""
+    before, folder = Path.cwd(), tmp_path_factory.mktemp("elsewhere")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in {"PYTHONPATH", "ADVNMF_DATA"} & set(os.environ):  # relative ones keep their meaning
+            paths = filter(None, os.environ[name].split(os.pathsep))
+            patch.setenv(name, os.pathsep.join(str(before / path) for path in paths))
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written_there(elsewhere: Path) -> Iterator[None]:
+    """A test that writes needs `tmp_path`, and ``monkeypatch.chdir(tmp_path)`` where it names no folder."""
+    yield
+    written = os.listdir(elsewhere)
+    for name in written:
+        path = elsewhere / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert written == [], "this test writes into the working directory"
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +71,8 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def few_candidates(monkeypatch) -> None:
-    """``NMFImputer()`` looks at two candidates only, where it does not matter what it chooses."""
-    monkeypatch.setattr("advnmf.model_selection.auto.imputer._MAX_CANDIDATES", 2)
+    """``NMFImputer()`` looks at one candidate only, where it does not matter what it chooses."""
+    monkeypatch.setattr("advnmf.model_selection.auto.imputer._MAX_CANDIDATES", 1)
 
 
 @pytest.fixture(scope="module", params=["torch", "array_api_strict"])

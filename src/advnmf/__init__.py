@@ -65,19 +65,16 @@ _HOMES = {
     "io.model_file": ["load", "save"],
     "io.triplets": ["Triplets", "read_triplets"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
-    "model_selection.auto": ["AutoNMF"],
-    "model_selection.auto.imputer": ["NMFImputer"],
     "models.base": ["DataWarning"],
-    "models.compared.anmf": ["ANMF"],
-    "models.compared.dmf": ["DMF"],
-    "models.compared.hqasd": ["HQASD"],
-    "models.nmf": ["NMF"],
-    "models.presets": ["ADNMF", "ATNMF", "EADNMF", "DeepNMF"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
+    from .models.registry import MODELS, model_class
+
+    if name in MODELS:
+        return model_class(name)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     if name in ("datasets", "metrics", "model_selection"):

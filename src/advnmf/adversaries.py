@@ -27,7 +27,7 @@ import numpy as np
 from .arrays.namespaces import Array, cast, finfo, namespace
 
 if TYPE_CHECKING:
-    from .data import Groups
+    from .data import ResidualView
     from .engine.problem import Moment
     from .losses import HalfQuadratic, Loss
 
@@ -43,19 +43,19 @@ class Adversary(ABC):
     entrywise: ClassVar[bool] = False
 
     @abstractmethod
-    def respond(self, loss: HalfQuadratic, data: Groups, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: HalfQuadratic, data: ResidualView, P: Array) -> tuple[Array, Array]:
         """Robust loss of each group, and its half-quadratic weight d, in float64."""
 
     @abstractmethod
-    def curvature(self, data: Groups, P: Array, d: Array) -> Array:
+    def curvature(self, data: ResidualView, P: Array, d: Array) -> Array:
         """w, one number a group; one an entry where `entrywise`."""
 
     @abstractmethod
-    def target(self, data: Groups, P: Array, d: Array) -> Array:
-        """T, as `data.target` and `data.clip` give it."""
+    def target(self, data: ResidualView, P: Array, d: Array) -> Array:
+        """T, as `data.target` and `data.raised_to` give it."""
 
     @abstractmethod
-    def perturb(self, loss: HalfQuadratic, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: HalfQuadratic, data: ResidualView, P: Array, *, one_step: bool = False) -> Array:
         """X + R for the worst R, zero off the mask.
 
         `one_step` allows a cheaper R that is nearly as bad: what ``attack="alternating"`` asks for.
@@ -91,19 +91,19 @@ class NoAdversary(Adversary):
     name: ClassVar[str] = "none"
     attacks: ClassVar[bool] = False
 
-    def respond(self, loss: Loss, data: Groups, P: Array) -> tuple[Array, Array | None]:
+    def respond(self, loss: Loss, data: ResidualView, P: Array) -> tuple[Array, Array | None]:
         """The loss of each group and its half-quadratic weight d = D(x), where it has one."""
         return loss.respond(data, P)
 
-    def curvature(self, data: Groups, P: Array, d: Array) -> Array:
+    def curvature(self, data: ResidualView, P: Array, d: Array) -> Array:
         """w = d."""
         return d
 
-    def target(self, data: Groups, P: Array, d: Array) -> Array:
+    def target(self, data: ResidualView, P: Array, d: Array) -> Array:
         """T = X."""
         return data.target(P)
 
-    def perturb(self, loss: Loss, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: Loss, data: ResidualView, P: Array, *, one_step: bool = False) -> Array:
         """X."""
         return data.values
 
@@ -147,22 +147,22 @@ class FrobeniusPenalty(Adversary):
                 f"raise lam{loss.bound}"
             )
 
-    def respond(self, loss: HalfQuadratic, data: Groups, P: Array) -> tuple[Array, Array]:
+    def respond(self, loss: HalfQuadratic, data: ResidualView, P: Array) -> tuple[Array, Array]:
         """Robust loss of each sample and its weight d, the root of D(||e + r(d)||) = d."""
         d, (A, B, C) = self._weights(loss, data, P)
         xp = namespace(d)
         stretched = xp.sqrt(xp.square(self.lam / (self.lam - d)) * A + B)
         return loss.rho(stretched) - self.lam * (xp.square(d / (self.lam - d)) * A + C), d
 
-    def curvature(self, data: Groups, P: Array, d: Array) -> Array:
+    def curvature(self, data: ResidualView, P: Array, d: Array) -> Array:
         """w = d lam / (lam - d)."""
         return d * self.lam / (self.lam - d)
 
-    def target(self, data: Groups, P: Array, d: Array) -> Array:
+    def target(self, data: ResidualView, P: Array, d: Array) -> Array:
         """T = max(X, P d / lam)."""
-        return data.clip(P, d / self.lam)
+        return data.raised_to(P, d / self.lam)
 
-    def perturb(self, loss: HalfQuadratic, data: Groups, P: Array, *, one_step: bool = False) -> Array:
+    def perturb(self, loss: HalfQuadratic, data: ResidualView, P: Array, *, one_step: bool = False) -> Array:
         """X + R* = max((lam X - d P) / (lam - d), 0), zero off the mask.
 
         `one_step` takes ``d`` from the clean residual, as EADNMF prints it: the first step of the exact fixed point,
@@ -173,7 +173,7 @@ class FrobeniusPenalty(Adversary):
         shrink = data.per_sample(cast(d / (self.lam - d), data.dtype))
         return data.restrict(namespace(d).clip(scale * data.values - shrink * data.entries(P), 0, None))
 
-    def _weights(self, loss: HalfQuadratic, data: Groups, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    def _weights(self, loss: HalfQuadratic, data: ResidualView, P: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         """D at the attacked residual of each sample, and the sums (A, B, C) over its free and clipped entries there.
 
         ||e + r(d)||^2 = q A + B with q = (lam / (lam - d))^2 is concave and piecewise linear in q.  Its tangents lie

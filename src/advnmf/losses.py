@@ -33,7 +33,7 @@ from .arrays.namespaces import Array, cast, finfo, namespace, wide
 from .arrays.robust import interquartile_range, winsorised_rms
 
 if TYPE_CHECKING:
-    from .data import Groups, ObservedData
+    from .data import ObservedData, ResidualView
     from .engine.problem import Moment
 
 
@@ -52,7 +52,7 @@ class Loss(ABC):
     powers: ClassVar[tuple[float, float]]
 
     @abstractmethod
-    def respond(self, groups: Groups, P: Array) -> tuple[Array, Array | None]:
+    def respond(self, groups: ResidualView, P: Array) -> tuple[Array, Array | None]:
         """The loss of each group, and the weights of the touching quadratic if there is one."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Loss(ABC):
         """
 
     @final
-    def groups(self, data: Groups) -> Groups:
+    def groups(self, data: ResidualView) -> ResidualView:
         """The view of the data whose groups count."""
         return data.by_entry() if self.entrywise else data
 
@@ -136,13 +136,13 @@ class HalfQuadratic(Loss):
         return self
 
     @final
-    def respond(self, groups: Groups, P: Array) -> tuple[Array, Array]:
+    def respond(self, groups: ResidualView, P: Array) -> tuple[Array, Array]:
         """rho(x) and D(x) of each group."""
         x = _sizes(groups, P)
         return self.rho(x), self.weight(x)
 
     @final
-    def weights(self, groups: Groups, P: Array) -> Array:
+    def weights(self, groups: ResidualView, P: Array) -> Array:
         """D(x), one weight a group."""
         return self.weight(_sizes(groups, P))
 
@@ -154,7 +154,7 @@ class HalfQuadratic(Loss):
         return D * data.values, D * data.entries(P)
 
 
-def _sizes(groups: Groups, P: Array) -> Array:
+def _sizes(groups: ResidualView, P: Array) -> Array:
     """Residual size of each group."""
     squares = groups.squared_norms(P)
     return namespace(squares).sqrt(squares)
@@ -196,7 +196,7 @@ class Divergence(Loss):
         """(N, Q), both >= 0, with  d cost / d p = Q - N."""
 
     @final
-    def respond(self, groups: Groups, P: Array) -> tuple[Array, None]:
+    def respond(self, groups: ResidualView, P: Array) -> tuple[Array, None]:
         """The cost of each entry, in float64."""
         x, p = groups.values, _positive(groups.entries(P))
         return self.cost(cast(x, wide(x)), cast(p, wide(p))), None

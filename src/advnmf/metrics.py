@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from .arrays.typing import MatrixLike
+from .data.boundary import unmasked
 
 __all__ = ["mae", "ndcg_at_k", "precision_at_k", "psnr", "relative_error", "rmse"]
 
@@ -215,15 +216,16 @@ def _scored(
 
 def _numbers(name: str, X: ArrayLike) -> Array:
     """``X`` in float64, the hidden entries of a `numpy.ma` array as NaN."""
-    values = np.ma.getdata(X) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    X, hidden = unmasked(X)
+    values = np.asarray(X)
     if values.dtype.kind == "c":
         raise ValueError(f"{name} is complex: only real numbers can be scored")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} holds something that is not a number") from None
-    if isinstance(X, np.ma.MaskedArray):
-        values[np.ma.getmaskarray(X)] = np.nan
+    if hidden is not None:
+        values[hidden] = np.nan
     return values
 
 

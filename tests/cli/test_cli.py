@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import click
 import numpy as np
@@ -628,7 +629,9 @@ def test_the_command_line_names_its_extra():
 
 
 def test_demo(tmp_path, monkeypatch):
+    """In small, and with fewer sweeps."""
     monkeypatch.setattr("advnmf.cli.demo._SIZE", (36, 24))
+    monkeypatch.setattr("advnmf.cli.demo.Settings", partial(Settings, max_iter=30))
     monkeypatch.chdir(tmp_path)
     result = run("demo")
     folder = tmp_path / "advnmf-demo"
@@ -655,7 +658,7 @@ def test_demo(tmp_path, monkeypatch):
     assert "exists already" in refused("demo")
     assert (folder / "comparison.png").read_bytes() == b"mine"
     run("complete", folder / "table-with-holes.csv", "out.csv", "--model", "nmf")
-    run("inpaint", folder / "holes.png", "out.png", "--mask", folder / "mask.png", "--time-limit", 2)
+    run("inpaint", folder / "holes.png", "out.png", "--mask", folder / "mask.png", "--time-limit", 0.2)
 
 
 def test_demo_into_a_file(tmp_path):
@@ -673,6 +676,7 @@ def test_options_reach_the_compared_systems():
     assert (build(model="dmf").max_iter, build(model="anmf").tol, build(model="nmf").max_iter) == (1000, 1e-3, 200)
 
 
+@pytest.mark.usefixtures("brief_search")
 def test_auto_is_the_default_and_says_what_it_chose(table):
     out = table.with_name("out.csv")
     result = run("complete", table, out)

@@ -1,6 +1,6 @@
 """What the contract tests try: cases of each class in the tables, with formulas that owe nothing to these classes.
 
-A class that is put into `LOSSES` or `ADVERSARIES` without a line here fails `test_tables.py`.
+A class that is put into `LOSSES` or `ADVERSARIES` without a line here fails `test_registries.py`.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def stored(storage: str, seed: int = 0, shape: tuple[int, int] = (9, 7), dtype: 
     dense = random_data(rng, shape, weights="weights" in storage or storage == "tensor", dtype=dtype)
     if storage == "tensor":
         xp = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
-        data = array_data(xp.asarray(dense.values), weights=xp.asarray(dense.omega))
+        data = array_data(xp.asarray(dense.values), xp.asarray(dense.omega))
         return Stored(data, dense.values, dense.omega)
     data = as_sparse(dense) if storage.startswith("sparse") else dense
     return Stored(data, dense.values, dense.omega.astype(float))

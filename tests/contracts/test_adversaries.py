@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary, get_adversary
-from advnmf.data import DenseData
+from advnmf.data import array_data
 from advnmf.losses import L21, Correntropy, Elastic, EntryLoss, Frobenius
 from problems import CLASHES, PAIRS, random_data
 
@@ -90,7 +90,7 @@ def test_no_ascent_from_any_start_is_worse(loss):
     rng = np.random.default_rng(6)
     adversary = FrobeniusPenalty(1.02 * max(1, loss.max_weight))
     for _ in range(6):
-        data = DenseData(rng.gamma(1.0, size=(1, 4)))
+        data = array_data(rng.gamma(1.0, size=(1, 4)))
         P = rng.gamma(1.0, 2.0, size=(1, 4))
         (value,), _ = respond(loss, adversary, data, P)
         for _ in range(4):
@@ -141,15 +141,17 @@ def test_frobenius_closed_form():
         v, p = rng.gamma(1.0, size=(2, 500, 1))
         adversary = FrobeniusPenalty(lam)
         phi = np.where(p <= lam * v, lam / (lam - 1) * (v - p) ** 2, p**2 - lam * v**2)
-        np.testing.assert_allclose(adversary.respond(Frobenius(), DenseData(v), p)[0], phi[:, 0], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(
-            adversary.perturb(Frobenius(), DenseData(v), p), np.maximum((lam * v - p) / (lam - 1), 0), atol=1e-12
+            adversary.respond(Frobenius(), array_data(v), p)[0], phi[:, 0], rtol=1e-9, atol=1e-12
+        )
+        np.testing.assert_allclose(
+            adversary.perturb(Frobenius(), array_data(v), p), np.maximum((lam * v - p) / (lam - 1), 0), atol=1e-12
         )
 
 
 def test_one_step_is_equation_21_and_over_attacks():
     loss, adversary = Elastic(2.0), FrobeniusPenalty(2.0)
-    data = DenseData(np.full((3, 1), 100.0))
+    data = array_data(np.full((3, 1), 100.0))
     x = np.array([[0.1], [1.0], [5.0]])
     exact = perturb(loss, adversary, data, data.values - x) - data.values
     printed = perturb(loss, adversary, data, data.values - x, one_step=True) - data.values

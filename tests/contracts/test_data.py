@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 
-from advnmf.data import DenseData, SparseData, ZeroFilledData
+from advnmf.data import ObservedData, SparseData, ZeroFilledData, array_data
 from advnmf.engine.factors import product
 from advnmf.engine.loop import StoppingCriteria, minimise
 from advnmf.engine.problem import Problem
@@ -77,7 +79,7 @@ def test_solvers_take_the_same_way(kind, loss, adversary, solver):
     for data in (sparse, dense):
         problem = Problem(data, loss, adversary, (ElasticNet(0.01, 0.05),) * 3)
         factors = [F.copy() for F in start]
-        history = minimise(problem, factors, SOLVERS[solver], StoppingCriteria(max_iter=4, tol=0)).history
+        history = minimise(problem, factors, SOLVERS[solver], StoppingCriteria(max_iter=2, tol=0)).history
         ways.append((history, product(factors)))
     np.testing.assert_allclose(ways[0][0], ways[1][0], rtol=1e-7)
     np.testing.assert_allclose(ways[0][1], ways[1][1], rtol=1e-5, atol=1e-7)
@@ -128,8 +130,8 @@ def test_float32_is_kept(storage):
     A, B = random_chain(rng, data.shape, (3,), np.float32)
     P = data.predict(A, B)
     assert data.entries(P).dtype == np.float32
-    assert data.times(data.clip(P, np.full(9, 0.5)), B.T).dtype == np.float32
-    assert data.rtimes(A, data.clip(P, np.full(9, 0.5))).dtype == np.float32
+    assert data.times(data.raised_to(P, np.full(9, 0.5)), B.T).dtype == np.float32
+    assert data.rtimes(A, data.raised_to(P, np.full(9, 0.5))).dtype == np.float32
     assert data.squared_norms(P).dtype == np.float64
 
 
@@ -153,7 +155,7 @@ def test_norms_on_complete_data_lose_no_digits(dtype, noise):
     rng = np.random.default_rng(0)
     A, B = rng.random((40, 3)).astype(dtype), rng.random((3, 30)).astype(dtype)
     X = (A @ B) * (1 + noise * rng.random((40, 30))).astype(dtype)
-    data = DenseData(X)
+    data = array_data(X)
     P = data.predict(A, B)
     expected = np.square(X.astype(np.float64) - (A @ B).astype(np.float64)).sum(axis=1)
     rounding = 40 * np.finfo(dtype).eps
@@ -162,3 +164,80 @@ def test_norms_on_complete_data_lose_no_digits(dtype, noise):
     )
     for mine, plain in zip(data.code_gradients(X, P, B), (X @ B.T, A @ B @ B.T), strict=True):
         np.testing.assert_allclose(mine, plain, rtol=rounding)
+
+
+@dataclass(frozen=True)
+class Mapped(ObservedData):
+    """A file of numbers, NaN where missing, of which a block of rows is in memory at a time."""
+
+    values: np.memmap
+    omega: None = None
+    sample_axis: int = 0
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    @property
+    def T(self):
+        return replace(self, values=self.values.T, sample_axis=1 - self.sample_axis)
+
+    def take(self, rows):
+        block = np.ascontiguousarray(self.values[rows])
+        known = ~np.isnan(block)
+        return replace(array_data(np.where(known, block, 0), known), sample_axis=self.sample_axis)
+
+    @property
+    def counts(self):
+        return np.concatenate([block.counts for _, block in self.blocks()])
+
+    @property
+    def column_counts(self):
+        return sum(block.column_counts for _, block in self.blocks())
+
+    @property
+    def mean(self):
+        return float(np.average([block.mean for _, block in self.blocks()], weights=self._weights))
+
+    @property
+    def _weights(self):
+        return [block.total_weight for _, block in self.blocks()]
+
+    def positive(self, axis):
+        found = [block.positive(axis) for _, block in self.blocks()]
+        return np.concatenate(found) if axis == 0 else np.any(found, axis=0)
+
+    def value_range(self):
+        lowest, highest = zip(*(block.value_range() for _, block in self.blocks()), strict=True)
+        return min(lowest), max(highest)
+
+    def observed_entries(self, E):
+        return E[~np.isnan(self.values)]
+
+    def with_values(self, values):
+        return replace(self, values=values)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_storage_may_be_a_file(solver, tmp_path, monkeypatch):
+    """A storage that is written here, of which no more than a few rows are in memory, is fitted as the array is."""
+    dense = random_data(np.random.default_rng(6), (40, 12))
+    stored = np.memmap(tmp_path / "X", dense.dtype, "w+", shape=dense.shape)
+    stored[:] = np.where(dense.omega > 0, dense.values, np.nan)
+    monkeypatch.setattr(ObservedData, "block_entries", 5 * 12)
+    mapped = Mapped(stored)
+    assert len(list(mapped.blocks())) == 8
+    assert mapped.mean == pytest.approx(dense.mean)
+    assert mapped.value_range() == dense.value_range()
+    for loss, adversary in PAIRS[-1], PAIRS[1]:
+        start, ends = random_chain(np.random.default_rng(7), dense.shape, (3, 2)), []
+        for data in (mapped, dense):
+            factors = [F.copy() for F in start]
+            minimise(
+                Problem(data, loss, adversary, (ElasticNet(0.01, 0.05),) * 3),
+                factors,
+                SOLVERS[solver],
+                StoppingCriteria(5),
+            )
+            ends.append(product(factors))
+        np.testing.assert_allclose(*ends, rtol=1e-9)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from advnmf.data import DenseData, SparseData, ZeroFilledData
+from advnmf.data import array_data, sparse_data, zero_filled_data
 
 
 def zero_filled(X):
     stored = sparse.csr_array(X)
-    return ZeroFilledData(stored.data, stored.indices, stored.indptr, X.shape[1])
+    return zero_filled_data(stored.data, stored.indices, stored.indptr, X.shape[1])
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])
@@ -35,10 +35,10 @@ def test_a_square_beyond_float32_where_nothing_was_observed(storage):
     P = np.where(omega > 0, np.float32(2), np.float32(1e25))
     c = np.full(2, 0.3, np.float32)
     if storage == "dense":
-        data = DenseData(X, omega)
+        data = array_data(X, omega)
     else:
         indices, indptr = np.tile(np.arange(3), 2), np.array([0, 3, 6])
-        data, P = SparseData(X.ravel(), indices, indptr, 3, omega.ravel()), P.ravel()
+        data, P = sparse_data(X.ravel(), indices, indptr, 3, omega.ravel()), P.ravel()
     np.testing.assert_allclose(data.squared_norms(P), [3, 2])
     np.testing.assert_allclose(data.clipped_sums(P, c), [[3, 2], [0, 0], [0, 0]])
     if storage == "dense":

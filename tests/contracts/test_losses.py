@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from advnmf.data import DenseData
+from advnmf.data import array_data
 from advnmf.losses import L21, LOSSES, Correntropy, Elastic, Frobenius, get_loss
 from problems import LOSS_CASES, complete_data, random_data
 
@@ -52,7 +52,7 @@ def test_junk_in_missing_entries_changes_nothing(loss):
 def test_mask_of_ones_is_the_plain_formula(loss):
     rng = np.random.default_rng(2)
     data = complete_data(rng)
-    masked = DenseData(data.values, np.ones(data.shape, np.uint8))
+    masked = array_data(data.values, np.ones(data.shape, np.uint8))
     P = prediction(rng, data)
     E = data.values - P
     x = np.linalg.norm(E, axis=1)
@@ -102,10 +102,10 @@ def test_entry_weights_are_repetitions(loss):
     rng = np.random.default_rng(4)
     data = complete_data(rng)
     P = prediction(rng, data)
-    twice = DenseData(np.hstack([data.values, data.values[:, :1]]))
+    twice = array_data(np.hstack([data.values, data.values[:, :1]]))
     weights = np.ones(data.shape)
     weights[:, 0] = 2
-    assert loss.value(DenseData(data.values, weights), P) == pytest.approx(
+    assert loss.value(array_data(data.values, weights), P) == pytest.approx(
         loss.value(twice, np.hstack([P, P[:, :1]])), rel=1e-12
     )
 

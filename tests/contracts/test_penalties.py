@@ -159,3 +159,16 @@ def test_rows_that_neighbours_lead_to_are_known():
 def test_bad_neighbours_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Smooth(**arguments)
+
+
+def test_the_extension_is_the_mean_of_the_neighbours():
+    F = np.random.default_rng(0).random((6, 3))
+    observed = np.array([True, False, False, True, False, True])
+    found = Coupling(CHAIN, 0.3).extended(F, observed)
+    np.testing.assert_array_equal(found[observed], F[observed])
+    np.testing.assert_allclose(found[1:3], [(2 * F[0] + F[3]) / 3, (F[0] + 2 * F[3]) / 3])
+    np.testing.assert_allclose(found[4], (F[3] + F[5]) / 2)
+    apart = Coupling(GRAPH, 0.3).extended(F, observed)
+    np.testing.assert_allclose(apart[[1, 2]], F[[0, 0]])
+    np.testing.assert_array_equal(apart[4], F[4])
+    assert ElasticNet().extended(F, observed) is F

@@ -9,7 +9,7 @@ from advnmf.adversaries import NoAdversary
 from advnmf.arrays.namespaces import to_numpy
 from advnmf.data import array_data
 from advnmf.engine.factors import product
-from advnmf.engine.loop import Limits, minimise
+from advnmf.engine.loop import StoppingCriteria, minimise
 from advnmf.engine.problem import Problem
 from advnmf.losses import Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
@@ -38,7 +38,7 @@ def nets(shape, n_factors):
 
 
 def ran(problem, factors, solver, n_sweeps):
-    return minimise(problem, factors, solver, Limits(max_iter=n_sweeps, tol=0)).history
+    return minimise(problem, factors, solver, StoppingCriteria(max_iter=n_sweeps, tol=0)).history
 
 
 def supported(solver, storage, loss, adversary=None):
@@ -99,7 +99,7 @@ def test_sweeps_end_where_nothing_can_be_gained(solver, case, storage, layers):
         ran(problem, factors, SOLVERS["hals"], 120)
         ran(problem, factors, solver, 40)
     else:
-        ran(problem, factors, solver, 1500)
+        ran(problem, factors, solver, 1000)
     for index, F in enumerate(factors):
 
         def objective(changed, index=index):
@@ -148,7 +148,10 @@ def test_missing_entries_have_no_influence(solver):
     for data in (s.data, junk):
         factors = chain(2, s.X.shape, 4, 3)
         minimise(
-            Problem(data, Frobenius(), NoAdversary(), (NO_PENALTY,) * 3), factors, solver, Limits(max_iter=5, tol=0)
+            Problem(data, Frobenius(), NoAdversary(), (NO_PENALTY,) * 3),
+            factors,
+            solver,
+            StoppingCriteria(max_iter=5, tol=0),
         )
         ends.append(product(factors))
     np.testing.assert_array_equal(*ends)
@@ -197,14 +200,16 @@ def test_tolerance_limits_and_reports_are_respected(solver):
     for _ in range(4):
         assert solver.sweep(problem, factors) == pytest.approx(objectives[-1], rel=1e-12)
         objectives.append(problem.objective(factors))
-    result = minimise(problem, chain(1, s.X.shape, 3), solver, Limits(4, 0.0, callback=seen.append))
+    result = minimise(problem, chain(1, s.X.shape, 3), solver, StoppingCriteria(4, 0.0, callback=seen.append))
     np.testing.assert_allclose(result.history, objectives, rtol=1e-12)
     assert (result.n_iter, result.stop_reason) == (4, "max_iter")
     assert [p.objective for p in seen] == result.history.tolist()
     falls = -np.diff(objectives) / objectives[1:]
     between = float(np.sqrt(falls[1] * falls[2]))
-    result = minimise(problem, chain(1, s.X.shape, 3), solver, Limits(50, between))
+    result = minimise(problem, chain(1, s.X.shape, 3), solver, StoppingCriteria(50, between))
     # The fall in the third sweep is known once the fourth looks at what it begins with.
     assert (result.n_iter, result.stop_reason) == (4, "tol")
-    result = minimise(problem, chain(1, s.X.shape, 3), solver, Limits(50, 0.0, callback=lambda p: p.n_iter == 2))
+    result = minimise(
+        problem, chain(1, s.X.shape, 3), solver, StoppingCriteria(50, 0.0, callback=lambda p: p.n_iter == 2)
+    )
     assert (result.n_iter, result.stop_reason) == (3, "callback")

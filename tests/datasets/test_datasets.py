@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.io import savemat
 
 from advnmf import DataWarning, datasets
-from advnmf.datasets import catalogue, fetching, images, missing, ratings
+from advnmf.datasets import catalogue, fetching, images, missing, movielens
 from advnmf.io.files import FileError
 
 FRACTIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -223,7 +223,7 @@ def test_ratings_of_any_fold_out_of_the_archive(folder, monkeypatch):
     put(folder, "ratings/ml-100k.zip", stream.getvalue())
     with pytest.raises(FileError, match=r"ml-100k.zip: u3.base has 2 ratings; 80000 were expected"):
         datasets.fetch_movielens_100k(fold=3)
-    monkeypatch.setattr(ratings, "_N_RATINGS", {"base": 2, "test": 1})
+    monkeypatch.setattr(movielens, "_N_RATINGS", {"base": 2, "test": 1})
     data = datasets.fetch_movielens_100k(fold=3)
     assert (data.X[0, 1], data.X[942, 1681], data.X_test[0, 2]) == (5, 1, 4)
     assert (data.X.nnz, data.X_test.nnz) == (2, 1)

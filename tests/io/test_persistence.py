@@ -34,8 +34,9 @@ from advnmf import (
     save,
 )
 from advnmf.adversaries import ADVERSARIES
-from advnmf.io import model_file as persistence
 from advnmf.losses import LOSSES
+from advnmf.models.registry import MODELS as registered
+from advnmf.models.registry import model_class
 from advnmf.solvers import HALS, SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning")
@@ -491,7 +492,7 @@ ALIENS = [
 
 
 def test_every_class_is_among_them():
-    assert {type(model) for model in EVERY} == set(persistence.MODELS.values())
+    assert {type(model) for model in EVERY} == {model_class(name) for name in registered}
 
 
 def changed(index: int, edit) -> bytes:

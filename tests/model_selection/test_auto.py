@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from advnmf import NMF, AutoNMF, load, save
+from advnmf.data.boundary import read_observed
 from advnmf.engine.loop import Sweeps
 from advnmf.model_selection.auto.candidates import Candidate, Scales
 from advnmf.model_selection.auto.evaluation import Clock, HeldOut, better, evaluate
@@ -20,7 +21,6 @@ from advnmf.model_selection.auto.outliers import flag_outliers
 from advnmf.model_selection.auto.stages import AutoSearch
 from advnmf.model_selection.auto.uncertainty import Spread, interval_scale, spread_terms
 from advnmf.model_selection.cross_validation import make_folds
-from advnmf.model_selection.entries import read_entries
 from problems import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning")
@@ -36,7 +36,7 @@ def planted(seed=0, shape=(40, 30), rank=3, noise=0.01, missing=0.5):
 @pytest.fixture(scope="module")
 def fitted():
     X, truth = planted()
-    return AutoNMF(max_candidates=40, random_state=0).fit(X), X, truth
+    return AutoNMF(max_candidates=30, random_state=0).fit(X), X, truth
 
 
 def rmse(P, X, where):
@@ -56,7 +56,7 @@ def test_what_was_planted_is_found(fitted):
 def test_it_says_what_it_did(fitted):
     model, _, _ = fitted
     results = model.cv_results_
-    assert len(results["params"]) == len(model.candidates_) <= 41  # the column means beside
+    assert len(results["params"]) == len(model.candidates_) <= 31  # the column means beside
     assert results["averaged"].sum() == len(model.models_)
     assert "rank 3" in model.explain()
     assert f"{len(model.candidates_) - 1} candidates" in model.explain()
@@ -65,19 +65,13 @@ def test_it_says_what_it_did(fitted):
     assert model.best_score_ >= best - 1e-12
 
 
-def test_same_seed_same_result(fitted):
-    model, X, _ = fitted
-    again = clone(model).fit(X)
-    np.testing.assert_array_equal(again.reconstruct(), model.reconstruct())
-    assert again.explain().split(" s, ")[1] == model.explain().split(" s, ")[1]
-
-
-def test_only_observed_entries_are_seen(fitted):
-    """What is off the mask may be anything."""
+def test_same_seed_same_result_whatever_is_off_the_mask(fitted):
     model, X, _ = fitted
     mask = ~np.isnan(X)
     junk = np.where(mask, X, 1e6 * np.random.default_rng(1).random(X.shape))
-    np.testing.assert_array_equal(clone(model).fit(junk, mask=mask).reconstruct(), model.reconstruct())
+    again = clone(model).fit(junk, mask=mask)
+    np.testing.assert_array_equal(again.reconstruct(), model.reconstruct())
+    assert again.explain().split(" s, ")[1] == model.explain().split(" s, ")[1]
 
 
 def test_parts_fit_together(fitted):
@@ -166,7 +160,7 @@ def test_a_short_time_limit_gives_the_best_so_far():
 
 def test_a_good_model_cut_short_beats_a_poor_one_at_its_end():
     X, _ = planted()
-    held_out = HeldOut(make_folds(read_entries(X), 3, 0))
+    held_out = HeldOut(make_folds(read_observed(X), 3, 0))
     units = Scales(float(np.sqrt(np.nanmean(X**2))))
     search = AutoSearch(held_out, units, X.shape, 600, Clock(None), None, np.inf, lambda look: False)
     poor, good = (
@@ -256,7 +250,7 @@ def test_it_survives_a_file(fitted, tmp_path):
 def test_weights_and_single_precision():
     X, _ = planted()
     weights = np.random.default_rng(2).uniform(0.5, 2, X.shape).astype(np.float32)
-    model = AutoNMF(max_candidates=5, random_state=0).fit(X.astype(np.float32), weights=weights)
+    model = AutoNMF(max_candidates=2, random_state=0).fit(X.astype(np.float32), weights=weights)
     assert model.reconstruct().dtype == np.float32
     assert model.complete(X.astype(np.float32)).dtype == np.float32
 
@@ -279,7 +273,7 @@ def test_bad_parameters_are_named(parameters, message):
 def test_the_difference_of_errors_is_paired():
     """Common noise does not hide a small gain, but a gain within the noise of the differences is none."""
     X, _ = planted()
-    entries = read_entries(X)
+    entries = read_observed(X)
     held_out = HeldOut(make_folds(entries, 5, 0))
     rng = np.random.default_rng(0)
     noise = rng.gamma(1.0, size=len(held_out.truth))
@@ -292,7 +286,7 @@ def test_the_difference_of_errors_is_paired():
 
 def test_an_evaluation_may_go_on_from_another():
     X, _ = planted()
-    held_out = HeldOut(make_folds(read_entries(X), 3, 0))
+    held_out = HeldOut(make_folds(read_observed(X), 3, 0))
     units = Scales(float(np.sqrt(np.nanmean(X**2))))
     first = evaluate(Candidate(3, 1e-2), held_out, units)
     first.advance(500, Clock(None), 0.0, None)
@@ -432,7 +426,7 @@ def test_fills_are_never_negative(stored):
     truth = np.maximum(rows + columns + 0.02 * rng.standard_normal((60, 20)), 0)
     X = np.where(rng.random(truth.shape) < 0.6, np.nan, truth)
     given = sparse.csr_array(np.nan_to_num(X)) if stored else X
-    model = AutoNMF(max_candidates=3, biases=True, random_state=0).fit(given)
+    model = AutoNMF(max_candidates=1, biases=True, random_state=0).fit(given)
     assert model.models_[0].biases
     A, B = model.linear(model.training_codes())
     assert (A @ B).min() < -0.01
@@ -463,12 +457,13 @@ def with_gaps(X, n_rows, n_columns):
     return full, np.ix_(rows, columns)
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse", "masked", "weights"])
-@pytest.mark.parametrize("parameters", [{"biases": False}, {"biases": True}])
-def test_empty_rows_and_columns_change_nothing(kind, parameters):
-    X, _ = planted()
+@pytest.mark.parametrize(
+    ("kind", "biases"), [("dense", False), ("dense", True), ("sparse", True), ("masked", True), ("weights", False)]
+)
+def test_empty_rows_and_columns_change_nothing(kind, biases):
+    X, _ = planted(shape=(30, 20), rank=2)
     full, part = with_gaps(X, 100, 30)
-    model = AutoNMF(max_candidates=3, random_state=0, **parameters)
+    model = AutoNMF(max_candidates=2, random_state=0, biases=biases)
 
     def given(X):
         if kind == "sparse":
@@ -568,7 +563,7 @@ def test_units_of_columns_do_not_matter_once_they_differ(stored, tmp_path):
     def given(X):
         return sparse.csr_array(np.nan_to_num(X)) if stored else X
 
-    one, other = (AutoNMF(max_candidates=5, random_state=0).fit(given(Y)) for Y in (X, X * units))
+    one, other = (AutoNMF(max_candidates=3, random_state=0).fit(given(Y)) for Y in (X, X * units))
     assert (one.scaling_ is not None) == (other.scaling_ is not None) == True  # noqa: E712
     np.testing.assert_allclose(other.complete(given(X * units)) / units, one.complete(given(X)), rtol=1e-5)
     save(one, tmp_path / "auto.advnmf")
@@ -588,7 +583,7 @@ def test_ratings_in_another_unit():
     rng = np.random.default_rng(0)
     stars = np.clip(np.round(3 + rng.standard_normal((60, 1)) + rng.standard_normal((1, 40))), 1, 5)
     stored = sparse.csr_array(np.where(rng.random(stars.shape) < 0.3, stars, 0))
-    one, other = (AutoNMF(max_candidates=4, random_state=0).fit(stored * unit) for unit in (1.0, 1000.0))
+    one, other = (AutoNMF(max_candidates=2, random_state=0).fit(stored * unit) for unit in (1.0, 1000.0))
     np.testing.assert_allclose(other.reconstruct() / 1000, one.reconstruct(), rtol=1e-4)
 
 

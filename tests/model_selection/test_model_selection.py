@@ -21,6 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
 from advnmf import ADNMF, ANMF, ATNMF, DMF, HQASD, NMF, DeepNMF, NMFImputer, metrics
+from advnmf.data.boundary import read_observed
 from advnmf.engine.loop import Sweeps
 from advnmf.engine.starts import narrowed
 from advnmf.model_selection import (
@@ -32,7 +33,6 @@ from advnmf.model_selection import (
     training_matrix,
 )
 from advnmf.model_selection.cross_validation import make_folds
-from advnmf.model_selection.entries import read_entries
 from advnmf.model_selection.scoring import get_scoring
 from advnmf.model_selection.trials import RefitTrial, SweepTrial, advance_all, limited, make_trial
 
@@ -260,7 +260,7 @@ def test_what_is_held_out_is_not_seen(model, planted):
     split = next(HOLES.split(X))
     predictions = []
     for values in (X, np.where(split[1], 1e3 + X, X)):
-        (fold,) = make_folds(read_entries(values), [split], None)
+        (fold,) = make_folds(read_observed(values), [split], None)
         trial = make_trial(model, fold, RMSE)
         advance_all([[(trial, None)]])
         assert trial.error is None
@@ -348,7 +348,7 @@ def noisy():
 
 @pytest.fixture
 def fold(planted):
-    (fold,) = make_folds(read_entries(planted[1]), HOLES, None)
+    (fold,) = make_folds(read_observed(planted[1]), HOLES, None)
     return fold
 
 
@@ -402,7 +402,7 @@ def test_stepping_in_pieces_is_fitting(model, fold):
 
 def test_early_stopping_keeps_the_best_look(noisy):
     """Many components and no ridge: the held-out error falls, then rises."""
-    (fold,) = make_folds(read_entries(noisy), HOLES, None)
+    (fold,) = make_folds(read_observed(noisy), HOLES, None)
     model = NMF(10, max_iter=300, tol=0, random_state=0)
     curve = []
     whole = make_trial(model, fold, lambda *held_out: curve.append(RMSE(*held_out)) or curve[-1])

@@ -12,7 +12,6 @@ from advnmf.losses import L21, Correntropy, Elastic
 from advnmf.penalties import Smooth
 
 CHAIN = Smooth(0.1, chain=True)
-STRONG = Smooth(1.0, chain=True)
 PATH = sparse.eye_array(60, k=1) + sparse.eye_array(60, k=-1)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -42,13 +41,13 @@ def test_what_is_missing_as_a_whole_follows_its_neighbours(solver, side):
     mean = error(np.broadcast_to(np.nanmean(holed, axis=0), X.shape), X, holes)
     model = NMF(3, solver=solver, max_iter=400, tol=1e-7, random_state=0)
     if side == "rows":
-        filled = model.set_params(penalty_W=STRONG).fit_complete(holed)
+        filled = model.set_params(penalty_W=CHAIN).fit_complete(holed)
         again = model.complete(holed)
     else:
-        filled = model.set_params(penalty_H=STRONG).fit_complete(holed.T).T
+        filled = model.set_params(penalty_H=CHAIN).fit_complete(holed.T).T
         again = model.complete(holed.T).T
-    assert error(filled, X, holes) < mean / 10
-    assert error(again, X, holes) < mean / 10
+    assert error(filled, X, holes) < mean / 20
+    assert error(again, X, holes) < mean / 20
 
 
 def test_a_part_that_no_neighbour_leads_to_gets_the_mean():
@@ -73,9 +72,8 @@ def test_a_part_that_no_neighbour_leads_to_gets_the_mean():
         (Correntropy(2.0), None),
     ],
 )
-@pytest.mark.parametrize("n_components", [3, (5, 3)])
 @pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
-def test_the_objective_never_rises(solver, storage, loss, adversary, n_components):
+def test_the_objective_never_rises(solver, storage, loss, adversary):
     if storage == "zero" and isinstance(loss, Correntropy):
         pytest.skip("a loss of entries does not take zeros that are not stored")
     X = waves(20, 9)
@@ -90,7 +88,7 @@ def test_the_objective_never_rises(solver, storage, loss, adversary, n_component
         fitting["weights"] = np.random.default_rng(1).uniform(0.5, 2, X.shape)
     missing = "absent" if storage == "absent" else "zero"
     model = NMF(
-        n_components,
+        (5, 3) if storage in ("weights", "zero") else 3,
         loss=loss,
         adversary=adversary,
         solver=solver,
@@ -120,13 +118,13 @@ def test_offsets_are_smooth_too():
     X, holes = without_rows(waves() + 5 * np.sin(np.arange(60) / 8)[:, None] + 10)
     truth = waves() + 5 * np.sin(np.arange(60) / 8)[:, None] + 10
     mean = error(np.broadcast_to(np.nanmean(X, axis=0), X.shape), truth, holes)
-    filled = NMF(3, penalty_W=STRONG, biases=True, max_iter=500, random_state=0).fit_complete(X)
+    filled = NMF(3, penalty_W=CHAIN, biases=True, max_iter=500, random_state=0).fit_complete(X)
     assert error(filled, truth, holes) < mean / 10
 
 
 def test_deep_chains_have_it_on_either_end():
     X, holes = without_rows(waves())
-    model = NMF((6, 3), penalty_W=STRONG, max_iter=300, random_state=0)
+    model = NMF((6, 3), penalty_W=CHAIN, max_iter=300, random_state=0)
     filled = model.fit_complete(X)
     assert error(filled, waves(), holes) < error(np.broadcast_to(np.nanmean(X, axis=0), X.shape), waves(), holes) / 5
 

@@ -28,7 +28,7 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     names: dict[str, object] = {}
     first, second, third, auto, fourth, fifth, sixth, seventh = blocks("python")
     # Fewer candidates than there, for the sake of time; so below.
-    exec(compile(first.replace("AutoNMF(", "AutoNMF(max_candidates=20, "), "README.md, first block", "exec"), names)
+    exec(compile(first.replace("AutoNMF(", "AutoNMF(max_candidates=6, "), "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
     assert X[names["observed"]].tobytes() == filled[names["observed"]].tobytes()
@@ -39,7 +39,7 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     exec(compile(third, "README.md, third block", "exec"), names)
     pyplot.close("all")
     assert Path("completed.png").stat().st_size > 10_000
-    exec(compile(auto.replace("time_limit=30", "max_candidates=12"), "README.md, block of AutoNMF", "exec"), names)
+    exec(compile(auto.replace("time_limit=30", "max_candidates=4"), "README.md, block of AutoNMF", "exec"), names)
     assert (names["std"][np.isnan(names["X"])] > 0).all()
     assert "candidates" in capsys.readouterr().out
     exec(compile(fourth, "README.md, fourth block", "exec"), names)
@@ -55,8 +55,9 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
         assert not rated & {(viewer, film) for film in films}
 
 
-def test_what_is_said_about_column_means():
+def test_what_is_said_about_column_means(tmp_path, monkeypatch):
     """ "filling in the column means: 27 %" """
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     code = blocks("python")[0].replace("print(", "str(").replace("AutoNMF(", "AutoNMF(max_candidates=1, ")
     exec(code, names)
@@ -130,7 +131,7 @@ def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
     cube[0, 0, 0] = -9999
     envi = pytest.importorskip("spectral.io.envi")
     envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})  # "stands for yours"
-    monkeypatch.setattr("advnmf.cli.fitting.AUTO_SECONDS", 2.0)  # what they choose does not matter here
+    monkeypatch.setattr("advnmf.cli.fitting.AUTO_SECONDS", 0.3)  # what they choose does not matter here
     assert len(command_lines()) == 9
     for arguments in command_lines():
         result = testing.CliRunner().invoke(program, arguments)

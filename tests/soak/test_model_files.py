@@ -503,9 +503,9 @@ def test_damaged_model_files(budget, tmp_path):
 
 
 def test_every_class_is_in_the_corpus():
-    from advnmf.io.model_file import MODELS
+    from advnmf.models.registry import MODELS, model_class
 
-    assert {type(model) for model, data in CORPUS if data is not None} == set(MODELS.values())
+    assert {type(model) for model, data in CORPUS if data is not None} == {model_class(name) for name in MODELS}
 
 
 if __name__ == "__main__":

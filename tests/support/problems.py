@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from advnmf.adversaries import FrobeniusPenalty, NoAdversary
-from advnmf.data import DenseData, SparseData, ZeroFilledData
+from advnmf.data import array_data, sparse_data, zero_filled_data
 from advnmf.losses import L21, Correntropy, Elastic, Frobenius
 
 # One or more of each kind; an adversary needs bounded weights.
@@ -35,11 +35,11 @@ def random_data(rng, shape=(9, 7), observed=0.6, weights=False, dtype=np.float64
     X = np.where(omega > 0, X, 0).astype(dtype)
     if weights:
         omega = (omega * rng.uniform(0.2, 3, shape)).astype(dtype)
-    return DenseData(X, omega)
+    return array_data(X, omega)
 
 
 def complete_data(rng, shape=(9, 7), dtype=np.float64):
-    return DenseData(rng.gamma(1.0, size=shape).astype(dtype))
+    return array_data(rng.gamma(1.0, size=shape).astype(dtype))
 
 
 def as_sparse(data):
@@ -47,7 +47,7 @@ def as_sparse(data):
     indptr = np.append(0, np.cumsum(np.count_nonzero(data.omega, axis=1)))
     kept = data.omega > 0
     omega = None if data.omega.dtype == np.uint8 else data.omega[kept]
-    return SparseData(data.values[kept], np.nonzero(kept)[1].astype(np.int32), indptr, data.shape[1], omega)
+    return sparse_data(data.values[kept], np.nonzero(kept)[1].astype(np.int32), indptr, data.shape[1], omega)
 
 
 def zero_filled(rng, shape=(9, 7), missing=0.0, dtype=np.float64):
@@ -58,8 +58,8 @@ def zero_filled(rng, shape=(9, 7), missing=0.0, dtype=np.float64):
     stored = (X > 0) | gone
     indptr = np.append(0, np.cumsum(stored.sum(axis=1)))
     omega = (~gone)[stored].astype(np.uint8) if missing else None
-    data = ZeroFilledData(X[stored], np.nonzero(stored)[1].astype(np.int32), indptr, shape[1], omega)
-    return data, DenseData(X, (~gone).astype(np.uint8) if missing else None)
+    data = zero_filled_data(X[stored], np.nonzero(stored)[1].astype(np.int32), indptr, shape[1], omega)
+    return data, array_data(X, (~gone).astype(np.uint8) if missing else None)
 
 
 STORAGES = ["mask", "weights", "complete", "sparse", "sparse weights", "zeros", "zeros with holes"]

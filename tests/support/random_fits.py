@@ -11,6 +11,7 @@ from scipy import sparse
 from advnmf import L21, NMF, Correntropy, Elastic, Frobenius, FrobeniusPenalty
 from advnmf.data import ObservedData
 from advnmf.losses import Loss
+from advnmf.penalties import Smooth
 from advnmf.solvers import MU
 
 Array = np.ndarray
@@ -144,6 +145,10 @@ def draw(rng: np.random.Generator, *, units: bool = False) -> RandomFit:
         "sparse_missing": "zero" if storage == "zero" else "absent",
         "random_state": int(rng.integers(2**31)),
     }
+    if rng.random() < 0.15:
+        params["penalty_W"] = Smooth(10 ** rng.uniform(-4, 1), chain=True)
+    if rng.random() < 0.1:
+        params["penalty_H"] = Smooth(10 ** rng.uniform(-4, 1), chain=True)
     if not units and rng.random() < 0.1:
         params["alpha_H"] = 0.0 if rng.random() < 0.5 else 0.1 * size
     holes = rng.random((n, m)) < rng.choice([0, 0.2, 0.5, 0.9])

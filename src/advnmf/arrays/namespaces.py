@@ -47,8 +47,8 @@ def device(x: Array) -> object:
 
 
 def on_cpu(x: Array) -> bool:
-    """Whether a tensor lies in the memory that NumPy sees."""
-    return "cpu" in str(device(x)).lower()
+    """Whether an array lies in the memory that NumPy sees."""
+    return isinstance(x, np.ndarray) or "cpu" in str(device(x)).lower()
 
 
 def wide(x: Array) -> object:
@@ -90,6 +90,23 @@ def concat(arrays: Sequence[Array]) -> Array:
     """Arrays one after the other along their first axis."""
     xp = namespace(arrays[0])
     return np.concatenate(arrays) if xp is np else xp.concat(arrays)  # numpy.concat came with NumPy 2
+
+
+def full(shape: tuple[int, ...], value: float, like: Array, dtype: object) -> Array:
+    """One number throughout an array that lies where `like` does."""
+    if isinstance(like, np.ndarray):
+        return np.full(shape, value, dtype)
+    return namespace(like).full(shape, value, dtype=dtype, device=device(like))
+
+
+def contiguous(x: Array) -> Array:
+    """`x` with its rows one after the other, as compiled code takes them; tensors as they are."""
+    return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x
+
+
+def larger(x: Array, y: Array) -> Array:
+    """max(x, y), in place of `y` where the library can."""
+    return np.maximum(x, y, out=y) if isinstance(y, np.ndarray) else namespace(y).maximum(x, y)
 
 
 def to_numpy(x: object) -> object:

@@ -1,4 +1,4 @@
-"""The program and its commands, and what becomes of an error: one line on stderr, no traceback."""
+"""The program and its commands; an error is one line on stderr, without a traceback."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Program(click.RichGroup):
 
 @contextlib.contextmanager
 def _own_words() -> Iterator[None]:
-    """What other libraries log or warn of is not for the users of a command: what matters to them it says itself."""
+    """Hide what other libraries log or warn of; commands report what matters to their users."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""`advnmf demo`: a picture and a table that scikit-learn ships lose entries, and some models fill them again."""
+"""`advnmf demo`: hide entries of a picture and a table from scikit-learn, and complete them with some models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .progress import note
 
 _SIZE = (204, 136)  # width and height; small, so that the slowest model takes some seconds
 _MODELS = {"NMF": "nmf", "ATNMF": "atnmf", "EADNMF": "eadnmf"}
-# What the studies compare with, on the table only: on the picture these take longer than all else.
+# The compared systems, on the table only: on the picture they take longer than everything else.
 _COMPARED = {"HQASD": "hqasd", "DMF": "dmf", "ANMF": "anmf"}
 _FILES = {
     "original": "original.png",
@@ -39,7 +39,7 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Task:
-    """A complete matrix, what is hidden of it, and what the methods make of the rest."""
+    """A complete matrix, its hidden entries, and their completion by each method."""
 
     name: str
     truth: np.ndarray

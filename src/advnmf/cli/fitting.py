@@ -40,7 +40,7 @@ def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: boo
 
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
-    # What chooses by itself is the same on every scale, and tells errors on that of the data.
+    # AutoNMF gives the same result on every scale, and reports errors on that of the data.
     unscaled = settings.model == "auto" and not scale_columns
     scale = np.ones((1, 1)) if unscaled else _scale(X, scale_columns)
     began = time.monotonic()
@@ -87,7 +87,7 @@ def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel
 
 
 def _fit_until_interrupted(model: CompletionModel, X: Array | sparse.csr_array) -> None:
-    """Fit; ended by Ctrl-C it goes on with what it has, if that is something."""
+    """Fit; after Ctrl-C the command continues with the fit as it is, if there is one."""
     try:
         model.fit(X)
     except KeyboardInterrupt:

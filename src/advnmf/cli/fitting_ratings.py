@@ -48,7 +48,7 @@ def fit_ratings(triplets: Triplets, settings: Settings, quiet: bool) -> RatingsF
     X = triplets.matrix
     scale = 1.0 if settings.model == "auto" else _scale(X.data)
     with warnings_as_notes(quiet):
-        # Whom the model has not seen is told by the command, in the words of the file.
+        # The command names unknown users and items itself, by their labels in the file.
         warnings.simplefilter("ignore", DataWarning)
         model, summary = fit_model(X / scale, settings, quiet)
     return RatingsFit(model, scale, (float(X.data.min()), float(X.data.max())), summary)

@@ -1,4 +1,4 @@
-"""What recommendations are worth: hits among held-out ratings, beside those of two rankings without a model."""
+"""The quality of recommendations: hits among held-out ratings, beside those of two rankings without a model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..models.ranking import best_columns
 
 Array = np.ndarray
 
-# One rating in so many of a user is held out.
+# One in this number of ratings of a user is held out.
 _SHARE = 5
-# With fewer users who have a hit to find, the figures would be chance.
+# With fewer users who have a held-out hit, the figures would be chance.
 _FEWEST_USERS = 10
 # Means of items are drawn to the mean of all ratings as if they had so many more ratings, each of that mean.
 _PRIOR_RATINGS = 20
@@ -29,7 +29,7 @@ _PRIOR_RATINGS = 20
 
 @dataclass(frozen=True)
 class Hits:
-    """Mean precision and NDCG over the users who have a hit at all."""
+    """Mean precision and NDCG over the users who have a held-out hit."""
 
     precision: float
     ndcg: float

@@ -10,27 +10,29 @@ from typing import Any
 
 import numpy as np
 import rich_click as click
+from sklearn.utils import get_tags
 
-from .. import ADNMF, ANMF, ATNMF, DMF, EADNMF, HQASD, NMF, AutoNMF, DeepNMF
 from ..io.limits import DEFAULT_BYTES, DEFAULT_RATIO, ENVIRONMENT, parse_bytes, size_text
 from ..model_selection.auto.candidates import FIRST_RIDGE
+from ..models import registry
 from ..models.base import CompletionModel
+from ..models.registry import model_class
 
 MODELS: dict[str, type[CompletionModel]] = {
-    "nmf": NMF,
-    "atnmf": ATNMF,
-    "deep": DeepNMF,
-    "adnmf": ADNMF,
-    "eadnmf": EADNMF,
-    "hqasd": HQASD,
-    "dmf": DMF,
-    "anmf": ANMF,
-    "auto": AutoNMF,
+    command: model_class(name) for name, (_, command) in registry.MODELS.items() if command is not None
 }
-DEEP = ("deep", "adnmf", "eadnmf")
-ADVERSARIAL = ("atnmf", "adnmf", "eadnmf")
-SIGNED = ("hqasd", "dmf")
-FACTORISATIONS = ("nmf", "atnmf", *DEEP)
+_PARAMETERS = {command: model().get_params(deep=False) for command, model in MODELS.items()}
+
+
+def _having(parameter: str) -> tuple[str, ...]:
+    """The models that have a parameter."""
+    return tuple(command for command, params in _PARAMETERS.items() if parameter in params)
+
+
+DEEP = tuple(command for command, params in _PARAMETERS.items() if isinstance(params.get("n_components"), tuple))
+ADVERSARIAL = _having("lam")
+SIGNED = tuple(command for command, model in MODELS.items() if not get_tags(model()).input_tags.positive_only)
+FACTORISATIONS = _having("alpha_W")
 SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf")}
 
 #: Default ridge of ratings, which are scaled to a standard deviation of 1.
@@ -182,13 +184,7 @@ class Settings:
 
 
 # Options that some models have, and those that parameters are called after.
-_FOR_SOME = {
-    "alpha": FACTORISATIONS,
-    "solver": tuple(SOLVERS),
-    "eta": ("hqasd",),
-    "hidden": ("dmf",),
-    "beta": ("anmf",),
-}
+_FOR_SOME = {"alpha": FACTORISATIONS} | {name: _having(name) for name in ("solver", "eta", "hidden", "beta")}
 _OWN_NAMES = ("lam", "delta", "solver", "eta", "hidden", "beta", "max_iter", "tol", "n_init")
 _NOT_FOR_RATINGS = ("lam", "delta", "solver", "eta", "hidden", "beta")
 _CHOSEN_BY_AUTO = ("rank", "alpha", *_OWN_NAMES)

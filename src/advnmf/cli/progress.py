@@ -1,4 +1,4 @@
-"""What the user sees of a fit: a progress bar and notes on stderr."""
+"""Progress bars and notes on stderr."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def warnings_as_notes(quiet: bool = False, words: Callable[[str], str] = in_opti
 
 @contextlib.contextmanager
 def progress_bar(label: str, quiet: bool = False) -> Iterator[Callable[[Any], None] | None]:
-    """A callback for a fit that draws a progress bar on stderr; None where nobody would see it."""
+    """A callback for a fit that draws a progress bar on stderr; None if that is not a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -69,7 +69,7 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Callable[[Any], No
 
 @contextlib.contextmanager
 def search_bar(limit: float, quiet: bool = False) -> Iterator[Callable[[Any], None] | None]:
-    """A callback for a search that draws the time it has used on stderr; None where nobody would see it."""
+    """A callback for a search that draws the time used on stderr; None if that is not a terminal."""
     columns = (
         TextColumn("auto: {task.fields[looks]} candidates"),
         BarColumn(bar_width=None),
@@ -108,7 +108,7 @@ def _drawn(columns: Sequence[ProgressColumn], quiet: bool) -> Iterator[Progress 
 
 
 class _Updates:
-    """Passes the records of a fit on to a bar, not more often than an eye can see."""
+    """Passes the records of a fit to a bar, a few times a second at most."""
 
     def __init__(self, progress: Progress, label: str) -> None:
         self.progress = progress

@@ -25,7 +25,7 @@ def report(folder: str, out: str | None, force: bool, quiet: bool) -> int:
     """
     from .. import studies
 
-    with warnings_as_notes(quiet, str):  # files may be called as parameters are
+    with warnings_as_notes(quiet, str):  # file names may look like parameters
         files = studies.write_report(folder, out, overwrite=force)
     note(f"{files[0]}: the report, with {len(files) - 1} tables and pictures beside it", quiet)
     return 0

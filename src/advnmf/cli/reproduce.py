@@ -16,7 +16,7 @@ _INTERRUPTED = 130
 
 
 class ListType(click.ParamType):
-    """Values with commas between them."""
+    """A list of values separated by commas."""
 
     def __init__(self, convert: Callable[[str], Any], name: str) -> None:
         self.one, self.name = convert, name
@@ -90,7 +90,7 @@ def reproduce(
     if not set(protocols) & set(offered):
         raise click.UsageError(f"{experiment} has no protocol {protocol}; choose from {', '.join(offered)}")
     planned = studies.plan(experiment, protocols, methods=methods, missing=missing, runs=runs, quick=quick)
-    with warnings_as_notes(quiet, str):  # files may be called as parameters are
+    with warnings_as_notes(quiet, str):  # file names may look like parameters
         store = studies.Store(out)
     there = len(store.results(planned))
     note(f"{experiment}: {len(planned)} runs, {there} of them in {out} already", quiet)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 
 from ..arrays.caching import cached_property
-from ..arrays.namespaces import Array
+from ..arrays.namespaces import Array, cast
 from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
-from .base import ObservedData
-
-_ONE = np.ones(1, np.uint8)
+from .base import Block, Prediction, Weighted
 
 
 @dataclass(frozen=True)
-class SparseData(ObservedData):
+class SparseData(Block):
     """Stored entries: row i owns ``indptr[i]:indptr[i + 1]`` of ``values`` and of ``indices``, their columns.
 
     Explicit zeros are observed zeros.  A prediction is the vector of its values at the stored entries.
@@ -28,8 +27,12 @@ class SparseData(ObservedData):
     indices: Array
     indptr: Array
     n_columns: int
-    omega: Array | None = None
     sample_axis: int = 0
+    omega = None
+    # The fields that hold a number for each stored entry.
+    _numbers: ClassVar[tuple[str, ...]] = ("values",)
+    # The weights as kernels take them: a single one serves all.
+    _kernel_weights: ClassVar[Array] = np.ones(1, np.uint8)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -37,9 +40,9 @@ class SparseData(ObservedData):
         return len(self.indptr) - 1, self.n_columns
 
     @property
-    def n_entries(self) -> int:
-        """Only stored entries are touched."""
-        return len(self.values)
+    def columns(self) -> Array:
+        """Those of the stored entries."""
+        return self.indices
 
     @property
     def pattern(self) -> tuple[Array, Array] | None:
@@ -47,21 +50,14 @@ class SparseData(ObservedData):
         return self.indptr.copy(), self.indices.copy()
 
     @cached_property
-    def T(self) -> SparseData:
+    def T(self) -> Self:
         """The same entries in compressed columns."""
-        values, indices, indptr = _transpose(self._matrix(self.values))
-        omega = None if self.omega is None else _transpose(self._matrix(self.omega))[0]
-        return replace(
-            self,
-            values=values,
-            indices=indices,
-            indptr=indptr,
-            n_columns=self.shape[0],
-            omega=omega,
-            sample_axis=1 - self.sample_axis,
-        )
+        turned = {name: self._matrix(getattr(self, name)).tocsc() for name in self._numbers}
+        pattern, numbers = turned["values"], {name: matrix.data for name, matrix in turned.items()}
+        axis, n = 1 - self.sample_axis, self.shape[0]
+        return replace(self, indices=pattern.indices, indptr=pattern.indptr, n_columns=n, sample_axis=axis, **numbers)
 
-    def take(self, rows: slice | Array) -> SparseData:
+    def take(self, rows: slice | Array) -> Self:
         """The data of some rows: views of the entries for a slice, copies for an index array."""
         if isinstance(rows, slice):
             start, stop, _ = rows.indices(self.shape[0])
@@ -72,44 +68,19 @@ class SparseData(ObservedData):
             lengths = np.diff(self.indptr)[rows]
             indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(self.indptr.dtype)
             span = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
-        omega = None if self.omega is None else self.omega[span]
-        return replace(self, values=self.values[span], indices=self.indices[span], indptr=indptr, omega=omega)
-
-    def with_values(self, values: Array) -> SparseData:
-        """The same entries with other values."""
-        return replace(self, values=values)
+        numbers = {name: getattr(self, name)[span] for name in self._numbers}
+        return replace(self, indices=self.indices[span], indptr=indptr, **numbers)
 
     def predict(self, A: Array, B: Array) -> Array:
-        """(A B)_ij at the stored entries."""
-        return self._sampled(A, B)
-
-    def _sampled(self, A: Array, B: Array) -> Array:
         """(A B)_ij at the stored entries, in the precision of the factors."""
         out = np.empty(self.n_entries, A.dtype)
         columns = np.ascontiguousarray(B.T)
         self._over_rows(kernels.sampled_product, A.shape[1], A, columns, self.indptr, self.indices, out)
         return out
 
-    def entries(self, P: Array) -> Array:
-        """The prediction itself."""
-        return P
-
     def per_sample(self, d: Array) -> Array:
         """The number of each stored entry's sample."""
         return np.repeat(d, np.diff(self.indptr)) if self.sample_axis == 0 else d[self.indices]
-
-    def restrict(self, E: Array) -> Array:
-        """Zero where the weight is zero."""
-        return E if self.omega is None else E * (self.omega > 0)
-
-    def weighted(self, E: Array) -> Array:
-        """omega E."""
-        return E if self.omega is None else self.omega * E
-
-    def clip(self, P: Array, c: Array) -> Array:
-        """max(X, c P)."""
-        T = P * self.per_sample(c.astype(P.dtype))
-        return np.maximum(self.values, T, out=T)
 
     def times(self, T: Array, C: Array) -> Array:
         """(omega T) C."""
@@ -124,17 +95,15 @@ class SparseData(ObservedData):
         return self._matrix(self.weighted(E)).sum(axis=1)
 
     def reweighted(self, w: Array) -> SparseData:
-        """Entry weights omega w."""
-        return replace(self, omega=self.weighted(w.astype(self.dtype)))
-
-    def observed_entries(self, E: Array) -> Array:
-        """Entries of positive weight."""
-        return E if self.omega is None else E[self.omega > 0]
+        """Entry weights w."""
+        w = cast(w, self.dtype)
+        return WeightedSparseData(self.values, self.indices, self.indptr, self.n_columns, self.sample_axis, omega=w)
 
     def squared_norms(self, P: Array) -> Array:
         """sum_j omega_ij (X_ij - P_ij)^2 of each row, in float64."""
         out = np.empty(self.shape[0])
-        self._over_rows(kernels.sparse_squared_norms, 1, self.values, P, self._omega_array, self.indptr, out)
+        args = self.values, self.entries(P), self._kernel_weights, self.indptr, out
+        self._over_rows(kernels.sparse_squared_norms, 1, *args)
         return out
 
     def energies(self, P: Array) -> Array:
@@ -142,28 +111,20 @@ class SparseData(ObservedData):
         return self._matrix(self.weighted(P) * P).sum(axis=1)
 
     def clipped_sums(self, P: Array, c: Array, out: Array | None = None, active: Array | None = None) -> Array:
-        """(A, B, C) of each (active) row, see `Groups.clipped_sums`."""
+        """(A, B, C) of each (active) row, see `ResidualView.clipped_sums`."""
         n = self.shape[0]
         out = np.empty((3, n)) if out is None else out
         active = np.ones(n, bool) if active is None else active
-        args = self.values, P, self._omega_array, self.indptr, c.astype(self.dtype), active, out
+        args = self.values, self.entries(P), self._kernel_weights, self.indptr, c.astype(self.dtype), active, out
         self._over_rows(kernels.sparse_clipped_sums, 2, *args)
         return out
 
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: Array,
-        P: Array,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
         """Coordinate descent on the rows of A, each over its own stored entries."""
         columns = np.ascontiguousarray(B.T)
-        args = A, columns, T, P, self._omega_array, self.indptr, self.indices, row_weight, column_weight
+        args = A, columns, T, P, self._kernel_weights, self.indptr, self.indices, u, v
         self._over_rows(kernels.sparse_descend_rows, 3 * A.shape[1] * n_passes, *args, *penalty, n_passes)
 
     def _over_rows(self, kernel: object, work_per_entry: float, *args: object) -> None:
@@ -174,41 +135,39 @@ class SparseData(ObservedData):
         """Entries as a matrix, nothing copied."""
         return sparse.csr_array((E, self.indices, self.indptr), shape=self.shape, copy=False)
 
-    @property
-    def _omega_array(self) -> Array:
-        return _ONE if self.omega is None else self.omega
-
     @cached_property
     def counts(self) -> Array:
-        """How many entries of each row carry weight."""
-        if self.omega is None:
-            return np.diff(self.indptr)
-        return self._matrix((self.omega > 0).astype(np.int64)).sum(axis=1)
+        """How many entries of each row are stored."""
+        return np.diff(self.indptr)
 
     @cached_property
     def column_counts(self) -> Array:
-        """How many entries of each column carry weight."""
-        kept = self.indices if self.omega is None else self.indices[self.omega > 0]
-        return np.bincount(kept, minlength=self.n_columns)
-
-    @cached_property
-    def mean(self) -> float:
-        """Weighted mean of the observed values; 0 if there are none."""
-        total = len(self.values) if self.omega is None else self.omega.sum(dtype=np.float64)
-        return float(self.weighted(self.values).sum(dtype=np.float64) / total) if total > 0 else 0.0
+        """How many entries of each column are stored."""
+        return np.bincount(self.indices, minlength=self.n_columns)
 
     def positive(self, axis: int) -> Array:
         """Whether a row (axis 0) or column (axis 1) has an observed entry above 0."""
         seen = self._matrix((self.weighted(self.values) > 0).astype(np.int64))
         return seen.sum(axis=1 - axis) > 0
 
-    def value_range(self) -> tuple[float, float]:
-        """Smallest and largest observed value."""
-        seen = self.values if self.omega is None else self.values[self.omega > 0]
-        return float(seen.min()), float(seen.max())
 
+@dataclass(frozen=True)
+class WeightedSparseData(Weighted, SparseData):
+    """Stored entries with a weight each."""
 
-def _transpose(matrix: sparse.csr_array) -> tuple[Array, Array, Array]:
-    """Values, indices and pointers of the compressed columns."""
-    columns = matrix.tocsc()
-    return columns.data, columns.indices, columns.indptr
+    omega: Array = field(kw_only=True)
+    _numbers: ClassVar[tuple[str, ...]] = ("values", "omega")
+
+    @property
+    def _kernel_weights(self) -> Array:
+        return self.omega
+
+    @cached_property
+    def counts(self) -> Array:
+        """How many entries of each row carry weight."""
+        return self._matrix((self.omega > 0).astype(np.int64)).sum(axis=1)
+
+    @cached_property
+    def column_counts(self) -> Array:
+        """How many entries of each column carry weight."""
+        return np.bincount(self.indices[self.omega > 0], minlength=self.n_columns)

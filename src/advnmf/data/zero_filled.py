@@ -11,7 +11,8 @@ from ..arrays.namespaces import Array
 from ..kernels import rows as kernels
 from ..kernels.coordinates import Coordinates
 from ..kernels.threads import over_rows
-from .sparse import SparseData
+from .base import Prediction
+from .sparse import SparseData, WeightedSparseData
 
 # Less than this share of a sum, a difference has lost ten of its sixteen digits.
 _DROWNED = 1e-6
@@ -34,14 +35,16 @@ class LowRankPlusSparse(NamedTuple):
 
 @dataclass(frozen=True)
 class ZeroFilledData(SparseData):
-    """All entries observed, those not stored as zero; a stored one of weight 0 (a NaN of the user's) is missing.
+    """All entries observed, those not stored as zero.
 
     Sums over the zeros are sums over everything, which the Gram matrix of the components gives, minus sums over the
-    stored entries: no array of the data's full shape is made.  A missing entry is filled with its prediction, which
-    makes the quadratic of complete data touch the masked one from above (expectation maximisation).
+    stored entries: no array of the data's full shape is made.
     """
 
     entries_are_all: ClassVar[bool] = False
+    complete: ClassVar[bool] = True
+    # Absent entries were observed too.
+    pattern: ClassVar[None] = None
 
     def predict(self, A: Array, B: Array) -> LowRankPlusSparse:
         """A B, with its values at the stored entries."""
@@ -51,18 +54,21 @@ class ZeroFilledData(SparseData):
         """The prediction at the stored entries."""
         return P.stored
 
-    def clip(self, P: LowRankPlusSparse, c: Array) -> LowRankPlusSparse:
+    def raised_to(self, P: LowRankPlusSparse, c: Array) -> LowRankPlusSparse:
         """max(X, c P): c P on the zeros."""
-        return self._target(P, c.astype(self.dtype), super().clip(P.stored, c))
+        return self._target(P, c.astype(self.dtype), super().raised_to(P, c))
 
     def target(self, P: LowRankPlusSparse) -> LowRankPlusSparse:
-        """X itself, with missing entries filled by the prediction."""
+        """X itself, missing entries filled."""
         return self._target(P, np.zeros(self._n_samples, self.dtype), self.values)
 
     def _target(self, P: LowRankPlusSparse, c: Array, stored: Array) -> LowRankPlusSparse:
-        if self.omega is not None:
-            stored = np.where(self.omega > 0, stored, P.stored)
+        stored = self._filled(stored, P)
         return LowRankPlusSparse(P.A, P.B, c, stored - self.per_sample(c) * P.stored, stored)
+
+    def _filled(self, stored: Array, P: LowRankPlusSparse) -> Array:
+        """Stored entries of a target: none is missing."""
+        return stored
 
     @property
     def _n_samples(self) -> int:
@@ -86,16 +92,9 @@ class ZeroFilledData(SparseData):
         sparse_part = (self._matrix(T.extra).T @ A).T
         return ((T.scale[:, None] * A).T @ T.A) @ T.B + sparse_part if T.scale.any() else sparse_part
 
-    @property
-    def complete(self) -> bool:
-        """Nothing is missing, and nothing weighted."""
-        return self.omega is None
-
     def energies(self, P: LowRankPlusSparse) -> Array:
-        """sum_j P_ij^2 of each row over the observed entries: a_i (B B') a_i', less what is missing."""
-        if self.omega is None:
-            return self._all_energies(P)
-        return self._less(P, self.omega == 0)
+        """sum_j P_ij^2 of each row: a_i (B B') a_i'."""
+        return self._all_energies(P)
 
     def _zero_energies(self, P: LowRankPlusSparse, beside: Array | float = 0) -> Array:
         """sum_j P_ij^2 of each row over the entries that are not stored, to be added to `beside`."""
@@ -112,7 +111,7 @@ class ZeroFilledData(SparseData):
         to too, are summed entry by entry.
         """
         A, B = P.A.astype(np.float64), P.B.astype(np.float64)
-        rest = self._all_energies(P) - self._matrix(these * np.square(self._sampled(A, B))).sum(axis=1)
+        rest = self._all_energies(P) - self._matrix(these * np.square(super().predict(A, B))).sum(axis=1)
         terms = np.square(np.abs(A) @ np.linalg.norm(B, axis=1))
         drowned = np.flatnonzero(rest + beside < _DROWNED * terms)
         if drowned.size:
@@ -130,14 +129,14 @@ class ZeroFilledData(SparseData):
 
     def squared_norms(self, P: LowRankPlusSparse) -> Array:
         """sum_j (X_ij - P_ij)^2 of each row."""
-        stored = super().squared_norms(P.stored)
+        stored = super().squared_norms(P)
         return stored + self._zero_energies(P, stored)
 
     def clipped_sums(
         self, P: LowRankPlusSparse, c: Array, out: Array | None = None, active: Array | None = None
     ) -> Array:
         """(A, B, C) of each row: every zero is clipped, as c P > 0 there (or both are 0 and it does not count)."""
-        fresh = super().clipped_sums(P.stored, c)
+        fresh = super().clipped_sums(P, c)
         zeros = self._zero_energies(P)
         fresh[0] += np.where(c > 0, 0, zeros)
         fresh[1] += np.where(c > 0, zeros, 0)
@@ -148,27 +147,14 @@ class ZeroFilledData(SparseData):
         return out
 
     def descend(
-        self,
-        A: Array,
-        B: Array,
-        T: LowRankPlusSparse,
-        P: LowRankPlusSparse,
-        row_weight: Array,
-        column_weight: Array,
-        penalty: Coordinates,
-        n_passes: int,
+        self, A: Array, B: Array, T: Prediction, P: Prediction, u: Array, v: Array, penalty: Coordinates, n_passes: int
     ) -> None:
         """Coordinate descent on the rows of A, which share one Gram matrix."""
         n, K = A.shape
-        wB = B * column_weight
+        wB = B * v
         C = self.times(T, np.ascontiguousarray(wB.T))
         work = n * K * K * (n_passes + 1)
-        over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, row_weight, *penalty, n_passes)
-
-    @property
-    def pattern(self) -> None:
-        """Absent entries were observed too."""
-        return None
+        over_rows(kernels.descend_gram, n, work, A, wB @ B.T, C, u, *penalty, n_passes)
 
     @property
     def counts(self) -> Array:
@@ -181,17 +167,36 @@ class ZeroFilledData(SparseData):
         return self.shape[0] - self._missing(0)
 
     def _missing(self, axis: int) -> Array:
-        if self.omega is None:
-            return np.zeros(self.shape[1 - axis], np.int64)
-        return self._matrix((self.omega == 0).astype(np.int64)).sum(axis=axis)
+        """How many entries of each row or column are missing: none."""
+        return np.zeros(self.shape[1 - axis], np.int64)
 
     @property
-    def mean(self) -> float:
-        """Mean of the observed values, zeros included; 0 if there are none."""
-        total = int(self.counts.sum())
-        return float(self.weighted(self.values).sum(dtype=np.float64) / total) if total else 0.0
+    def total_weight(self) -> float:
+        """How many entries were observed, zeros included."""
+        return int(self.counts.sum())
 
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest observed value."""
         low, high = super().value_range() if len(self.values) else (0.0, 0.0)
-        return (0.0, max(high, 0.0)) if self.counts.sum() > self.n_entries else (low, high)
+        return (0.0, max(high, 0.0)) if self.total_weight > self.n_entries else (low, high)
+
+
+@dataclass(frozen=True)
+class ZeroFilledWithHoles(ZeroFilledData, WeightedSparseData):
+    """The same, where a stored entry of weight 0 (a NaN of the user's) is missing.
+
+    It is filled with its prediction, which makes the quadratic of complete data touch the masked one from above
+    (expectation maximisation).
+    """
+
+    complete: ClassVar[bool] = False
+
+    def _filled(self, stored: Array, P: LowRankPlusSparse) -> Array:
+        return np.where(self.omega > 0, stored, P.stored)
+
+    def energies(self, P: LowRankPlusSparse) -> Array:
+        """sum_j P_ij^2 of each row over the observed entries."""
+        return self._less(P, self.omega == 0)
+
+    def _missing(self, axis: int) -> Array:
+        return self._matrix((self.omega == 0).astype(np.int64)).sum(axis=axis)

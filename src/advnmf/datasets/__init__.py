@@ -1,4 +1,4 @@
-"""The data sets of the matrix completion studies, and holes to put into them.
+"""The data sets of the matrix completion studies, and masks that hide some of their entries.
 
 Each function gives a scikit-learn ``Bunch``:
 

@@ -66,13 +66,13 @@ def local(path: str) -> Path | None:
 
 
 def local_or_cached(path: str) -> Path | None:
-    """The file of this path on this machine, its content not looked at; None where it is not there."""
+    """The file of this path on this machine, unchecked; None if it is not there."""
     file = local(path) or cache_folder() / path
     return file if file.is_file() and (local(path) or not _links(cache_folder(), path)) else None
 
 
 def fetch(path: str) -> Path:
-    """The file of this path on this machine, fetched if need be; FileError where there is no way to it."""
+    """The file of this path on this machine, fetched if need be; FileError if it cannot be had."""
     remote = registry()[path]
     file = local(path)
     if file is None:

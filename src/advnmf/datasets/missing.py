@@ -1,4 +1,4 @@
-"""Holes to put into complete data."""
+"""Masks that hide entries of complete data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import functools
 import string
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
+from ..data.boundary import read_observed
 from ..io.files import require
 
 __all__ = ["make_missing"]
@@ -80,9 +81,8 @@ def make_missing(
     return mask
 
 
-def _observed(X: Any) -> np.ndarray:
-    values = check_array(X, ensure_all_finite=False)
-    return ~(np.isnan(values) | np.ma.getmaskarray(X))
+def _observed(X: ArrayLike) -> np.ndarray:
+    return read_observed(X, sparse_missing=None).known
 
 
 def _hide(pictures: np.ndarray, fraction: float, groups: Callable[[], Groups]) -> None:

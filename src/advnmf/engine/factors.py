@@ -77,15 +77,6 @@ def take_rows(F: Array, indices: np.ndarray) -> Array:
     return namespace(F).take(F, as_like(indices, F), axis=0)
 
 
-def check_finite(factors: Sequence[Array]) -> None:
-    """Refuse factors that have left the numbers: they would complete with infinities."""
-    if not all(bool(namespace(F).all(namespace(F).isfinite(F))) for F in factors):
-        raise ValueError(
-            "the fit is not finite: the parameters leave the scale of a factor open, or X spans too wide a range for "
-            "its precision; set alpha_W and alpha_H to the same positive number, or give X as float64"
-        )
-
-
 def check_factors(
     factors: object, data: ObservedData, layers: tuple[int, ...], *, nonnegative: bool = True
 ) -> list[np.ndarray]:

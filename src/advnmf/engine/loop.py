@@ -40,7 +40,7 @@ Callback = Callable[[Progress], object]
 
 @dataclass(frozen=True)
 class StoppingCriteria:
-    """Stopping criteria, and a callback that may stop as well; `start`, `n_init` and `phase` are told to it.
+    """Stopping criteria, and a callback that may stop too; it is also given `start`, `n_init` and `phase`.
 
     `deadline` is in seconds of `time.monotonic`.
     """
@@ -56,7 +56,7 @@ class StoppingCriteria:
 
 @dataclass(frozen=True)
 class Result:
-    """Factors, and how they came about.
+    """Factors, and the course of the fit.
 
     `history` holds the objective at the start and after each iteration; `stop_reason` is "tol", "max_iter",
     "time_limit", "callback" or "interrupted".

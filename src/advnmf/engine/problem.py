@@ -13,10 +13,10 @@ import numpy as np
 from ..adversaries import Adversary, NoAdversary
 from ..arrays.caching import cached_property
 from ..arrays.namespaces import Array, cast, concat, finfo, namespace
-from ..data import Groups, ObservedData, Prediction
+from ..data import ObservedData, Prediction, ResidualView
 from ..losses import Loss
 from ..penalties import Penalty
-from .factors import right
+from .factors import Factors, right
 from .ridges import NO_RIDGES, Ridges
 
 
@@ -91,6 +91,14 @@ class Problem:
         codes, last = self.penalties[0], self.penalties[-1]
         return codes.known(np.asarray(self.data.counts) > 0), last.known(np.asarray(self.data.column_counts) > 0)
 
+    def extended(self, factors: Factors) -> Factors:
+        """Factors with the rows of samples and the columns of features that only a penalty determines."""
+        codes, *others = factors
+        seen, column_seen = np.asarray(self.data.counts) > 0, np.asarray(self.data.column_counts) > 0
+        codes = self.penalties[0].extended(codes, seen)
+        *inner, last = others
+        return [codes, *inner, self.penalties[-1].extended(last.T, column_seen).T]
+
     def penalty(self, factors: Sequence[Array]) -> float:
         """Sum of the penalties, and what the adversary adds beside its sum over the data."""
         *others, last = factors
@@ -137,7 +145,7 @@ class Moment:
     loss: Loss
     factors: Sequence[Array]
 
-    def blocks(self) -> Iterator[tuple[Groups, Prediction]]:
+    def blocks(self) -> Iterator[tuple[ResidualView, Prediction]]:
         """Runs of samples in the groups of the loss, each with its prediction."""
         for data, P in self._predicted():
             yield self.loss.groups(data), P

@@ -1,4 +1,4 @@
-"""Looking at models: displays in the manner of scikit-learn, and a record of how a fit went.
+"""Displays of models in the manner of scikit-learn, and a trace of the errors during a fit.
 
 A display holds the data of a picture.  ``Display.from_estimator(model, ...)`` takes them from a model and plots at
 once; ``display.plot(ax=...)`` plots again, elsewhere.  Artists and axes are attributes that end in ``_``.  Nothing is

@@ -1,4 +1,4 @@
-"""CompletionDisplay: samples as they were, as they were seen, as they were attacked, and as they were completed."""
+"""CompletionDisplay: samples in their original, observed, attacked and completed form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.typing import MatrixLike
-from ..data.check import check_choice, check_mask, fill_holes
+from ..data.boundary import check_mask, read_observed
+from ..data.check import check_choice
 from ..io.pictures import fold
 from ..metrics import rmse
 from .drawing import (
@@ -28,12 +29,12 @@ from .drawing import (
 
 Array = np.ndarray
 
-# The panels beside the completed ones, and their titles.
+# The panels besides the completed ones, and their titles.
 _PANELS = {"original": "Original", "masked": "Masked", "attack": "Attack\nR*", "attacked": "Attacked\nX + R*"}
 
 
 class CompletionDisplay:
-    """Completed samples beside what they were completed from: a row of pictures, or one axes of spectra, a sample.
+    """Completed samples beside their observed entries: a row of pictures, or one axes of spectra, for each sample.
 
     Missing pixels are pink.  In the attack R, blue pixels were lowered and red ones raised; in that of a colour picture
     grey means unchanged.  Models without an adversary have no such panels, nor has `ANMF`, whose adversary moves the
@@ -46,7 +47,7 @@ class CompletionDisplay:
     completed : mapping of str to array-like of that shape
         Completions by name (that of a single one may be "").
     original : array-like of that shape, optional
-        The truth.  Errors over the missing entries are told where it is given.
+        The truth, if known: errors over the missing entries are then shown.
     perturbation : array-like of that shape, optional
         The attack R on the observed entries, 0 elsewhere.
     image_shape : (height, width) or (height, width, 3), optional
@@ -107,7 +108,7 @@ class CompletionDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: object, X: MatrixLike, *, name: str = "", **kwargs: Any) -> Self:
-        """Plot what a fitted model makes of samples; arguments as in `from_estimators`."""
+        """Plot the completion of samples by a fitted model; arguments as in `from_estimators`."""
         return cls.from_estimators({name: estimator}, X, **kwargs)
 
     @classmethod
@@ -124,7 +125,7 @@ class CompletionDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Plot what fitted models make of samples: each is coded by `transform` and completed.
+        """Plot the completion of samples by fitted models, each from the codes of its `transform`.
 
         Parameters
         ----------
@@ -154,9 +155,10 @@ class CompletionDisplay:
         rows = np.arange(shape[0]) if whole else _chosen(samples, shape[0])
         part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
         seen = None if mask is None else check_mask(mask, np.broadcast_to(0.0, shape))[rows]
+        given = read_observed(part, seen)
         completed = {name: model.complete(part, mask=seen) for name, model in models.items()}
         return cls(
-            fill_holes(part, seen, np.full(part.shape, np.nan)),
+            given.training(given.known),
             completed,
             original=None if X_true is None else _same_rows(X_true, shape, rows),
             perturbation=_first_attack(models, part, seen),
@@ -249,7 +251,7 @@ class CompletionDisplay:
         return axes.imshow(_with_alpha((picture - vmin) / (vmax - vmin or 1.0)), **kwargs)
 
     def _draw_attack(self, axes: Any, picture: Array, *_: object) -> Any:
-        """Blue is less, red is more, white (colours: grey) is as it was; all pictures have one scale."""
+        """Blue is lower, red higher, white (colours: grey) unchanged; all pictures have the same scale."""
         top = self._attack_scale()
         axes.set_facecolor("white" if picture.ndim == 2 else "0.5")
         if picture.ndim == 2:
@@ -262,18 +264,18 @@ class CompletionDisplay:
         axes.set_xlabel(words, fontsize=SMALL)
 
     def _attack_scale(self) -> float:
-        """What 99 % of the perturbations stay below: a few large ones must not hide the rest."""
+        """The 99 % quantile of the perturbations, so that a few large ones do not hide the rest."""
         sizes = np.abs(self.perturbation[~np.isnan(self.observed)])
         return float(np.quantile(sizes, 0.99) or sizes.max()) if sizes.any() else 1.0
 
     def _value_range(self) -> tuple[float, float]:
-        """From 0, or less, to the largest value that is known; of the completed ones if nothing is."""
+        """From 0, or less, to the largest known value; to that of the completed ones if none is known."""
         candidates = [self.original, self.observed, *self.completed.values()]
         known = next(values for values in candidates if values is not None and not np.isnan(values).all())
         return min(0.0, float(np.nanmin(known))), float(np.nanmax(known))
 
     def _tell_errors(self, panels: dict[str, list[Array]]) -> None:
-        """Root mean square error of each completed picture over what was missing of it, if something was."""
+        """Root mean square error of each completed picture over its missing entries, if there are any."""
         if self.original is None:
             return
         first = len(panels) - len(self.completed)
@@ -313,7 +315,7 @@ class CompletionDisplay:
 
 
 def _chosen(samples: Sequence[int] | int | None, n: int) -> Array:
-    """Rows that are shown."""
+    """The rows to show."""
     rows = np.arange(min(n, 5)) if samples is None else np.atleast_1d(samples)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0 or not np.isin(rows, np.arange(n)).all():
         raise ValueError(f"samples={samples!r} must be rows of X, from 0 to {n - 1}")

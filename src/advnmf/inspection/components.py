@@ -47,7 +47,7 @@ class ComponentsDisplay:
     ) -> None:
         self.components = numbers("components", components, 2)
         n, m = self.components.shape
-        # Each row is a picture: a matrix that is one has no meaning here.
+        # Each row must be a picture; a matrix that is one picture as a whole is not accepted.
         self.image_shape = None if image_shape is None else check_shape(image_shape, (1, m))[0]
         check_choice("image_order", image_order, ("C", "F"))
         self.image_order = image_order
@@ -154,7 +154,7 @@ class ComponentsDisplay:
             for row, name, style in zip(values, self.names, line_styles(), strict=False)
         ]
         ax.grid(alpha=0.3)
-        # Beside the lines, which fill the axes from side to side.
+        # Outside the axes, which the lines fill.
         ax.legend(
             title="component",
             title_fontsize=SMALL,
@@ -192,7 +192,7 @@ class ComponentsDisplay:
 
 
 def _ordered(model: Any, order: str | Sequence[int]) -> Array:
-    """Numbers of the components in the order asked for."""
+    """Numbers of the components in the requested order."""
     n = len(model.components_)
     if not isinstance(order, str):
         indices = np.asarray(order)

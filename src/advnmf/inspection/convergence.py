@@ -79,7 +79,7 @@ class ConvergenceDisplay:
         """
         values = {name: self._relative(name) if relative else curve for name, curve in self.curves.items()}
         ax = new_axes(ax, (5.6, 3.6))
-        # Those of an earlier call into the same axes have had the first styles.
+        # Lines of earlier calls with the same axes have the first styles.
         styles = line_styles()
         for _ in ax.get_lines():
             next(styles)

@@ -1,4 +1,4 @@
-"""What the displays share: axes, colours, checks of what they are given."""
+"""Shared by the displays: axes, colours, checks of arguments."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..io.files import require
 
-# Okabe and Ito's colours, which the colour-blind tell apart (without the yellow, which is lost on white), black last.
+# The palette of Okabe and Ito for colour-blind readers, without its yellow, which is invisible on white; black last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = "#888888"
-# Of missing pixels: in no grey picture and in few photographs, and told from white and black by anybody.
+# The colour of missing pixels: in no grey picture, rare in photographs, and distinct from white and black.
 MISSING = "#CC79A7"
 SMALL = 8
 
@@ -33,7 +33,7 @@ def new_axes(ax: Any, figsize: tuple[float, float]) -> Any:
 
 
 def one_axes(ax: Any) -> Any:
-    """Refuse what is no single axes."""
+    """Refuse anything but a single axes."""
     if not hasattr(ax, "plot"):
         raise ValueError(f"ax={type(ax).__name__} must be a matplotlib Axes or None")
     return ax
@@ -60,7 +60,7 @@ def label_log_axis(ax: Any) -> None:
 
     def between(value: float, _: int) -> str:
         low, high = ax.get_ylim()
-        if high < 4 * low:  # there may be none of those that are chosen below
+        if high < 4 * low:  # the ticks chosen below may all lie outside
             return f"{value:g}"
         digits = "235" if high < 10 * low else "25" if high < 100 * low else ""
         return f"{value:g}" if f"{value:e}"[0] in digits else ""
@@ -79,7 +79,7 @@ def fitted_model(estimator: object, attribute: str, why: str = "") -> Any:
 
 
 def numbers(name: str, values: object, ndim: int) -> np.ndarray:
-    """`values` as an array of floats of so many axes."""
+    """`values` as an array of floats with this number of axes."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -124,6 +124,6 @@ def check_shape(image_shape: Sequence[int], shape: tuple[int, int]) -> tuple[tup
 
 
 def check_named(name: str, values: object) -> None:
-    """Refuse what is no mapping, or an empty one."""
+    """Refuse anything but a mapping that is not empty."""
     if not isinstance(values, Mapping) or not values:
         raise ValueError(f"{name} must be a mapping (names to values) with at least one entry")

@@ -14,12 +14,12 @@ from .drawing import SMALL, check_named, label_log_axis, new_axes, numbers
 
 Array = np.ndarray
 
-# Cells of at most so many bear their numbers.
+# Most cells of a map whose values are written into them.
 _MOST_TEXTS = 120
 
 
 class SensitivityDisplay:
-    """Heat map over a grid of two parameters, with the best cell marked; cells are evenly spaced and bear their values.
+    """Heat map over a grid of two parameters, with the best cell marked; cells are evenly spaced and show their values.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ class SensitivityDisplay:
 
     def _mark_best(self, ax: Any) -> Any:
         row, column = self._best
-        # Of a hue that no cell has.
+        # A hue that is not in the colour map.
         frame = {"fill": False, "edgecolor": "#D55E00", "linewidth": 2.5, "zorder": 3}
         return ax.add_patch(require("matplotlib.patches", "plot").Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
 

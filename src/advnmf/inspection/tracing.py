@@ -1,4 +1,4 @@
-"""Errors on the way: a fit that is looked at every few iterations."""
+"""`trace`: objective and errors during a fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import clone
 
 from ..arrays.typing import MatrixLike
-from ..data.check import check_data, check_number
+from ..data.boundary import read_observed
+from ..data.check import check_number
 from ..metrics import rmse
 from ..models.progress import FitInProgress
 
@@ -19,21 +20,21 @@ Array = np.ndarray
 def trace(
     estimator: Any, X: MatrixLike, *, mask: MatrixLike | None = None, X_true: MatrixLike | None = None, every: int = 1
 ) -> dict[str, Array]:
-    """Objective, observed error and held-out error of a model every so many iterations of its fit.
+    """Objective, observed error and held-out error of a model, every few iterations of its fit.
 
-    A clone of `estimator` is fitted as `fit` would, from one start (`n_init`, `callback` and `time_limit` play no
-    part), and looked at on the way and at the end.
+    A clone of `estimator` is fitted as by `fit`, from one start (`n_init`, `callback` and `time_limit` are ignored),
+    and evaluated every few iterations and at the end.
 
     Parameters
     ----------
-    estimator : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF or ANMF
-        The model, fitted or not, with ``init="random"``.
+    estimator : estimator
+        `NMF` or another model that learns by iterations, fitted or not, with ``init="random"``.
     X, mask
         As in `fit`.
     X_true : array-like of the shape of X, optional
-        The truth; NaN where it is not known.  It is compared with, and has no influence on the fit.
+        The truth, NaN where it is unknown; it has no influence on the fit.
     every : int, default=1
-        Iterations between two looks.
+        Iterations between two evaluations.
 
     Returns
     -------
@@ -50,20 +51,19 @@ def trace(
     if not hasattr(estimator, "begin"):
         raise ValueError(f"{type(estimator).__name__} cannot be traced: give a model such as NMF, not what wraps one")
     check_number("every", every, low=1, integer=True)
-    data = check_data(clone(estimator), X, mask, reset=True, nonnegative=False)
-    observed = np.ones(data.shape, bool) if data.omega is None else data.omega > 0
+    given = read_observed(X, mask, estimator=clone(estimator), tensors=None, sparse_missing=None)
     rows = []
     for look in _looks(clone(estimator).set_params(time_limit=None, callback=None).begin(X, mask=mask), every):
         P = look.reconstruct()
-        rows.append([look.n_iter_, look.loss_curve_[-1], rmse(data.values, P, mask=observed)])
+        rows.append([look.n_iter_, look.loss_curve_[-1], rmse(given.X, P, mask=given.known)])
         if X_true is not None:
-            rows[-1].append(rmse(X_true, P, mask=~observed))
+            rows[-1].append(rmse(X_true, P, mask=~given.known))
     names = ("n_iter", "objective", "observed_rmse", "held_out_rmse")
     return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=False)}
 
 
 def _looks(fit: FitInProgress, every: int) -> Iterator[Any]:
-    """The model every so many iterations, and at the end."""
+    """The model after every `every` iterations, and at the end."""
     fit.begin()
     while not fit.ended:
         with fit.session():

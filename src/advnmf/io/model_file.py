@@ -32,14 +32,8 @@ from sklearn.impute import MissingIndicator
 from ..adversaries import ADVERSARIES, Adversary
 from ..arrays.namespaces import to_numpy
 from ..losses import LOSSES, Loss
-from ..model_selection.auto import AutoNMF
-from ..model_selection.auto.imputer import NMFImputer
-from ..models.compared.anmf import ANMF
-from ..models.compared.dmf import DMF
-from ..models.compared.hqasd import HQASD
 from ..models.fitted import SOMETIMES, check_model, fitted_values
-from ..models.nmf import NMF
-from ..models.presets import ADNMF, ATNMF, EADNMF, DeepNMF
+from ..models.registry import MODELS, model_class
 from ..penalties import PENALTIES, Penalty
 from ..solvers import SOLVERS, Solver
 from .files import FileError, reason
@@ -47,11 +41,8 @@ from .model_archive import DTYPES, MAX_BYTES, MODEL_VALUES, Reader, reading, wri
 
 __all__ = ["load", "save"]
 
-# Everything that a file may ask for by name.
-MODELS: dict[str, type[BaseEstimator]] = {
-    c.__name__: c for c in (NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF, NMFImputer)
-}
 Parts = dict[str, dict[str, Any]]
+# What a file may ask for by name, beside the models.
 PARTS: Parts = {
     "loss": LOSSES,
     "adversary": ADVERSARIES,
@@ -72,16 +63,16 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : NMF, ATNMF, DeepNMF, ADNMF, EADNMF, HQASD, DMF, ANMF, AutoNMF or NMFImputer
-        Fitted or not.
+    model : estimator
+        Any model of this package, fitted or not.
     path : path
         Any name; ".advnmf" is a good ending.
 
     Raises
     ------
     TypeError
-        For another class (subclasses too), or a parameter that cannot be stored.  A loss, adversary or solver from
-        outside of this package can be where it is a dataclass with a `name` of its own; `load` must be given its class.
+        For another class (subclasses too), or a parameter that cannot be stored.  One from outside of
+        this package can be where it is a dataclass with a `name` of its own; `load` must be given its class.
     ValueError
         Where the file cannot be written, or `load` would refuse it: for invalid parameters, or fitted attributes that
         do not fit together.
@@ -100,7 +91,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (), max_byte
     path : path
         The file.
     classes : sequence of classes, default=()
-        Losses, adversaries and solvers from outside of this package that the model may hold, such as ``[MyLoss]``.
+        Losses, adversaries, penalties and solvers from outside of this package that the model may hold: ``[MyLoss]``.
     max_bytes : int, default=2**30
         Largest file that is read, and 256 times the largest header (names of features); about as much memory is taken.
         Raise it for larger models of your own.
@@ -110,9 +101,10 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (), max_byte
     ValueError
         In one line that names the path: a file that is missing, too large, damaged or foreign, or of a newer format.
     """
+    parts = parts_with(classes)
     try:
         with open(path, "rb", opener=_open_file) as stream, reading(stream, max_bytes) as (tree, reader):
-            return _Decoder(reader, parts_with(classes)).model(tree)
+            return _Decoder(reader, parts).model(tree)
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
     except OSError as error:
@@ -139,7 +131,7 @@ def _open_file(path: str, flags: int) -> int:
 def _encode_model(model: BaseEstimator, arrays: list[np.ndarray]) -> dict:
     """{"class", "params", "fitted"}."""
     name = type(model).__name__
-    if MODELS.get(name) is not type(model):
+    if name not in MODELS or model_class(name) is not type(model):
         raise TypeError(f"{name} cannot be saved: only {', '.join(MODELS)} can")
     params, fitted = model.get_params(deep=False), fitted_values(model)
     tree = {
@@ -241,7 +233,7 @@ class _Decoder:
         if name not in MODELS:
             raise FileError(f"it holds a {name!r:.60}, which this version of advnmf does not have")
         self.reader.count(MODEL_VALUES)
-        model = MODELS[name]()
+        model = model_class(name)()
         try:
             # A parameter that an older version did not have keeps its default.
             for key, value in _known(params, model.get_params(deep=False).keys(), f"{name} has no parameter").items():

@@ -96,7 +96,7 @@ def squared_norms(start, stop, X, P, omega, out):
 
 @compiled
 def clipped_sums(start, stop, X, P, omega, c, active, out):
-    """out = (A, B, C) of `Groups.clipped_sums`; rows that are not active are left alone."""
+    """out = (A, B, C) of `ResidualView.clipped_sums`; rows that are not active are left alone."""
     shared = len(omega) == 1
     for i in range(start, stop):
         if active[i]:
@@ -266,7 +266,7 @@ def sparse_squared_norms(start, stop, X, P, omega, indptr, out):
 
 @compiled
 def sparse_clipped_sums(start, stop, X, P, omega, indptr, c, active, out):
-    """out = (A, B, C) of `Groups.clipped_sums`; rows that are not active are left alone."""
+    """out = (A, B, C) of `ResidualView.clipped_sums`; rows that are not active are left alone."""
     shared = len(omega) == 1
     for i in range(start, stop):
         if active[i]:

@@ -69,7 +69,7 @@ def over_rows(kernel: Callable, n_rows: int, work: float, *args: object, load: n
 
 
 def _join(threads: list[threading.Thread]) -> None:
-    """Wait until none runs, even if interrupted: nobody may write to the factors once the caller goes on."""
+    """Wait until none runs, even if interrupted: nothing may write to the factors when the caller continues."""
     interrupted = False
     while running := [thread for thread in threads if thread.is_alive()]:
         try:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..arrays.typing import MatrixLike
-from .entries import Entries, read_entries
+from ..data.boundary import Observed, read_observed
 from .scoring import get_scoring
 from .splits import EntryKFold, check_split
 from .trials import Fold, advance_all, make_trial
@@ -64,7 +64,7 @@ def cross_val_score_entries(
     >>> bool(cross_val_score_entries(model, X).mean() > -0.01)
     True
     """
-    folds = make_folds(read_entries(X, mask, weights), cv, random_state=0)
+    folds = make_folds(read_observed(X, mask, weights), cv, random_state=0)
     trials = [make_trial(estimator, fold, get_scoring(scoring)) for fold in folds]
     advance_all([[(trial, None)] for trial in trials], n_jobs)
     for trial in trials:
@@ -73,11 +73,13 @@ def cross_val_score_entries(
     return np.array([trial.score for trial in trials])
 
 
-def make_folds(entries: Entries, cv: object, random_state: object) -> list[Fold]:
+def make_folds(entries: Observed, cv: object, random_state: object) -> list[Fold]:
     """The folds that `cv` stands for, shared by all candidates."""
     if cv is None or isinstance(cv, Integral):
         cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
-    if hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
+    if hasattr(cv, "split_observed"):
+        splits = cv.split_observed(entries)
+    elif hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
         splits = cv.split(entries.X, mask=entries.observed)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         splits = cv

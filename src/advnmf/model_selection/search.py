@@ -20,11 +20,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ..arrays.typing import MatrixLike
+from ..data.boundary import read_observed, unmasked
 from ..data.check import check_choice, check_number
 from ..engine.factors import Factors
 from ..models.progress import Interrupted, at_once
 from .cross_validation import make_folds
-from .entries import read_entries
 from .results import default_simplicity, pick, tabulate
 from .scoring import get_scoring
 from .trials import SweepTrial, Trial, advance_all, iterations_of, limited, make_trial
@@ -214,7 +214,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         candidates = self._candidates()
         # Before anything is fitted, so that a wrong name is an error at once.
         estimators = [clone(self.estimator).set_params(**clone(params, safe=False)) for params in candidates]
-        entries = read_entries(X, mask, weights)
+        entries = read_observed(X, mask, weights)
         folds = make_folds(entries, self.cv, self.random_state)
         self.n_splits_ = len(folds)
         if self.one_standard_error and self.n_splits_ < 2:
@@ -232,7 +232,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.best_n_iter_ = int(np.median([trial.n_iter for trial in best]))
         self.best_predictions_ = [trial.prediction for trial in best]
         if self.refit:
-            if not _takes_mask(self.estimator, X) and (mask is not None or isinstance(X, np.ma.MaskedArray)):
+            if not _takes_mask(self.estimator, X) and (mask is not None or unmasked(X)[1] is not None):
                 X, mask = entries.training(entries.observed), None
             self._refit(estimators[self.best_index_], best, X, mask, weights)
         return self

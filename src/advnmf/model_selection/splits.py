@@ -16,8 +16,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..arrays.typing import MatrixLike
+from ..data.boundary import Observed, read_observed
 from ..data.check import check_choice, check_number
-from .entries import Entries, read_entries
 
 Array = np.ndarray
 Split = tuple[Array, Array]
@@ -42,8 +42,11 @@ class _EntrySplitter(ABC):
             Of the shape of ``X`` if that is dense.  For a sparse ``X``, where only stored entries can be held out:
             one flag for each, in the order of its compressed rows.
         """
+        yield from self.split_observed(read_observed(X, mask))
+
+    def split_observed(self, entries: Observed) -> Iterator[Split]:
+        """`split` of what is read already."""
         self._check_parameters()
-        entries = read_entries(X, mask)
         rows, columns = entries.pairs()
         random_state = check_random_state(self.random_state)
         for chosen in self._choices(rows, columns, entries.shape, random_state):
@@ -216,18 +219,18 @@ def training_matrix(X: MatrixLike, train: Array) -> Any:
     ndarray or csr_array
         A copy.  A stored NaN is missing for every model that takes sparse matrices, whatever `sparse_missing` is.
     """
-    entries = read_entries(X, train)
+    entries = read_observed(X, train)
     return entries.training(entries.observed)
 
 
 def held_out_entries(X: MatrixLike, test: Array) -> tuple[Array, Array, Array]:
     """(rows, columns, values) of the entries flagged in `test`, row by row."""
-    entries = read_entries(X, test)
+    entries = read_observed(X, test)
     rows, columns = entries.pairs()
     return rows, columns, entries.held_out(entries.observed).values
 
 
-def check_split(entries: Entries, train: object, test: object) -> Split:
+def check_split(entries: Observed, train: object, test: object) -> Split:
     """Flags that a user's splitter gave: right in shape, disjoint, observed, and neither of them empty."""
     train, test = np.asarray(train), np.asarray(test)
     for name, flags in (("train", train), ("test", test)):

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data import ObservedData
+from ..data.boundary import Observed
 from ..data.check import check_layers
 from ..engine.factors import Factors, right
 from ..engine.loop import StoppingCriteria
@@ -29,7 +30,6 @@ from ..engine.starts import narrowed
 from ..models.base import DataWarning
 from ..models.progress import FitInProgress
 from ..solvers.hals import OneBlasThread
-from .entries import Entries
 from .scoring import Scoring
 
 Array = np.ndarray
@@ -38,12 +38,12 @@ Array = np.ndarray
 class Fold:
     """One split of the observed entries, shared by all candidates."""
 
-    def __init__(self, entries: Entries, train: Array, test: Array) -> None:
+    def __init__(self, entries: Observed, train: Array, test: Array) -> None:
         self.entries = entries
         self.train, self.test = train, test
         self.held_out = entries.held_out(test)
         self._lock = threading.Lock()
-        self._checked: dict[object, ObservedData] = {}
+        self._made: dict[object, ObservedData] = {}
 
     def training(self) -> Array | sparse.csr_array:
         """A copy of X with NaN for what is held out (and for what was missing anyway)."""
@@ -52,17 +52,17 @@ class Fold:
     @property
     def fit_params(self) -> dict[str, object]:
         """Keyword arguments of `fit`: the weights, if there are any."""
-        return {} if self.entries.weights is None else {"weights": self.entries.weights}
+        return {} if self.entries.weights is None else {"weights": self.entries.given_weights}
 
     def data(self, model: BaseEstimator) -> ObservedData:
-        """The training entries as `NMF` and its presets take them, checked once for all of them."""
+        """The training entries as `NMF` and its presets take them, made once for all of them."""
         with self._lock:
             key = model.sparse_missing
-            if key not in self._checked:
-                data = model.read_data(self.training(), None, self.entries.weights, reset=True)
+            if key not in self._made:
+                data = self.entries.only(self.train, key).data()
                 _ = data.T  # made once, too
-                self._checked[key] = data
-            return self._checked[key]
+                self._made[key] = data
+            return self._made[key]
 
     @property
     def pairs(self) -> tuple[Array, Array]:
@@ -193,7 +193,7 @@ class SweepTrial(Trial):
             self._look_here()
 
     def _begin(self) -> FitInProgress:
-        """The fit before its first step, from the factors that this trial begins with; it tells nobody of its steps."""
+        """The fit before its first step, from the factors that this trial begins with; without a callback."""
         model = self.estimator
         model.check_parameters()
         if self.after is not None and self.after.fit is not None:

@@ -34,7 +34,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays.namespaces import Array, as_like, namespace, returned
 from ..arrays.typing import MatrixLike
 from ..data import ObservedData
-from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_data, check_number, check_seed, fill_holes
+from ..data.boundary import Observed, read_observed
+from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_number, check_seed
 from ..engine.factors import fill_rows
 from ..engine.loop import Progress, Result, StoppingCriteria
 from ..engine.problem import total
@@ -47,12 +48,13 @@ class DataWarning(UserWarning):
     """The data leave something undetermined; the message says what was done about it."""
 
 
-def finite(values: Array, what: str) -> Array:
-    """The values that a method gives; a ValueError where an overflow has made them infinite or NaN."""
-    stored = values.data if sparse.issparse(values) else values
-    xp = namespace(stored)
-    if not xp.all(xp.isfinite(stored)):
-        raise ValueError(f"{what} is not finite: X, or the factors of the model, are beyond {stored.dtype}: rescale X")
+def finite(values: Array, what: str, fix: str = "X, or the factors of the model, are beyond {}: rescale X") -> Array:
+    """What a fit or a method gives, an array or a list; a ValueError where an overflow has made it infinite or NaN."""
+    for array in values if isinstance(values, list) else [values]:
+        stored = array.data if sparse.issparse(array) else array
+        xp = namespace(stored)
+        if not xp.all(xp.isfinite(stored)):
+            raise ValueError(f"{what} is not finite: {fix.format(stored.dtype)}")
     return values
 
 
@@ -61,8 +63,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # Whether observed negative values are refused.
     _positive_only = True
-    # What becomes of tensors, see `check_data`.
+    # What becomes of tensors and of sparse matrices, see `read_observed`.
     _tensors: str | None = None
+    _sparse: str | None = None
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def fit_complete(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
-        return finite(self._fill(X, fit_params.get("mask"), self.training_codes()), "the completion")
+        return self._completed(self._read(X, fit_params.get("mask")), self.training_codes())
 
     def _warn(self, messages: Sequence[str], stacklevel: int = 4) -> None:
         """Say what the data leave open; by default for a line of a `fit` under `at_once`."""
@@ -114,7 +117,9 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def complete(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
-        return finite(self._fill(X, mask, self._encode(X, mask, weights)), "the completion")
+        check_is_fitted(self)
+        observed = self._read(X, mask, weights)
+        return self._completed(observed, returned(self._encode_data(self._data(observed)), X))
 
     def reconstruct(self, rows: MatrixLike | None = None, columns: MatrixLike | None = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
@@ -150,9 +155,16 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The reconstruction as the data take it."""
         return self._decode(codes)
 
-    def _fill(self, X: MatrixLike, mask: MatrixLike, codes: Array) -> Array:
+    def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
+        """Predictions within the range that they are held in: any."""
+        return values
+
+    def _completed(self, observed: Observed, codes: Array) -> Array:
         """``X`` with its holes filled from the codes of its samples."""
-        return fill_holes(X, mask, self._decode(codes))
+        filled = observed.filled(
+            lambda: self._decode(codes), lambda data: self._clipped(self._predict(data, codes), data.columns)
+        )
+        return finite(filled, "the completion")
 
     def _residual_norm(self, data: ObservedData, codes: Array) -> float:
         """Frobenius norm of the (weighted) residual over the observed entries."""
@@ -163,7 +175,23 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool
     ) -> ObservedData:
         """Checked data; `reset` says whether they are those of a fit, or must have its features."""
-        return check_data(self, X, mask, weights, reset=reset, nonnegative=self._positive_only, tensors=self._tensors)
+        return self._data(self._read(X, mask, weights, reset=reset), fitting=reset)
+
+    def _read(
+        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool = False
+    ) -> Observed:
+        """What a user gives, read once; with `reset` its features and the scale of its weights become the model's."""
+        observed = read_observed(
+            X, mask, weights, estimator=self, reset=reset, tensors=self._tensors, sparse_missing=self._sparse
+        )
+        if reset and weights is not None:
+            self.weight_scale_ = observed.mean_weight
+        return observed
+
+    def _data(self, observed: Observed, *, fitting: bool = False) -> ObservedData:
+        """What the model computes with."""
+        scale = getattr(self, "weight_scale_", 1.0)
+        return observed.data(scale, nonnegative=self._positive_only, fitting=fitting)
 
     @property
     def _n_features_out(self) -> int:

@@ -20,15 +20,14 @@ from ..arrays.namespaces import Array, as_like, is_tensor, namespace, returned
 from ..arrays.typing import MatrixLike
 from ..data import ObservedData
 from ..data.check import describe_gaps, describe_unknown
-from ..data.sparse_input import check_sparse_data, fill_sparse
 from ..engine import offsets
-from ..engine.factors import Factors, check_finite, fill_empty, fill_rows, mean_of_rows, product
+from ..engine.factors import Factors, fill_empty, fill_rows, mean_of_rows, product
 from ..engine.loop import IterativeProcess, Result, StoppingCriteria, Sweeps
 from ..engine.problem import Problem
 from ..engine.starts import flat_codes, pretrained_factors, random_factors, solve_codes
 from ..losses import Loss
 from ..solvers import get_solver
-from .base import IterativeModel
+from .base import IterativeModel, finite
 from .fitted import (
     COURSE,
     Chain,
@@ -47,6 +46,12 @@ from .fitted import (
 from .progress import FitInProgress, Outcome, Training
 from .ranking import RankingMixin
 from .reliability import Reliability, reliability
+
+# Why a fit may leave the numbers, and what helps.
+_OPEN = (
+    "the parameters leave the scale of a factor open, or X spans too wide a range for its precision; "
+    "set alpha_W and alpha_H to the same positive number, or give X as float64"
+)
 
 
 class Factorising(Training):
@@ -104,9 +109,9 @@ class FactorisedModel(RankingMixin, IterativeModel):
         """Set the fitted attributes."""
         problem, layers = training.problem, training.layers
         data = problem.data
-        check_finite(result.factors)
+        finite(result.factors, "the fit", _OPEN)
         rows, columns = problem.known()
-        self.factors_ = fill_empty(result.factors, rows, columns)
+        self.factors_ = fill_empty(problem.extended(result.factors), rows, columns)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
             self.row_bias_, self.column_bias_, self.global_bias_ = found
@@ -185,7 +190,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self.linear(average)
         codes = solve_codes(problem, start, components, get_solver(self.solver), self.max_iter, self.tol)
-        check_finite([codes])
+        codes = problem.penalties[0].extended(codes, np.asarray(data.counts) > 0)
         return codes[:, : self._n_features_out]
 
     def _known_rows(self, data: ObservedData) -> np.ndarray:
@@ -211,18 +216,9 @@ class FactorisedModel(RankingMixin, IterativeModel):
     def _predict(self, data: ObservedData, codes: Array) -> object:
         return data.predict(*self.linear(codes))
 
-    def read_data(
-        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool
-    ) -> ObservedData:
-        """Checked data; sparse ones as `sparse_missing` says."""
-        if sparse.issparse(X):
-            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
-        return super().read_data(X, mask, weights, reset=reset)
-
-    def _fill(self, X: MatrixLike, mask: MatrixLike, codes: Array) -> np.ndarray | sparse.csr_array:
-        if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self.linear(codes), self._clipped)
-        return super()._fill(X, mask, codes)
+    @property
+    def _sparse(self) -> str:
+        return self.sparse_missing
 
     @property
     def _tensors(self) -> str:

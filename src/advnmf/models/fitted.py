@@ -3,7 +3,7 @@
     def fitted_rules(self):
         return {"n_features_in_": Whole("features"), "components_": Floats("rank", "features", low=0.0), ...}
 
-A rule accepts a value or refuses it by a ValueError whose text goes on after the attribute's name ("has shape (3, 5),
+A rule accepts a value or refuses it by a ValueError whose text continues the name of the attribute ("has shape (3, 5),
 expected (3, 4)").  Sizes of one name are one number, in whichever attributes they occur.  What names cannot express
 (an inequality between two attributes, say) is left to the model's ``check_fitted()``.  `save` writes the attributes
 that have a rule and no others; `load` refuses any other.
@@ -63,7 +63,7 @@ class Rule(ABC):
 
     @abstractmethod
     def check(self, value: object, sizes: Sizes) -> None:
-        """Refuse what breaks the rule, by a ValueError that goes on after the attribute's name."""
+        """Refuse what breaks the rule, by a ValueError whose text continues the name of the attribute."""
 
 
 def check_model(model: BaseEstimator, values: dict[str, object]) -> None:
@@ -332,7 +332,7 @@ class Perhaps(Rule):
     rule: Rule
 
     def check(self, value: object, sizes: Sizes) -> None:
-        """None goes without saying."""
+        """None is accepted; other values follow the rule."""
         if value is not None:
             self.rule.check(value, sizes)
 
@@ -438,7 +438,7 @@ def check_product(codes: object, components: object, *offsets: object) -> None:
         raise ValueError(f"factors_ and components_ are too large to be squared: their products reach {top:.3g}")
 
 
-# How a fit by `iterate` went.
+# How a fit went.
 COURSE: dict[str, Rule] = {
     "n_iter_": Whole("sweeps"),
     "loss_curve_": Floats(("sweeps", 1), alone=True),

@@ -1,4 +1,4 @@
-"""A fit in progress: what `fit`, searches, `trace` and whoever steps by himself are made of.
+"""A fit in progress: the object behind `fit`, the searches and `trace`, for callers who step a fit themselves.
 
 fit = model.begin(X)          parameters and data are checked
 while fit.step():             one iteration; False after the last
@@ -107,7 +107,7 @@ class FitInProgress:
     def begin(self) -> None:
         """Draw the start, layer-wise pre-training included.  `step` does it where that was not done."""
         self._draw(0)
-        if self._cut == "interrupted":  # pre-training ends in order, for `run`; here nobody is told otherwise
+        if self._cut == "interrupted":  # pre-training has caught it, which `run` reports as the stop reason
             raise KeyboardInterrupt
 
     def step(self) -> bool:

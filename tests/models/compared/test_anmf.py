@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from advnmf import ANMF, NMF, datasets
-from advnmf.data import DenseData
+from advnmf.data import array_data
 from advnmf.models.compared.bilevel import ADMM, Game, _balance
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -21,7 +21,7 @@ def random_game(missing="zero", exact=True, seed=0, beta=0.4, attack_weight=1.7)
     omega = None if missing == "zero" else (rng.random(X.shape) < 0.7).astype(np.uint8)
     if omega is not None:
         X, Z = X * omega, Z * omega
-    return Game(DenseData(X, omega), Z, missing, beta, attack_weight, exact), H, W
+    return Game(array_data(X, omega), Z, missing, beta, attack_weight, exact), H, W
 
 
 def gradient(value, a, h=1e-6):
@@ -86,7 +86,7 @@ def test_filled_data_touch_the_masked_loss_from_above(weighted):
     game, H, W = random_game("ignore")
     rng = np.random.default_rng(1)
     omega = game.data.omega * rng.uniform(0.2, 1, game.data.shape) if weighted else game.data.omega
-    data = DenseData(game.data.values, omega)
+    data = array_data(game.data.values, omega)
     game = Game(data, game.target, "ignore", 0.0, 1.0, True)
     P = H @ W
     Y = game.complete(P, P)[0]
@@ -124,7 +124,11 @@ def holes():
     return X, rng.random(X.shape) > 0.3
 
 
-CASES = list(itertools.product(("ignore", "complete", "zero"), ("zero", "mean", "mirror"), ("exact", "nash")))
+# Each treatment of holes with each leader, each target with each leader.
+CASES = [
+    *itertools.product(("ignore", "complete", "zero"), ("mean",), ("exact", "nash")),
+    *itertools.product(("ignore",), ("zero", "mirror"), ("exact", "nash")),
+]
 
 
 @pytest.mark.parametrize(("missing", "target", "leader"), CASES)

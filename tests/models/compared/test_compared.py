@@ -193,7 +193,7 @@ def same(found, expected, tolerance):
 
 
 @models
-@pytest.mark.parametrize("scale", [2.0**-40, 1e-12, 1e-6, 1e-3, 1e3, 1e6, 1e12, 2.0**40])
+@pytest.mark.parametrize("scale", [2.0**-40, 1e-12, 1e12])
 def test_the_unit_of_the_data_changes_nothing(model, holes, scale):
     X, mask = holes
     here, there = (quick(model).fit(c * X, mask=mask) for c in (1.0, scale))
@@ -207,7 +207,7 @@ def test_the_unit_of_the_data_changes_nothing(model, holes, scale):
 
 
 @models
-@pytest.mark.parametrize("scale", [1e-5, 1e-3, 1e3, 1e6])
+@pytest.mark.parametrize("scale", [1e-5, 1e6])
 def test_the_unit_of_single_precision_data_changes_nothing(model, holes, scale):
     X, mask = holes
     scale = 2.0 ** round(np.log2(scale))
@@ -216,7 +216,7 @@ def test_the_unit_of_single_precision_data_changes_nothing(model, holes, scale):
 
 
 @models
-@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e6, 2.0**30])
+@pytest.mark.parametrize("scale", [1e-12, 2.0**30])
 def test_the_unit_of_the_weights_changes_nothing(model, holes, scale):
     if getattr(model, "missing", "ignore") != "ignore":
         pytest.skip("takes no weights")
@@ -281,7 +281,7 @@ def test_what_is_not_finite_does_not_leave_a_fit(monkeypatch, holes):
 
     monkeypatch.setitem(hqasd._SOLVERS, "asd", broken)
     model = HQASD(3, solver="asd", finish=False, max_iter=2)
-    with pytest.raises(ValueError, match="HQASD has come to numbers that are not finite"):
+    with pytest.raises(ValueError, match="the fit is not finite: look for entries of X that are far larger"):
         model.fit(X, mask=mask)
     assert not any(name.endswith("_") for name in vars(model))
 

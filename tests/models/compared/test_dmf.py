@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from advnmf import DMF
-from advnmf.data import DenseData
-from advnmf.models.compared.dmf import Training, latent_codes, nearest_codes
+from advnmf.data import array_data
+from advnmf.models.compared.dmf import Descent, latent_codes, nearest_codes
 from advnmf.models.compared.irprop import IRprop
 from advnmf.models.compared.network import (
     ACTIVATIONS,
@@ -27,7 +27,7 @@ def random_problem(activations, sizes=(2, 4, 3, 7), weighted=True):
     net = random_network(sizes, activations, rng)
     X, Z = rng.standard_normal((6, sizes[-1])), rng.standard_normal((6, sizes[0]))
     omega = (rng.uniform(size=X.shape) < 0.7) * (rng.uniform(0.5, 2, X.shape) if weighted else np.uint8(1))
-    return DenseData(X, omega), net, Z
+    return array_data(X, omega), net, Z
 
 
 def differences(value, arrays, h=1e-6):
@@ -146,7 +146,7 @@ def test_best_iterate_or_last():
     for keep, reached in (("best", curve.min()), ("last", curve[-1])):
         fit = fits[keep]
         net = Network(fit.coefs_, fit.intercepts_, fit.activations_)
-        data = DenseData(np.where(mask, X, 0), mask.view(np.uint8))
+        data = array_data(np.where(mask, X, 0), mask.view(np.uint8))
         f = value_and_gradients(data, net, fit.latent_, 0.01, 0.01, 20)[0]
         assert f == pytest.approx(reached, rel=1e-12)
 
@@ -156,8 +156,8 @@ def test_starts_are_as_published():
     for W, b, bound in zip(net.coefs, net.intercepts, (4 * np.sqrt(6 / 12), 4 * np.sqrt(6 / 30)), strict=True):
         drawn = np.abs(np.append(W.ravel(), b))
         assert 0.8 * bound < drawn.max() < bound
-    training = Training(DenseData(np.ones((5, 20))), net, 0.0, 0.0, 0.0)
-    assert not training.Z.any()
+    descent = Descent(array_data(np.ones((5, 20))), net, 0.0, 0.0, 0.0)
+    assert not descent.Z.any()
 
 
 def test_planted_affine_matrix_is_recovered():
@@ -205,7 +205,7 @@ def test_codes_of_training_rows_are_found_again():
 def test_codes_do_not_depend_on_the_batch():
     X, mask = polynomial(1)
     model = DMF(2, (10,), random_state=0, max_iter=200).fit(X, mask=mask)
-    data = DenseData(np.where(mask, X, 0), mask.astype(np.uint8))
+    data = array_data(np.where(mask, X, 0), mask.astype(np.uint8))
     net = Network(model.coefs_, model.intercepts_, model.activations_)
     together = latent_codes(data, net, nearest_codes(data, net, model.latent_), 0.01, 200, 1e-8, 1e-5)
     for i in (0, 13, 99):

@@ -9,7 +9,7 @@ import pytest
 
 from advnmf import DMF, DataWarning, load, save
 from advnmf.arrays.namespaces import is_tensor, to_numpy
-from advnmf.data import DenseData, TensorData
+from advnmf.data import array_data
 from advnmf.models.compared.irprop import IRprop
 from advnmf.models.compared.network import latent_gradient, random_network, sample_losses, value_and_gradients
 
@@ -21,7 +21,7 @@ MODELS = [
     DMF(2, (5, 4), activation=("logistic", "tanh"), keep="last"),
     DMF(3, (4,), activation="identity", n_init=2, alpha_latent=0.0),
 ]
-models = pytest.mark.parametrize("model", [m.set_params(max_iter=25, random_state=0) for m in MODELS], ids=repr)
+models = pytest.mark.parametrize("model", [m.set_params(max_iter=8, random_state=0) for m in MODELS], ids=repr)
 
 
 def fresh(model):
@@ -48,8 +48,8 @@ def test_losses_gradients_and_steps_agree(library, weighted):
     Z = rng.standard_normal((6, 2))
     found = []
     for data, net, z in (
-        (DenseData(X, omega), nets[0], Z.copy()),
-        (TensorData(library.asarray(X), library.asarray(omega.astype(float))), nets[1], library.asarray(Z.copy())),
+        (array_data(X, omega), nets[0], Z.copy()),
+        (array_data(library.asarray(X), library.asarray(omega.astype(float))), nets[1], library.asarray(Z.copy())),
     ):
         rprop, values = IRprop([*net.parameters, z]), []
         for _ in range(4):

@@ -7,7 +7,7 @@ import pytest
 import sklearn.utils
 
 from advnmf import HQASD, NMF, Correntropy, NMFImputer, datasets
-from advnmf.data import DenseData
+from advnmf.data import array_data
 from advnmf.losses import interquartile_range
 from advnmf.models.compared.halfquadratic import residual, robust_codes, steepest_descent, weights
 
@@ -22,7 +22,7 @@ def random_problem(seed=0, weighted=False):
     omega = (rng.random(X.shape) < 0.7).astype(np.uint8)
     if weighted:
         omega = omega * rng.uniform(0.2, 3, X.shape)
-    data = DenseData(np.where(omega > 0, X, 0), omega)
+    data = array_data(np.where(omega > 0, X, 0), omega)
     return data, [rng.standard_normal((12, 3)), rng.standard_normal((3, 9))]
 
 
@@ -279,7 +279,7 @@ def test_rows_with_few_entries_stay_within_what_was_observed(solver):
     assert np.abs(model.reconstruct()).max() <= 2 * np.nanmax(X) * (1 + 1e-9)
     free = HQASD(8, solver="pf", finish=False, random_state=0).fit(X)
     assert free.n_iter_ > 0  # it is the guard that is asked, not luck:
-    codes = robust_codes(DenseData(np.nan_to_num(X), keep.view(np.uint8)), model.components_, np.inf)
+    codes = robust_codes(array_data(np.nan_to_num(X), keep.view(np.uint8)), model.components_, np.inf)
     assert np.abs(codes @ model.components_).max() > 2 * np.nanmax(X)
 
 

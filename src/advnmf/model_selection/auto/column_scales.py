@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data import ObservedData, SparseData
+from ...data import Block
 
 Array = np.ndarray
 
@@ -70,18 +70,15 @@ class Columns:
         return np.array([shift, scale, shift, scale])
 
 
-def standardised(values: Array, columns: Array, scaling: Array) -> Array:
+def standardised(values: Array, columns: Array | slice, scaling: Array) -> Array:
     """z of entries in these columns, in the precision of `values`."""
     shift, scale = scaling[:2, columns].astype(values.dtype)
     return np.maximum(values - shift, 0) / scale
 
 
-def standardised_data(data: ObservedData, scaling: Array) -> ObservedData:
+def standardised_data(data: Block, scaling: Array) -> Block:
     """The data with z for x."""
-    if isinstance(data, SparseData):
-        return data.with_values(standardised(data.values, data.indices, scaling))
-    z = standardised(data.values, slice(None), scaling)
-    return data.with_values(z if data.omega is None else np.where(data.omega > 0, z, z.dtype.type(0)))
+    return data.with_values(data.restrict(standardised(data.values, data.columns, scaling)))
 
 
 def with_means(scaling: Array, filled: Array, means: Array) -> Array:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...data.boundary import Observed
 from ...engine.factors import fill_empty
 from ...models.nmf import NMF
-from ..entries import Entries
 
 Array = np.ndarray
 
@@ -24,7 +24,7 @@ class ObservedLines:
     columns: Array
 
     @classmethod
-    def of(cls, entries: Entries) -> ObservedLines:
+    def of(cls, entries: Observed) -> ObservedLines:
         """The flags for these entries."""
         return cls(*(np.bincount(at, minlength=n) > 0 for at, n in zip(entries.pairs(), entries.shape, strict=True)))
 

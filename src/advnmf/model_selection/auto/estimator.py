@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
 from ...data import ObservedData
-from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty, fill_holes
-from ...data.sparse_input import check_sparse_data, fill_sparse
+from ...data.boundary import Observed
+from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty
 from ...engine.loop import StoppingCriteria
 from ...engine.offsets import with_ones
 from ...models.base import CompletionModel, finite
@@ -36,7 +36,6 @@ from ...models.fitted import (
 from ...models.nmf import NMF
 from ...models.progress import Interrupted, at_once
 from ...models.ranking import RankingMixin
-from ..entries import read_entries
 from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
 from .column_scales import standardised_data, with_means
 from .evaluation import Clock, Evaluation, HeldOut
@@ -160,9 +159,10 @@ class AutoNMF(RankingMixin, CompletionModel):
         """
         self.check_parameters()
         clock = Clock(self.time_limit)
-        data = self.read_data(X, mask, weights, reset=True)
+        observed = self._read(X, mask, weights, reset=True)
+        data = self._data(observed, fitting=True)
         self._warn(describe_empty(data))
-        task = SearchTask.of(read_entries(X, mask, weights), *self._seeds(), data.pattern)
+        task = SearchTask.of(observed, *self._seeds(), data.pattern)
         if task.held_out is None:
             self._warn(
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
@@ -311,9 +311,11 @@ class AutoNMF(RankingMixin, CompletionModel):
         With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones):
         ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
         """
-        codes = self._encode(X, mask, weights)
-        filled = finite(self._fill(X, mask, codes), "the completion")
-        return (filled, self._std(X, mask, codes)) if return_std else filled
+        check_is_fitted(self)
+        observed = self._read(X, mask, weights)
+        codes = self._encode_data(self._data(observed))
+        filled = self._completed(observed, codes)
+        return (filled, self._std(observed, codes)) if return_std else filled
 
     @property
     def components_(self) -> Array:
@@ -323,8 +325,8 @@ class AutoNMF(RankingMixin, CompletionModel):
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
-    def _std(self, X: MatrixLike, mask: MatrixLike, codes: Array) -> Array:
-        if sparse.issparse(X):
+    def _std(self, observed: Observed, codes: Array) -> Array:
+        if sparse.issparse(observed.X):
             raise ValueError("return_std=True needs a dense X: it fills an array of its shape")
         if self.spread_ is None:
             raise ValueError("return_std=True needs held-out entries, of which X had too few in fit")
@@ -333,9 +335,7 @@ class AutoNMF(RankingMixin, CompletionModel):
         each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
         mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
         std = (scale * Spread(*self.spread_).std(spread_terms(each, mean))).astype(codes.dtype)
-        nowhere = np.full(mean.shape, np.nan, codes.dtype)
-        holes = np.isnan(fill_holes(X, mask, nowhere))
-        return finite(np.where(holes, std, codes.dtype.type(0)), "the standard deviation")
+        return finite(np.where(observed.known, codes.dtype.type(0), std), "the standard deviation")
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
@@ -406,18 +406,9 @@ class AutoNMF(RankingMixin, CompletionModel):
         offset, factor = self.scaling_[2:, columns].astype(codes.dtype)
         return [(with_ones(A), np.vstack([factor * B, offset])) for A, B in pairs]
 
-    def _fill(self, X: MatrixLike, mask: MatrixLike, codes: Array) -> Array:
-        if sparse.issparse(X):
-            return fill_sparse(X, self.sparse_missing, *self.linear(codes), self._clipped)
-        return super()._fill(X, mask, codes)
-
-    def read_data(
-        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool
-    ) -> ObservedData:
-        """Checked data; what a sparse ``X`` does not store is missing."""
-        if sparse.issparse(X):
-            return check_sparse_data(self, X, mask, weights, reset=reset, missing=self.sparse_missing)
-        return super().read_data(X, mask, weights, reset=reset)
+    @property
+    def _sparse(self) -> str:
+        return self.sparse_missing
 
     def fitted_rules(self) -> dict[str, Rule]:
         """What the fitted attributes are."""

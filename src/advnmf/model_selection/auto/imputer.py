@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
-from ...data.check import check_choice, check_data, check_mask, check_weights
+from ...data.boundary import Observed, read_observed
+from ...data.check import check_choice
 from ...models.base import CompletionModel
 from ...models.fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
 from ...models.progress import Interrupted, at_once
@@ -100,16 +101,16 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             missing ones are.
         """
         self.check_parameters()
-        values, missing, weights = self._read(X, mask, weights, reset=True)
-        used = ~missing if weights is None else ~missing & (weights > 0)
-        learnt = used.any(axis=0)
+        observed = self._read(X, mask, weights, reset=True)
+        learnt = observed.observed.any(axis=0)
         self.learnt_features_ = learnt
-        self.indicator_ = _fit_indicator(missing) if self.add_indicator else None
-        self.clip_range_ = _clip_range(self.clip, values, used)
+        self.indicator_ = _fit_indicator(~observed.known) if self.add_indicator else None
+        self.clip_range_ = _clip_range(self.clip, observed.X, observed.observed)
         model = _default() if self.estimator is None else clone(self.estimator)
         self.estimator_ = model
         try:
-            model.fit(_with_holes(values, missing)[:, learnt], **_weights_of(weights, np.s_[:, learnt]))
+            holes = observed.training(observed.known)
+            model.fit(holes[:, learnt], **_weights_of(observed, np.s_[:, learnt]))
         except KeyboardInterrupt:
             if hasattr(model, "stop_reason_"):  # the fit ended early, but is complete
                 raise Interrupted from None
@@ -119,14 +120,15 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """``X`` completed: of shape (n_samples, n_features_out).  Arguments as in `fit`."""
         check_is_fitted(self)
-        values, missing, weights = self._read(X, mask, weights, reset=False)
+        observed = self._read(X, mask, weights, reset=False)
+        values, missing = observed.X, ~observed.known
         filled = np.where(missing, values.dtype.type(0), values)
         learnt = np.flatnonzero(self.learnt_features_)
         rows = np.flatnonzero(missing[:, learnt].any(axis=1))
         if rows.size:
             part = np.ix_(rows, learnt)
-            holes = _with_holes(values[part], missing[part])
-            filled[part] = self.estimator_.complete(holes, **_weights_of(weights, part))
+            holes = observed.training(observed.known)[part]
+            filled[part] = self.estimator_.complete(holes, **_weights_of(observed, part))
         if self.clip_range_ is not None:
             low, high = self.clip_range_.astype(values.dtype)
             filled = np.where(missing, np.clip(filled, low, high), filled)
@@ -151,18 +153,11 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
-    def _read(
-        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, *, reset: bool
-    ) -> tuple[Array, Array, Array | None]:
-        """Values, flags of the missing ones, and weights, all of one shape; refuses what the models refuse."""
-        dtype = check_data(self, X, mask, weights, reset=reset).dtype
-        values = check_array(np.ma.getdata(X) if _is_masked(X) else X, dtype=dtype, ensure_all_finite=False)
-        missing = np.isnan(values)
-        if _is_masked(X):
-            missing |= np.ma.getmaskarray(X)
-        if mask is not None:
-            missing |= ~check_mask(mask, values)
-        return values, missing, None if weights is None else check_weights(weights, values)
+    def _read(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, *, reset: bool) -> Observed:
+        """What was observed; refuses what the models refuse, in the rows and columns of ``X``."""
+        observed = read_observed(X, mask, weights, estimator=self, reset=reset, tensors=None, sparse_missing=None)
+        observed.data(fitting=reset)
+        return observed
 
     def check_parameters(self) -> None:
         """Refuse invalid parameters."""
@@ -195,10 +190,6 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _is_masked(X: MatrixLike) -> bool:
-    return isinstance(X, np.ma.MaskedArray)
-
-
 def _check_estimator(estimator: object) -> None:
     """Refuse an estimator that cannot complete a matrix."""
     if estimator is not None and not (hasattr(estimator, "fit") and hasattr(estimator, "complete")):
@@ -212,14 +203,9 @@ def _default() -> AutoNMF:
     return AutoNMF(max_candidates=_MAX_CANDIDATES, random_state=0)
 
 
-def _with_holes(values: Array, missing: Array) -> Array:
-    """Values with NaN where missing."""
-    return np.where(missing, values.dtype.type(np.nan), values)
-
-
-def _weights_of(weights: Array | None, part: object) -> dict[str, Array]:
+def _weights_of(observed: Observed, part: object) -> dict[str, Array]:
     """The keyword argument for a part of the weights; none where there are none."""
-    return {} if weights is None else {"weights": weights[part]}
+    return {} if observed.weights is None else {"weights": observed.weights[part]}
 
 
 def _as_nan(missing: Array) -> Array:

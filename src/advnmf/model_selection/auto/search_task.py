@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 
 from ...data import ObservedData
+from ...data.boundary import Observed, SparseObserved
 from ...engine.factors import Factors
 from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
 from ..cross_validation import make_folds
-from ..entries import Entries, SparseEntries
 from ..splits import EntryKFold, EntryShuffleSplit
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
 from .column_scales import Columns, standardised
@@ -43,7 +43,7 @@ _CODE_SWEEPS = 300
 class SearchTask:
     """The entries of all non-empty rows and columns, as given or with columns standardised by `scaling`."""
 
-    entries: Entries
+    entries: Observed
     seen: ObservedLines
     seed_of_holes: int
     seed_of_start: int
@@ -57,7 +57,7 @@ class SearchTask:
 
     @classmethod
     def of(
-        cls, entries: Entries, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
+        cls, entries: Observed, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
     ) -> Self:
         """The task of all observed entries, without empty rows and columns."""
         seen = ObservedLines.of(entries)
@@ -175,7 +175,7 @@ class SearchTask:
     @property
     def sparse(self) -> bool:
         """Whether X was given as a sparse matrix."""
-        return isinstance(self.entries, SparseEntries)
+        return isinstance(self.entries, SparseObserved)
 
     @cached_property
     def n(self) -> int:
@@ -216,9 +216,7 @@ class SearchTask:
     @cached_property
     def data(self) -> ObservedData:
         """All observed entries, in the storage that the models use."""
-        entries = self.entries
-        model = NMF(sparse_missing="absent")
-        return model.read_data(entries.training(entries.observed), None, entries.weights, reset=True)
+        return self.entries.only(self.entries.observed).data()
 
     @cached_property
     def held_out(self) -> HeldOut | None:

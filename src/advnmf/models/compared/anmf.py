@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 
 from ...adversaries import NoAdversary
 from ...arrays.typing import MatrixLike
-from ...data import DenseData
+from ...data import DenseData, array_data
 from ...data.check import MOST_COMPONENTS, check_choice, check_number, describe_empty
 from ...engine.factors import fill_empty
 from ...engine.loop import Callback, Result, StoppingCriteria
@@ -27,12 +27,12 @@ from ...engine.starts import flat_codes, random_factors, solve_codes
 from ...losses import Frobenius
 from ...penalties import NO_PENALTY
 from ...solvers import HALS
-from ..base import RecodingModel
+from ..base import RecodingModel, finite
 from ..fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
 from ..progress import FitInProgress, Outcome, Training, at_once
 from .bilevel import ADMM, Game
 from .halfquadratic import bounded, robust_codes
-from .scaling import REACH, check_finite, check_unit, in_units, unit_of
+from .scaling import REACH, WILD, check_unit, in_units, unit_of
 
 Array = np.ndarray
 
@@ -82,15 +82,15 @@ class ANMF(RecodingModel):
         B = argmin_B ||H B - Z||^2 + attack_weight ||B - W||^2
 
     The attacker (follower) sees codes ``H`` and components ``W`` and moves these to ``B``, so that the prediction comes
-    close to his target ``Z``; the learner (leader) knows what he will do.  Solved by ADMM with the splits W = P >= 0
+    close to his target ``Z``; the learner (leader) knows the response.  Solved by ADMM with the splits W = P >= 0
     and H = T >= 0; the feasible pair (T, P) is the model.  Rows of ``X`` are samples: H is the transpose of the paper's
     X, W of its A, ``X`` of its Y.
 
     This is a reconstruction of the published model, for which no code was found.  What no text at hand settles, and
     what is done here: the weight `beta` of the two terms and the price `attack_weight` (parameters); the target (three
     choices, or a constant); the splitting, the penalties and the stopping rule (the usual ones); how missing entries
-    were treated (three choices); whether ``B`` must be nonnegative (it need not); whether the learner, when he moves
-    ``H``, also foresees how ``B`` follows (he does not: ``B`` is frozen in that step).  The model does not fix the
+    were treated (three choices); whether ``B`` must be nonnegative (it need not); whether the learner, in the step
+    for ``H``, also foresees how ``B`` follows (it does not: ``B`` is frozen in that step).  The model does not fix the
     scale of ``H`` against ``W``, but the attack depends on it: in long runs H shrinks (targets "mean", "mirror") until
     the attack is out of power and what is left is plain NMF, or grows ("zero") until it is beyond defence.  Numbers of
     iterations are therefore part of the method.
@@ -111,7 +111,7 @@ class ANMF(RecodingModel):
         (1 - beta) H W + beta H B, which couples the terms in the holes; or they are zeros, as the published figures
         suggest (which shrinks all that is completed, for comparison only).
     leader : {"exact", "nash"}, default="exact"
-        Whether the learner, when he moves ``W``, knows how ``B`` follows, or takes it as given.
+        Whether the learner, in the step for ``W``, knows how ``B`` follows, or takes it as given.
     unit : "rms" or float, default="rms"
         What ``X`` is divided by for the fit, so that `attack_weight` means the same in any unit: the root mean square
         of its observed entries, or a number (1.0: ``X`` as it comes).
@@ -233,7 +233,7 @@ class ANMF(RecodingModel):
         self.factors_ = fill_empty([T, P * unit], *counts)
         self.components_ = self.factors_[1]
         self.attacked_components_ = fill_empty([T, result.attacked * unit], *counts)[1]
-        check_finite(self, *self.factors_, self.attacked_components_)
+        finite([*self.factors_, self.attacked_components_], "the fit", WILD)
         self.largest_ = training.largest * self.unit_
         self.n_components_ = self.n_components
         self.n_iter_ = result.n_iter
@@ -247,16 +247,15 @@ class ANMF(RecodingModel):
 
     def game(self, data: DenseData, unit: float = 1.0) -> Game:
         """The game over some data, with the target that the parameters describe in a unit."""
-        omega = self._omega(data)
-        X, there = data.values, True if data.omega is None else data.omega > 0
+        omega, X = self._omega(data), data.values
         if self.target == "zero":
             Z = np.zeros_like(X)
         elif self.target == "mirror":
-            Z = np.where(there, X.max() - X, X.dtype.type(0))
+            Z = data.restrict(X.max() - X)
         else:
             shift = data.mean if self.target == "mean" else self.target / unit
-            Z = np.where(there, X + X.dtype.type(shift), X.dtype.type(0))
-        return Game(DenseData(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
+            Z = data.restrict(X + X.dtype.type(shift))
+        return Game(array_data(X, omega), Z, self.missing, self.beta, self.attack_weight, self.leader == "exact")
 
     def _omega(self, data: DenseData) -> Array | None:
         """Weights of at most 1 of the entries in the losses; None if all count once."""
@@ -272,14 +271,13 @@ class ANMF(RecodingModel):
         omega = self._omega(data)
         omega = np.ones_like(data.values) if omega is None else omega.astype(data.dtype)
         share = data.dtype.type(self.beta)
-        both = DenseData(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
+        both = array_data(np.hstack([data.values] * 2), np.hstack([(1 - share) * omega, share * omega]))
         B = np.hstack([self.components_, self.attacked_components_]).astype(data.dtype)
         problem = Problem(both, Frobenius(), NoAdversary(), (NO_PENALTY, NO_PENALTY))
         start = flat_codes(problem.data, B)
         codes = np.maximum(solve_codes(problem, start, B, HALS(), self.max_iter, min(self.tol, 1e-4)), 0)
         if self.finish:
             codes = self._within_bounds(data, codes)
-        check_finite(self, codes)
         return codes
 
     def _within_bounds(self, data: DenseData, codes: Array) -> Array:
@@ -288,7 +286,7 @@ class ANMF(RecodingModel):
         limit = REACH * np.maximum(self.largest_, data.values.max(axis=1))
         wild = np.flatnonzero(~((codes @ components).max(axis=1) <= limit))
         if wild.size:
-            part = DenseData(data.values, self._omega(data)).take(wild)
+            part = array_data(data.values, self._omega(data)).take(wild)
             codes[wild] = robust_codes(part, components, np.inf, limit[wild], nonnegative=True)
         return codes
 

@@ -94,7 +94,7 @@ class Game:
 
     @property
     def _holes(self) -> bool:
-        return self.missing != "zero" and self.data.omega is not None
+        return self.missing != "zero" and not self.data.complete
 
     def _fill(self, X: Array, P: Array) -> Array:
         """omega X + (1 - omega) P, with weights omega of at most 1."""

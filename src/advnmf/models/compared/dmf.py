@@ -21,12 +21,12 @@ from ...data import DenseData
 from ...data.check import MOST_COMPONENTS, check_choice, check_layers, check_number, describe_empty
 from ...engine.factors import fill_empty, mean_of_rows
 from ...engine.loop import Callback, Result, StoppingCriteria
-from ..base import RecodingModel
+from ..base import RecodingModel, finite
 from ..fitted import COURSE, Chain, Each, Ends, Floats, Number, Rule, Whole, Word
 from ..progress import FitInProgress, Outcome, Training, at_once
 from .descent import Descent, latent_codes, nearest_codes
 from .network import ACTIVATIONS, Network, predict, random_network
-from .scaling import REACH, check_finite, check_unit, in_units, unit_of
+from .scaling import REACH, WILD, check_unit, in_units, unit_of
 
 # How many codes of training data a new row is compared with, for a start.
 _MOST_CANDIDATES = 1000
@@ -184,7 +184,7 @@ class DMF(RecodingModel):
         (Z,), net = result.factors, result.net
         # A column of the last layer is a feature's, its bias on top.
         layer = concat([net.intercepts[-1][None, :], net.coefs[-1]]) * self.unit_
-        check_finite(self, Z, layer, *net.parameters)
+        finite([Z, layer, *net.parameters], "the fit", WILD)
         self.latent_, layer = fill_empty([Z, layer], data.counts, data.column_counts)
         self.mean_code_ = mean_of_rows(Z, data.counts > 0)
         self.coefs_, self.intercepts_ = [*net.coefs[:-1], layer[1:, :]], [*net.intercepts[:-1], layer[0, :]]
@@ -226,7 +226,6 @@ class DMF(RecodingModel):
         codes = concat(
             [latent_codes(part, net, nearest_codes(part, net, candidates), *limits) for _, part in data.blocks()]
         )
-        check_finite(self, codes)
         return codes
 
     def fitted_rules(self) -> dict[str, Rule]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import eigh, qr, svd
 
 from ...arrays.robust import interquartile_range
-from ...data import DenseData
+from ...data import DenseData, array_data
 from ...engine.factors import Factors
 from ...engine.loop import IterativeProcess
 from ...kernels import rows as kernels
@@ -50,11 +50,11 @@ def residual(data: DenseData, factors: Factors) -> tuple[Array, float]:
 def weights(data: DenseData, E: Array, sigma: float | Array) -> Array:
     """G = omega exp(-E^2 / (2 sigma^2)); omega itself for an infinite sigma."""
     if np.ndim(sigma) == 0 and np.isinf(sigma):
-        return np.ones_like(E) if data.omega is None else data.omega.astype(E.dtype)
+        return data.weighted(np.ones_like(E))
     G = np.square(E)
     G *= -0.5 / sigma**2
     np.exp(G, out=G)
-    return G if data.omega is None else np.multiply(G, data.omega, out=G)
+    return data.weighted(G)
 
 
 class HalfQuadratic(IterativeProcess):
@@ -78,7 +78,6 @@ class HalfQuadratic(IterativeProcess):
         self.switch_tol = switch_tol
         self.limit = limit
         self.sigma = np.inf
-        self._observed = slice(None) if data.omega is None else np.flatnonzero(data.omega)
         self._robust = np.isinf(switch_tol)
         # J before the first iteration counts as 0 in the published rule.
         self._last: float | None = None
@@ -107,7 +106,7 @@ class HalfQuadratic(IterativeProcess):
         return self._spread(residual(self.data, self.factors)[0])
 
     def _spread(self, E: Array) -> float:
-        return interquartile_range(E.ravel()[self._observed])
+        return interquartile_range(self.data.observed_entries(E))
 
 
 # --- scaled alternating steepest descent -------------------------------------------------------------------------
@@ -230,13 +229,13 @@ def _in_float64(data: DenseData, rows: slice, columns: slice | Array) -> DenseDa
     """Some rows and columns in float64; the weights of each row divided by the largest."""
     # What is larger is a gross error anyway, and has a square.
     values = np.clip(data.values[rows][:, columns].astype(np.float64), -_LARGEST, _LARGEST)
-    if data.omega is None:
-        return DenseData(values)
+    if data.complete:
+        return array_data(values)
     omega = data.omega[rows][:, columns]
     if omega.dtype == np.uint8:
-        return DenseData(values, omega)
+        return array_data(values, omega)
     top = omega.max(axis=1, keepdims=True, initial=0).astype(np.float64)
-    return DenseData(values, omega / np.where(top > 0, top, 1.0))
+    return array_data(values, omega / np.where(top > 0, top, 1.0))
 
 
 def _bounded_block(data: DenseData, B: Array, prior: Array, solve: Callable, sigma: float, limit: Array) -> Array:

@@ -28,11 +28,11 @@ from ...engine.starts import random_factors
 from ...losses import Correntropy
 from ...penalties import NO_PENALTY
 from ...solvers import HALS
-from ..base import RecodingModel
+from ..base import RecodingModel, finite
 from ..fitted import COURSE, Chain, Floats, Number, Rule, Whole, check_product
 from ..progress import FitInProgress, Outcome, Training, at_once
 from .halfquadratic import HalfQuadratic, bounded, least_squares, robust_codes, steepest_descent
-from .scaling import REACH, check_finite, check_unit, in_units, unit_of
+from .scaling import REACH, WILD, check_unit, in_units, unit_of
 
 Array = np.ndarray
 
@@ -280,7 +280,7 @@ class HQASD(RecodingModel):
         self.largest_ = largest * unit
         U = self.solve_codes(data) if self.finish else U
         self.factors_ = fill_empty([U, self.components_], data.counts, data.column_counts)
-        check_finite(self, *self.factors_)
+        finite(self.factors_, "the fit", WILD)
         self.components_ = self.factors_[1]
         self.n_iter_ = result.n_iter
         self.loss_curve_ = result.history
@@ -294,7 +294,6 @@ class HQASD(RecodingModel):
         components = self.components_.astype(data.dtype, copy=False) / data.dtype.type(self.unit_)
         limit = REACH * np.maximum(self.largest_ / self.unit_, np.abs(data.values).max(axis=1))
         codes = robust_codes(data, components, self.sigma_ / self.unit_, limit, nonnegative=self.nonnegative)
-        check_finite(self, codes)
         return codes
 
     def fitted_rules(self) -> dict[str, Rule]:

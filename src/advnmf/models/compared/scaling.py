@@ -17,6 +17,8 @@ from ...data.check import check_number
 
 # How many times the largest observed size a reconstruction may reach.
 REACH = 2.0
+# What helps where a fit has come to numbers that are not finite.
+WILD = "look for entries of X that are far larger than the others, and lower n_components"
 # The largest and the smallest unit that may be asked for: squares of it are finite.
 _LARGEST = 1e150
 
@@ -56,12 +58,3 @@ def _median_size(data: DenseData) -> float:
 def in_units(data: DenseData, unit: float) -> DenseData:
     """The data with values in multiples of `unit`."""
     return data if unit == 1 else replace(data, values=data.values / unit)
-
-
-def check_finite(model: object, *arrays: object) -> None:
-    """Refuse numbers that are not finite: what a fit, or coding new rows, must never hand on."""
-    if not all(bool(namespace(a).all(namespace(a).isfinite(a))) for a in arrays):
-        raise ValueError(
-            f"{type(model).__name__} has come to numbers that are not finite: "
-            "look for entries of X that are far larger than the others, and lower n_components"
-        )
