@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from ..data.boundary import read_observed
 from ..io.files import require
 
 __all__ = ["make_missing"]
@@ -82,6 +81,8 @@ def make_missing(
 
 
 def _observed(X: ArrayLike) -> np.ndarray:
+    from ..data.boundary import read_observed  # Numba, which it brings, takes a second that other data sets need not
+
     return read_observed(X, sparse_missing=None).known
 
 
