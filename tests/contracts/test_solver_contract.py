@@ -60,16 +60,23 @@ def test_no_sweep_raises_the_objective(solver, loss, adversary):
             continue
         layers = [(3,), (4, 3), (4, 3, 2)][turn // 2 % 3]
         s = stored(storage, seed=number)
-        penalties = nets(s.X.shape, len(layers) + 1)[0] if turn % 4 else [NO_PENALTY] * (len(layers) + 1)
+        penalties, penalty = nets(s.X.shape, len(layers) + 1)
+        if turn % 4 == 0:
+            penalties, penalty = [NO_PENALTY] * len(penalties), lambda factors: 0.0
         problem = s.problem(loss.loss, adversary.adversary, penalties)
-        factors = [s.data.asarray(F) for F in chain(number, s.X.shape, *layers)]
+        start = chain(number, s.X.shape, *layers)
+        factors = [s.data.asarray(F.copy()) for F in start]
         history = ran(problem, factors, solver, 4)
         assert np.isfinite(history).all()
         assert loss.loss.adaptive or (np.diff(history) <= 1e-10 * np.abs(history[:-1])).all(), (storage, layers)
         assert history[-1] < history[0]
         if not problem.adaptive:
             assert history[-1] == pytest.approx(problem.objective(factors), rel=1e-12)
-        assert all((to_numpy(F) >= 0).all() for F in factors)
+        ended = [to_numpy(F) for F in factors]
+        assert all((F >= 0).all() for F in ended)
+        if not (problem.adaptive or adversary.adversary.attacks):
+            for reported, at in ((history[0], start), (history[-1], ended)):
+                assert reported == pytest.approx(loss.value(s.X, product(at), s.omega) + penalty(at), rel=1e-9)
 
 
 # One of each class that has a single minimum for one factor, each in a storage and depth of its own; squares in more.
