@@ -143,7 +143,7 @@ def test_codes_are_renewed_alone(solver, loss, adversary):
 @solvers
 def test_missing_entries_have_no_influence(solver):
     s = stored("weights")
-    junk = array_data(np.where(s.omega > 0, s.X, 1e3), weights=s.omega)
+    junk = array_data(np.where(s.omega > 0, s.X, 1e3), s.omega)
     ends = []
     for data in (s.data, junk):
         factors = chain(2, s.X.shape, 4, 3)
@@ -161,7 +161,7 @@ def test_missing_entries_have_no_influence(solver):
 def test_a_mask_of_ones_is_complete_data_and_weights_are_repetitions(solver):
     s = stored("complete")
     twice = array_data(np.vstack([s.X, s.X]))
-    doubled = array_data(s.X, weights=np.full(s.X.shape, 2.0))
+    doubled = array_data(s.X, np.full(s.X.shape, 2.0))
     masked = array_data(s.X, np.ones(s.X.shape, bool))
     plain = MU() if solver.name == "mu" else solver  # repetitions are for complete data alone
     ends = []
