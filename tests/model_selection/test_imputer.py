@@ -430,7 +430,7 @@ def test_an_interrupted_fit_leaves_what_was_there(X, monkeypatch):
 
     fresh, before = (NMFImputer(NMF(2, random_state=0)) for _ in range(2))
     filled = before.fit_transform(X)
-    monkeypatch.setattr(NMF, "begin", interrupt)
+    monkeypatch.setattr("advnmf.models.progress.Loop", interrupt)
     for imputer in (fresh, before):
         with pytest.raises(KeyboardInterrupt):
             imputer.fit(2 * X)
