@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..data.boundary import read_observed
 from ..io.files import require
 
 __all__ = ["make_missing"]
@@ -81,6 +80,8 @@ def make_missing(
 
 
 def _observed(X: object) -> np.ndarray:
+    from ..data.boundary import read_observed  # loads Numba, which the data sets do not need
+
     return read_observed(X, sparse_missing=None).known
 
 
