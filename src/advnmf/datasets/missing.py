@@ -81,7 +81,7 @@ def make_missing(
 
 
 def _observed(X: ArrayLike) -> np.ndarray:
-    from ..data.boundary import read_observed  # Numba, which it brings, takes a second that other data sets need not
+    from ..data.boundary import read_observed  # loads Numba, which the data sets do not need
 
     return read_observed(X, sparse_missing=None).known
 
