@@ -19,9 +19,13 @@ L > 0 of
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
+from .arrays.typing import MatrixLike
 from .data.boundary import unmasked
 
 __all__ = ["mae", "ndcg_at_k", "precision_at_k", "psnr", "relative_error", "rmse"]
@@ -29,7 +33,9 @@ __all__ = ["mae", "ndcg_at_k", "precision_at_k", "psnr", "relative_error", "rmse
 Array = np.ndarray
 
 
-def rmse(X_true: object, X_pred: object, *, mask: object = None, weights: object = None) -> float:
+def rmse(
+    X_true: ArrayLike, X_pred: ArrayLike, *, mask: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> float:
     """Root mean square error, in the units of ``X``.
 
     Parameters
@@ -52,13 +58,17 @@ def rmse(X_true: object, X_pred: object, *, mask: object = None, weights: object
     return float(np.sqrt(np.sum(w * np.square(x - p)) / np.sum(w)))
 
 
-def mae(X_true: object, X_pred: object, *, mask: object = None, weights: object = None) -> float:
+def mae(
+    X_true: ArrayLike, X_pred: ArrayLike, *, mask: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> float:
     """Mean absolute error, in the units of ``X``.  Arguments and errors as in `rmse`."""
     x, p, w = _scored(X_true, X_pred, mask, weights)
     return float(np.sum(w * np.abs(x - p)) / np.sum(w))
 
 
-def relative_error(X_true: object, X_pred: object, *, mask: object = None, weights: object = None) -> float:
+def relative_error(
+    X_true: ArrayLike, X_pred: ArrayLike, *, mask: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> float:
     """Frobenius norm of the difference over that of the truth, both over the scored entries.
 
     A prediction of zeros has the error 1.  Arguments and errors as in `rmse`; a truth of zeros is an error as well.
@@ -70,7 +80,14 @@ def relative_error(X_true: object, X_pred: object, *, mask: object = None, weigh
     return float(np.sqrt(np.sum(w * np.square(x - p)) / size))
 
 
-def psnr(X_true: object, X_pred: object, *, data_range: float, mask: object = None, weights: object = None) -> float:
+def psnr(
+    X_true: ArrayLike,
+    X_pred: ArrayLike,
+    *,
+    data_range: float,
+    mask: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+) -> float:
     """Peak signal-to-noise ratio in decibels; infinite for a perfect prediction.
 
     `data_range` is the span of possible values, such as 1.0 or 255.  Other arguments and errors as in `rmse`.
@@ -81,7 +98,7 @@ def psnr(X_true: object, X_pred: object, *, data_range: float, mask: object = No
     return float(20 * np.log10(data_range / error)) if error > 0 else float("inf")
 
 
-def precision_at_k(X_true: object, columns: object, *, liked: float, k: int | None = None) -> float:
+def precision_at_k(X_true: MatrixLike, columns: ArrayLike, *, liked: float, k: int | None = None) -> float:
     """Share of hits among the first `k` columns named for a row: mean over the rows that have a hit.
 
         (1 / k) sum_{t <= k} h_t
@@ -108,7 +125,7 @@ def precision_at_k(X_true: object, columns: object, *, liked: float, k: int | No
     return float(hits[n_liked > 0].mean())
 
 
-def ndcg_at_k(X_true: object, columns: object, *, liked: float, k: int | None = None) -> float:
+def ndcg_at_k(X_true: MatrixLike, columns: ArrayLike, *, liked: float, k: int | None = None) -> float:
     """Normalised discounted cumulative gain of hits: 1 if they take the first places of each row.
 
         sum_{t <= k} h_t / log2(t + 1)  /  sum_{t <= min(k, L)} 1 / log2(t + 1)
@@ -122,7 +139,7 @@ def ndcg_at_k(X_true: object, columns: object, *, liked: float, k: int | None = 
     return float(np.mean((hits @ gains)[some] / best[some]))
 
 
-def _hits(X_true: object, columns: object, liked: float, k: int | None) -> tuple[Array, Array]:
+def _hits(X_true: MatrixLike, columns: ArrayLike, liked: float, k: int | None) -> tuple[Array, Array]:
     """h_t of each row (rows x k), and the number of all hits of the row."""
     is_liked = _liked(X_true, liked)
     columns = _columns(columns, is_liked.shape)
@@ -139,7 +156,7 @@ def _hits(X_true: object, columns: object, liked: float, k: int | None) -> tuple
     return hits, np.asarray(n_liked).ravel()
 
 
-def _liked(X_true: object, liked: float) -> sparse.csr_array:
+def _liked(X_true: Any, liked: float) -> sparse.csr_array:
     """1 at the entries of at least `liked`."""
     if not np.isfinite(liked):
         raise ValueError(f"liked={liked!r} must be finite")
@@ -175,7 +192,9 @@ def _columns(columns: object, shape: tuple[int, int]) -> Array:
     return columns
 
 
-def _scored(X_true: object, X_pred: object, mask: object, weights: object) -> tuple[Array, Array, Array]:
+def _scored(
+    X_true: ArrayLike, X_pred: ArrayLike, mask: ArrayLike | None, weights: ArrayLike | None
+) -> tuple[Array, Array, Array]:
     """Truth, prediction and weight of the scored entries, as vectors."""
     truth, prediction = _numbers("X_true", X_true), _numbers("X_pred", X_pred)
     if truth.shape != prediction.shape:
@@ -195,7 +214,7 @@ def _scored(X_true: object, X_pred: object, mask: object, weights: object) -> tu
     return x, p, w
 
 
-def _numbers(name: str, X: object) -> Array:
+def _numbers(name: str, X: ArrayLike) -> Array:
     """``X`` in float64, the hidden entries of a `numpy.ma` array as NaN."""
     X, hidden = unmasked(X)
     values = np.asarray(X)
@@ -210,9 +229,9 @@ def _numbers(name: str, X: object) -> Array:
     return values
 
 
-def _flags(mask: object, shape: tuple[int, ...]) -> Array:
-    """`mask` as booleans of the given shape."""
-    mask = np.asarray(mask)
+def _flags(asked: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """A mask as booleans of the given shape."""
+    mask = np.asarray(asked)
     if mask.shape != shape:
         raise ValueError(f"mask has shape {mask.shape}, X_true has {shape}: give one flag an entry, True = scored")
     # Pictures of 0 and 255 and weights are refused: their polarity is not known here.
@@ -221,7 +240,7 @@ def _flags(mask: object, shape: tuple[int, ...]) -> Array:
     return mask.astype(bool)
 
 
-def _weights(weights: object, shape: tuple[int, ...]) -> Array:
+def _weights(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
     """`weights` in float64, broadcast to the given shape."""
     try:
         full = np.broadcast_to(np.asarray(weights, dtype=np.float64), shape)

@@ -154,7 +154,7 @@ def pairs(*, refused: bool = False) -> list[Any]:
 
 # --- data --------------------------------------------------------------------------------------------------------
 
-STORAGES = [*NUMPY_STORAGES, "tensor"]
+STORAGES = [*NUMPY_STORAGES, "tensor", "complete tensor"]
 
 
 @dataclass(frozen=True)
@@ -188,19 +188,22 @@ class Stored:
 def stored(storage: str, seed: int = 0, shape: tuple[int, int] = (9, 7), dtype: Any = np.float64) -> Stored:
     """Data with holes, zeros, and (but in complete and zero-filled ones) a row and a column that are empty."""
     rng = np.random.default_rng(seed)
-    if storage == "complete":
+    if storage.startswith("complete"):
         data = complete_data(rng, shape, dtype)
-        return Stored(data, data.values, np.ones(shape))
+        return Stored(_tensor(data.values) if "tensor" in storage else data, data.values, np.ones(shape))
     if storage.startswith("zeros"):
         data, dense = zero_filled(rng, shape, 0.3 if storage.endswith("holes") else 0.0, dtype)
         return Stored(data, dense.values, np.ones(shape) if dense.omega is None else dense.omega.astype(float))
     dense = random_data(rng, shape, weights="weights" in storage or storage == "tensor", dtype=dtype)
     if storage == "tensor":
-        xp = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
-        data = array_data(xp.asarray(dense.values), xp.asarray(dense.omega))
-        return Stored(data, dense.values, dense.omega)
+        return Stored(_tensor(dense.values, dense.omega), dense.values, dense.omega)
     data = as_sparse(dense) if storage.startswith("sparse") else dense
     return Stored(data, dense.values, dense.omega.astype(float))
+
+
+def _tensor(*arrays: Array) -> ObservedData:
+    xp = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
+    return array_data(*map(xp.asarray, arrays))
 
 
 def takes(storage: str, loss: Loss, adversary: Adversary | None = None) -> bool:

@@ -68,7 +68,7 @@ def test_weights_are_repetitions(case):
     weights[:, 0] = 3
     thrice = array_data(np.hstack([s.X, s.X[:, :1], s.X[:, :1]]))
     C = np.hstack([B, B[:, :1], B[:, :1]])
-    weighted = array_data(s.X, weights=weights)
+    weighted = array_data(s.X, weights)
     assert case.loss.value(weighted, A @ B) == pytest.approx(case.loss.value(thrice, thrice.predict(A, C)), rel=1e-11)
 
 

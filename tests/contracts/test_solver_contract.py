@@ -44,7 +44,7 @@ def ran(problem, factors, solver, n_sweeps):
 def supported(solver, storage, loss, adversary=None):
     if not takes(storage, loss, adversary):
         return False
-    if storage == "tensor" and solver.numpy_only:
+    if "tensor" in storage and solver.numpy_only:
         return False
     return loss.half_quadratic or not solver.half_quadratic_only
 
@@ -55,21 +55,28 @@ def test_no_sweep_raises_the_objective(solver, loss, adversary):
     for number, storage in enumerate(STORAGES):
         # In turn, so that each storage meets all depths and both kinds of penalties.
         turn = number + len(repr(loss)) + len(repr(adversary))
-        slow = storage == "tensor" and adversary.adversary.attacks  # its steps are those of arrays
+        slow = "tensor" in storage and adversary.adversary.attacks  # its steps are those of arrays
         if turn % 2 or slow or not supported(solver, storage, loss.loss, adversary.adversary):
             continue
         layers = [(3,), (4, 3), (4, 3, 2)][turn // 2 % 3]
         s = stored(storage, seed=number)
-        penalties = nets(s.X.shape, len(layers) + 1)[0] if turn % 4 else [NO_PENALTY] * (len(layers) + 1)
+        penalties, penalty = nets(s.X.shape, len(layers) + 1)
+        if turn % 4 == 0:
+            penalties, penalty = [NO_PENALTY] * len(penalties), lambda factors: 0.0
         problem = s.problem(loss.loss, adversary.adversary, penalties)
-        factors = [s.data.asarray(F) for F in chain(number, s.X.shape, *layers)]
+        start = chain(number, s.X.shape, *layers)
+        factors = [s.data.asarray(F.copy()) for F in start]
         history = ran(problem, factors, solver, 4)
         assert np.isfinite(history).all()
         assert loss.loss.adaptive or (np.diff(history) <= 1e-10 * np.abs(history[:-1])).all(), (storage, layers)
         assert history[-1] < history[0]
         if not problem.adaptive:
             assert history[-1] == pytest.approx(problem.objective(factors), rel=1e-12)
-        assert all((to_numpy(F) >= 0).all() for F in factors)
+        ended = [to_numpy(F) for F in factors]
+        assert all((F >= 0).all() for F in ended)
+        if not (problem.adaptive or adversary.adversary.attacks):
+            for reported, at in ((history[0], start), (history[-1], ended)):
+                assert reported == pytest.approx(loss.value(s.X, product(at), s.omega) + penalty(at), rel=1e-9)
 
 
 # One of each class that has a single minimum for one factor, each in a storage and depth of its own; squares in more.
@@ -143,7 +150,7 @@ def test_codes_are_renewed_alone(solver, loss, adversary):
 @solvers
 def test_missing_entries_have_no_influence(solver):
     s = stored("weights")
-    junk = array_data(np.where(s.omega > 0, s.X, 1e3), weights=s.omega)
+    junk = array_data(np.where(s.omega > 0, s.X, 1e3), s.omega)
     ends = []
     for data in (s.data, junk):
         factors = chain(2, s.X.shape, 4, 3)
@@ -161,7 +168,7 @@ def test_missing_entries_have_no_influence(solver):
 def test_a_mask_of_ones_is_complete_data_and_weights_are_repetitions(solver):
     s = stored("complete")
     twice = array_data(np.vstack([s.X, s.X]))
-    doubled = array_data(s.X, weights=np.full(s.X.shape, 2.0))
+    doubled = array_data(s.X, np.full(s.X.shape, 2.0))
     masked = array_data(s.X, np.ones(s.X.shape, bool))
     plain = MU() if solver.name == "mu" else solver  # repetitions are for complete data alone
     ends = []

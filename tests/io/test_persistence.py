@@ -34,7 +34,6 @@ from advnmf import (
     save,
 )
 from advnmf.adversaries import ADVERSARIES
-from advnmf.io import model_file as persistence
 from advnmf.losses import LOSSES
 from advnmf.models.registry import MODELS as registered
 from advnmf.models.registry import model_class
@@ -798,7 +797,7 @@ def test_compressed_members_are_refused_before_they_unfold(path, monkeypatch):
     bomb = {**members(saved()), "0.npy": bytes(10**7)}
     path.write_bytes(packed(bomb, zipfile.ZIP_DEFLATED))
     assert path.stat().st_size < 10**5
-    monkeypatch.setattr(persistence, "_read_header", lambda text: pytest.fail("read before it was checked"))
+    monkeypatch.setattr("advnmf.io.model_archive._read_header", lambda text: pytest.fail("read before it was checked"))
     refuse(path, "compressed")
 
 

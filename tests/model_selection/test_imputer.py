@@ -332,7 +332,7 @@ def test_default_in_a_file_and_interrupted(X, tmp_path, few_candidates, monkeypa
     def interrupt(self, look):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(AutoNMF, "_tell", interrupt)
+    monkeypatch.setattr(AutoNMF, "_report", interrupt)
     imputer = NMFImputer()
     with pytest.raises(KeyboardInterrupt):
         imputer.fit(X)
@@ -430,7 +430,7 @@ def test_an_interrupted_fit_leaves_what_was_there(X, monkeypatch):
 
     fresh, before = (NMFImputer(NMF(2, random_state=0)) for _ in range(2))
     filled = before.fit_transform(X)
-    monkeypatch.setattr("advnmf.models.nmf.minimise", interrupt)
+    monkeypatch.setattr("advnmf.models.progress.Loop", interrupt)
     for imputer in (fresh, before):
         with pytest.raises(KeyboardInterrupt):
             imputer.fit(2 * X)

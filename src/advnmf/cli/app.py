@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import rich_click as click
+from click.exceptions import NoArgsIsHelpError
 
 from .. import __version__
 from ..io.files import FileError, printable, reason
@@ -47,7 +48,7 @@ class Program(click.RichGroup):
                 code = super().main(args, prog_name, standalone_mode=False, **extra)
         except (click.Abort, KeyboardInterrupt):
             _stop("Interrupted; nothing was written", INTERRUPTED)
-        except click.exceptions.NoArgsIsHelpError as error:
+        except NoArgsIsHelpError as error:
             error.show()
             sys.exit(2)
         except click.ClickException as error:

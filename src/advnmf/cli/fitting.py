@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -69,7 +70,7 @@ def _fit_auto(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> t
     return model, f"{summary}; interrupted" if was_interrupted(model) else summary
 
 
-def _fit_fixed(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
     ratings = sparse.issparse(X)
     layers = settings.layers(X.shape, X.nnz if ratings else int(np.count_nonzero(~np.isnan(X))))
     began = time.monotonic()

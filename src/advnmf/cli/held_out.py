@@ -92,8 +92,8 @@ def check_recommendations(
     columns, _ = again.recommend(n=n, exclude_seen=train, by=by, min_ratings=min_ratings, liked=threshold)
     counts = np.bincount(train.indices, minlength=X.shape[1])
     means = (train.sum(axis=0) + _PRIOR_RATINGS * train.data.mean()) / (counts + _PRIOR_RATINGS)
-    others = [hits(_same_for_all(scores, train, n)) for scores in (counts, means)]
-    return Check(hits(columns), *others, held_out.nnz, liked)
+    most_rated, best_means = (hits(_same_for_all(scores, train, n)) for scores in (counts, means))
+    return Check(hits(columns), most_rated, best_means, held_out.nnz, liked)
 
 
 def split(X: sparse.csr_array, rng: np.random.Generator) -> tuple[sparse.csr_array, sparse.csr_array]:
@@ -143,4 +143,5 @@ def _same_for_all(scores: Array, seen: sparse.csr_array, n: int) -> Array:
         block = np.tile(scores.astype(np.float64), (len(rows), 1))
         return block, block
 
-    return best_columns(ranked, *seen.shape, n, seen)[0]
+    n_rows, n_columns = seen.shape
+    return best_columns(ranked, n_rows, n_columns, n, seen)[0]

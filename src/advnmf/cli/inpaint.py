@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import rich_click as click
@@ -107,7 +108,7 @@ def inpaint(
     """
     if mask is not None and missing_color is not None:
         raise click.UsageError("say what is missing: either --mask or --missing-color")
-    limits = {"max_pixels": max_pixels, "max_memory": max_memory}
+    limits: dict[str, Any] = {"max_pixels": max_pixels, "max_memory": max_memory}
     image = read_picture(picture, **limits)
     check_picture_target(target, image, overwrite=force)
     observed, notes = _observed(image, mask, mask_polarity, missing_color, tolerance, limits)
@@ -149,15 +150,14 @@ def filled(image: Picture, observed: np.ndarray, values: np.ndarray) -> Picture:
     alpha = image.alpha
     if alpha is not None:
         alpha = np.where(~observed & (alpha == 0), image.pixels.dtype.type(image.peak), alpha)
-    if image.premultiplied and _is_bounded(image, observed):
-        estimate = np.minimum(estimate, alpha if estimate.ndim == 2 else alpha[:, :, None])
+        if image.premultiplied and _is_bounded(image.pixels[observed], alpha[observed]):
+            estimate = np.minimum(estimate, alpha if estimate.ndim == 2 else alpha[:, :, None])
     return replace(image, pixels=np.where(holes, image.pixels, estimate), alpha=alpha)
 
 
-def _is_bounded(image: Picture, observed: np.ndarray) -> bool:
-    """Whether no observed colour exceeds its alpha, as is right for premultiplied ones and not always so."""
-    channels = image.pixels.reshape(*image.size, -1)[observed]
-    return bool((channels <= image.alpha[observed][:, None]).all())
+def _is_bounded(pixels: np.ndarray, alpha: np.ndarray) -> bool:
+    """Whether no colour exceeds its alpha, as is right for premultiplied ones and not always so."""
+    return bool((pixels.reshape(len(alpha), -1) <= alpha[:, None]).all())
 
 
 def _observed(
@@ -166,7 +166,7 @@ def _observed(
     polarity: Polarity | None,
     color: str | None,
     tolerance: int | None,
-    limits: dict[str, int | None],
+    limits: dict[str, Any],
 ) -> tuple[np.ndarray, list[str]]:
     """Which pixels are observed, by what the user gives or else by the file itself, and lines that say how."""
     everywhere = np.ones(image.size, bool)

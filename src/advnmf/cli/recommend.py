@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
 import rich_click as click
@@ -102,7 +103,7 @@ def recommend(
     table = ratings.triplets
     rows = np.arange(len(table.users)) if users is None else _rows(table, users, source)
     fit = fit_ratings(table, settings, quiet)
-    ranking = {"by": by.replace("-", "_"), "min_ratings": min_ratings}
+    ranking: dict[str, Any] = {"by": by.replace("-", "_"), "min_ratings": min_ratings}
     liked = None if liked is None else liked / fit.scale
     threshold = liked if by == "expected-hits" else None
     columns, predictions = fit.model.recommend(rows, count, exclude_seen=table.matrix[rows], liked=threshold, **ranking)
@@ -127,7 +128,7 @@ def _check(
     table: Triplets,
     fit: RatingsFit,
     count: int,
-    ranking: dict[str, object],
+    ranking: dict[str, Any],
     liked: float | None,
     settings: Settings,
     *,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from ..data.boundary import read_observed
 from ..io.files import require
 
 __all__ = ["make_missing"]
@@ -22,7 +22,7 @@ Groups = Iterator[np.ndarray]
 
 
 def make_missing(
-    X: object,
+    X: ArrayLike,
     fraction: float,
     pattern: Literal["uniform", "rows", "blocks", "text"] = "uniform",
     *,
@@ -74,13 +74,15 @@ def make_missing(
     rng = check_random_state(random_state)
     mask = observed.copy()
     whole = image_shape is None or pattern == "uniform"
-    shape = observed.shape if whole else tuple(image_shape)
+    shape = (n_samples, n_features) if image_shape is None or whole else image_shape
     _hide(mask.reshape(1 if whole else n_samples, -1), fraction, lambda: _PATTERNS[pattern](shape, rng))
     _warn_of_empty(mask, observed)
     return mask
 
 
-def _observed(X: object) -> np.ndarray:
+def _observed(X: ArrayLike) -> np.ndarray:
+    from ..data.boundary import read_observed  # loads Numba, which the data sets do not need
+
     return read_observed(X, sparse_missing=None).known
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.typing import MatrixLike
 from ..data.boundary import check_mask, read_observed
 from ..data.check import check_choice
 from ..io.pictures import fold
@@ -106,7 +107,7 @@ class CompletionDisplay:
         return values
 
     @classmethod
-    def from_estimator(cls, estimator: object, X: object, *, name: str = "", **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: object, X: MatrixLike, *, name: str = "", **kwargs: Any) -> Self:
         """Plot the completion of samples by a fitted model; arguments as in `from_estimators`."""
         return cls.from_estimators({name: estimator}, X, **kwargs)
 
@@ -114,10 +115,10 @@ class CompletionDisplay:
     def from_estimators(
         cls,
         estimators: Mapping[str, object],
-        X: object,
+        X: MatrixLike,
         *,
-        mask: object = None,
-        X_true: object = None,
+        mask: MatrixLike | None = None,
+        X_true: MatrixLike | None = None,
         image_shape: Sequence[int] | None = None,
         image_order: str = "C",
         samples: Sequence[int] | int | None = None,
@@ -321,14 +322,14 @@ def _chosen(samples: Sequence[int] | int | None, n: int) -> Array:
     return rows
 
 
-def _same_rows(X_true: object, shape: tuple[int, int], rows: Array) -> Array:
+def _same_rows(X_true: MatrixLike, shape: tuple[int, int], rows: Array) -> Array:
     truth = numbers("X_true", X_true, 2)
     if truth.shape != shape:
         raise ValueError(f"X_true has shape {truth.shape}, X has {shape}: they must agree")
     return truth[rows]
 
 
-def _first_attack(models: Mapping[str, Any], X: object, mask: Array | None) -> Array | None:
+def _first_attack(models: Mapping[str, Any], X: MatrixLike, mask: Array | None) -> Array | None:
     """The perturbation by the first model that has an adversary."""
     for model in models.values():
         if hasattr(model, "perturbation") and (R := model.perturbation(X, mask=mask)).any():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from ..arrays.typing import MatrixLike
 from ..data.boundary import read_observed
 from ..data.check import check_number
 from ..metrics import rmse
@@ -16,7 +17,9 @@ from ..models.progress import FitInProgress
 Array = np.ndarray
 
 
-def trace(estimator: Any, X: object, *, mask: object = None, X_true: object = None, every: int = 1) -> dict[str, Array]:
+def trace(
+    estimator: Any, X: MatrixLike, *, mask: MatrixLike | None = None, X_true: MatrixLike | None = None, every: int = 1
+) -> dict[str, Array]:
     """Objective, observed error and held-out error of a model, every few iterations of its fit.
 
     A clone of `estimator` is fitted as by `fit`, from one start (`n_init`, `callback` and `time_limit` are ignored),

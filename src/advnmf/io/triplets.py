@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from ..arrays.caching import cached_property
@@ -55,7 +56,7 @@ class Triplets:
     values: Array
 
     @classmethod
-    def from_arrays(cls, users: object, items: object, ratings: object = None) -> Self:
+    def from_arrays(cls, users: ArrayLike, items: ArrayLike, ratings: ArrayLike | None = None) -> Self:
         """From three columns of the same length; without ratings all are to be predicted.
 
         ValueError where a rating is negative or infinite, or a label is missing.
@@ -127,7 +128,7 @@ class Triplets:
         """The columns of items, -1 where unknown."""
         return _look_up("items", self.items, items)
 
-    def labels(self, columns: object) -> list:
+    def labels(self, columns: ArrayLike) -> list:
         """The items at columns such as `recommend` gives, best first, without the places that name none (-1).
 
         A list of labels for one row of columns; a list of such lists, one for each row, for several.
@@ -283,7 +284,9 @@ def _read_parquet(path: str | os.PathLike[str], columns: Columns, max_bytes: int
     return Source(str(path), triplets, names, True, table)
 
 
-def _places(path: str | os.PathLike[str], columns: Columns, first: list[str]) -> tuple[list[int], tuple, bool]:
+def _places(
+    path: str | os.PathLike[str], columns: Sequence[Any], first: list[str]
+) -> tuple[list[int], tuple[str, ...], bool]:
     """Positions of the columns in a file with this first row, their names, and whether that row is a header."""
     if isinstance(columns[0], int):
         for number in columns:
@@ -322,23 +325,23 @@ def _not_a_number(text: str, name: str, header: bool, n: int) -> str:
     return f"{name} {shown} is not a number: correct it, or leave it empty to predict it"
 
 
-def _encode(labels: object) -> tuple[Array, Array]:
+def _encode(values: ArrayLike) -> tuple[Array, Array]:
     """Labels as numbers, -1 where missing, and the different labels as they first appear."""
-    labels = np.asarray(labels)
+    labels = np.asarray(values)
     if labels.ndim != 1:
         raise ValueError(f"labels must be a list, got an array of shape {labels.shape}")
     if labels.dtype == object:
         index: dict = {}
         gone = [label is None or label != label for label in labels]
-        codes = [-1 if no else index.setdefault(label, len(index)) for label, no in zip(labels, gone, strict=True)]
+        numbers = [-1 if no else index.setdefault(label, len(index)) for label, no in zip(labels, gone, strict=True)]
         found = np.empty(len(index), object)
         found[:] = list(index)
-        return np.array(codes, np.int64), found
-    different, codes = np.unique(labels, return_inverse=True)
-    codes, order = renumber(codes, list(range(len(different))))
+        return np.array(numbers, np.int64), found
+    different, sorted_codes = np.unique(labels, return_inverse=True)
+    codes, order = renumber(sorted_codes, list(range(len(different))))
     different = different[order]
-    gone = different != different
-    return np.where(gone[codes], -1, codes) if gone.any() else codes, different
+    nan = different != different
+    return np.where(nan[codes], -1, codes) if nan.any() else codes, different
 
 
 def _look_up(name: str, known: Array, asked: Iterable) -> Array:

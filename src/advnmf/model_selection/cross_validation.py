@@ -9,6 +9,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..arrays.typing import MatrixLike
 from ..data.boundary import Observed, read_observed
 from .scoring import get_scoring
 from .splits import EntryKFold, check_split
@@ -19,10 +20,10 @@ Array = np.ndarray
 
 def cross_val_score_entries(
     estimator: BaseEstimator,
-    X: object,
+    X: MatrixLike,
     *,
-    mask: object = None,
-    weights: object = None,
+    mask: MatrixLike | None = None,
+    weights: MatrixLike | None = None,
     cv: object = None,
     scoring: str | Callable[..., float] = "neg_root_mean_squared_error",
     n_jobs: int | None = None,

@@ -19,6 +19,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from ..arrays.typing import MatrixLike
 from ..data.boundary import read_observed, unmasked
 from ..data.check import check_choice, check_number
 from ..engine.factors import Factors
@@ -37,7 +38,7 @@ def _has(name: str) -> Callable[[CompletionSearchCV], bool]:
     return lambda search: hasattr(getattr(search, "best_estimator_", search.estimator), name)
 
 
-def _takes_mask(estimator: BaseEstimator, X: object) -> bool:
+def _takes_mask(estimator: BaseEstimator, X: MatrixLike) -> bool:
     """Whether `fit` takes a mask and masked arrays."""
     return has_fit_parameter(estimator, "mask") and not sparse.issparse(X)
 
@@ -201,7 +202,9 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.verbose = verbose
 
     @at_once
-    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Self:
         """Try all candidates, then fit the best one to all observed entries.
 
         Arguments as in `cross_val_score_entries`.
@@ -321,7 +324,9 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             keys = [self.simplicity(params) for params in candidates]
         return pick(self.cv_results_, keys, self.n_splits_)
 
-    def _refit(self, estimator: BaseEstimator, trials: list[Trial], X: object, mask: object, weights: object) -> None:
+    def _refit(
+        self, estimator: BaseEstimator, trials: list[Trial], X: MatrixLike, mask: MatrixLike, weights: MatrixLike
+    ) -> None:
         """Fit to all observed entries, for the number of iterations that had the best score."""
         limit, params = iterations_of(estimator), estimator.get_params()
         stopped = limit is not None and self._stopped(trials, params[limit])
@@ -340,7 +345,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             raise Interrupted
 
     def _fitted_to_all(
-        self, model: BaseEstimator, start: Factors | None, X: object, mask: object, weights: object
+        self, model: BaseEstimator, start: Factors | None, X: MatrixLike, mask: MatrixLike, weights: MatrixLike
     ) -> tuple[BaseEstimator, bool]:
         """The fitted model, and whether an interruption has ended its fit in order."""
         if start is not None:
@@ -377,37 +382,37 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
     # --- the best estimator's methods -----------------------------------------------------------------------------
 
     @available_if(_has("transform"))
-    def transform(self, X: object, **params: object) -> Array:
+    def transform(self, X: MatrixLike, **params: object) -> Array:
         """The method of the best estimator."""
         return self._fitted("transform").transform(X, **params)
 
     @available_if(_has("transform"))
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_transform(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Search, then `transform` of the best estimator for the same data (with the same mask and weights)."""
         return self.fit(X, y, **fit_params).transform(X, **fit_params)
 
     @available_if(_has("inverse_transform"))
-    def inverse_transform(self, X: object) -> Array:
+    def inverse_transform(self, X: MatrixLike) -> Array:
         """The method of the best estimator."""
         return self._fitted("inverse_transform").inverse_transform(X)
 
     @available_if(_has("complete"))
-    def complete(self, X: object, **params: object) -> object:
+    def complete(self, X: MatrixLike, **params: object) -> object:
         """The method of the best estimator."""
         return self._fitted("complete").complete(X, **params)
 
     @available_if(_has("reconstruct"))
-    def reconstruct(self, rows: object = None, columns: object = None) -> Array:
+    def reconstruct(self, rows: MatrixLike | None = None, columns: MatrixLike | None = None) -> Array:
         """The method of the best estimator."""
         return self._fitted("reconstruct").reconstruct(rows, columns)
 
     @available_if(_has("predict_pairs"))
-    def predict_pairs(self, rows: object, columns: object) -> Array:
+    def predict_pairs(self, rows: MatrixLike, columns: MatrixLike) -> Array:
         """The method of the best estimator."""
         return self._fitted("predict_pairs").predict_pairs(rows, columns)
 
     @available_if(_has("score"))
-    def score(self, X: object, y: object = None, **params: object) -> float:
+    def score(self, X: MatrixLike, y: object = None, **params: object) -> float:
         """The method of the best estimator."""
         return self._fitted("score").score(X, **params)
 

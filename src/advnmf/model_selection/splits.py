@@ -10,10 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..arrays.typing import MatrixLike
 from ..data.boundary import Observed, read_observed
 from ..data.check import check_choice, check_number
 
@@ -24,7 +26,7 @@ Split = tuple[Array, Array]
 class _EntrySplitter(ABC):
     """The base of the splitters."""
 
-    def split(self, X: object, mask: object = None) -> Iterator[Split]:
+    def split(self, X: MatrixLike, mask: MatrixLike | None = None) -> Iterator[Split]:
         """Pairs (train, test) of flags of entries, disjoint and within what is observed.
 
         Parameters
@@ -66,7 +68,7 @@ class _EntrySplitter(ABC):
     def _check_parameters(self) -> None:
         """Refuse invalid parameters."""
 
-    def get_n_splits(self, X: object = None, mask: object = None) -> int:
+    def get_n_splits(self, X: MatrixLike | None = None, mask: MatrixLike | None = None) -> int:
         """Number of splits."""
         return self.n_splits
 
@@ -202,7 +204,7 @@ class EntryShuffleSplit(_EntrySplitter):
                 check_number("block_shape", size, low=1, integer=True)
 
 
-def training_matrix(X: object, train: Array) -> object:
+def training_matrix(X: MatrixLike, train: Array) -> Any:
     """``X`` with a NaN for every entry that is not in `train`: what a model may see.
 
     Parameters
@@ -221,7 +223,7 @@ def training_matrix(X: object, train: Array) -> object:
     return entries.training(entries.observed)
 
 
-def held_out_entries(X: object, test: Array) -> tuple[Array, Array, Array]:
+def held_out_entries(X: MatrixLike, test: Array) -> tuple[Array, Array, Array]:
     """(rows, columns, values) of the entries flagged in `test`, row by row."""
     entries = read_observed(X, test)
     rows, columns = entries.pairs()

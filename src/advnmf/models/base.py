@@ -32,6 +32,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays.namespaces import Array, as_like, namespace, returned
+from ..arrays.typing import MatrixLike
 from ..data import ObservedData
 from ..data.boundary import Observed, read_observed
 from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_number, check_seed
@@ -68,11 +69,11 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_transform(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model; the codes of the training data (see `fit` for the arguments)."""
         return self.fit(X, y, **fit_params).training_codes()
 
-    def fit_complete(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_complete(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
         self.fit(X, y, **fit_params)
         return self._completed(self._read(X, fit_params.get("mask")), self.training_codes())
@@ -84,14 +85,14 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- using ---------------------------------------------------------------------------------------------------
 
-    def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+    def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """Codes of samples, each from its own observed entries, the model fixed.
 
         A sample with nothing observed gets the mean code of the training data.
         """
         return self._encode(X, mask, weights)
 
-    def _encode(self, X: object, mask: object, weights: object = None) -> Array:
+    def _encode(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None) -> Array:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
         return returned(self._encode_data(self.read_data(X, mask, weights, reset=False)), X)
@@ -108,25 +109,25 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             codes = fill_rows(codes, empty, data.asarray(self.mean_code_))
         return finite(codes, "a code")
 
-    def inverse_transform(self, X: object) -> Array:
+    def inverse_transform(self, X: MatrixLike) -> Array:
         """The reconstruction that codes ``X`` stand for."""
         check_is_fitted(self)
         codes = check_codes(X, self._n_features_out, tensors=self._tensors is not None)
         return finite(self._decode(codes), "the reconstruction")
 
-    def complete(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+    def complete(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
         check_is_fitted(self)
         observed = self._read(X, mask, weights)
         return self._completed(observed, returned(self._encode_data(self._data(observed)), X))
 
-    def reconstruct(self, rows: object = None, columns: object = None) -> Array:
+    def reconstruct(self, rows: MatrixLike | None = None, columns: MatrixLike | None = None) -> Array:
         """The fitted matrix at some rows and columns (all unless given), built no larger than asked."""
         check_is_fitted(self)
         codes = self.training_codes()
         return finite(self._decode(codes if rows is None else codes[rows, :], columns), "the reconstruction")
 
-    def score(self, X: object, y: object = None, *, mask: object = None) -> float:
+    def score(self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None) -> float:
         """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
         check_is_fitted(self)
         data = self.read_data(X, mask, reset=False)
@@ -145,7 +146,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Codes of the data of `fit`."""
         return self.factors_[0]
 
-    def _decode(self, codes: Array, columns: object = None) -> Array:
+    def _decode(self, codes: Array, columns: MatrixLike | None = None) -> Array:
         """The reconstruction ``codes @ components_``, at some columns, in the precision of the codes."""
         components = self.components_ if columns is None else self.components_[:, columns]
         return codes @ as_like(components, codes, codes.dtype)
@@ -154,7 +155,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The reconstruction as the data take it."""
         return self._decode(codes)
 
-    def _clipped(self, values: Array, columns: object = None) -> Array:
+    def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
         """Predictions within the range that they are held in: any."""
         return values
 
@@ -170,11 +171,15 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         squares = [d.squared_norms(self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
         return total(squares) ** 0.5
 
-    def read_data(self, X: object, mask: object, weights: object = None, *, reset: bool) -> ObservedData:
+    def read_data(
+        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool
+    ) -> ObservedData:
         """Checked data; `reset` says whether they are those of a fit, or must have its features."""
         return self._data(self._read(X, mask, weights, reset=reset), fitting=reset)
 
-    def _read(self, X: object, mask: object, weights: object = None, *, reset: bool = False) -> Observed:
+    def _read(
+        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool = False
+    ) -> Observed:
         """What a user gives, read once; with `reset` its features and the scale of its weights become the model's."""
         observed = read_observed(
             X, mask, weights, estimator=self, reset=reset, tensors=self._tensors, sparse_missing=self._sparse
@@ -206,7 +211,9 @@ class IterativeModel(CompletionModel):
     #: Whether a fit may begin with the factors of another one (``start``), whose product is the reconstruction.
     starts_from_factors: ClassVar[bool] = False
 
-    def begin(self, X: object, *, mask: object = None, weights: object = None, **start: Any) -> FitInProgress:
+    def begin(
+        self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None, **start: Any
+    ) -> FitInProgress:
         """`fit` in progress, with the arguments of `fit`: to be stepped, looked at and finished.
 
         It is that of a copy; this model is left as it is.
@@ -223,11 +230,11 @@ class IterativeModel(CompletionModel):
     def store(self, training: Training, result: Result) -> None:
         """Set the fitted attributes."""
 
-    def _begin(self, X: object, mask: object, weights: object, **start: Any) -> FitInProgress:
+    def _begin(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> FitInProgress:
         self.check_parameters()
         return self.begin_on(self.read_data(X, mask, weights, reset=True), **start)
 
-    def _fit(self, X: object, mask: object, weights: object, **start: Any) -> Self:
+    def _fit(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> Self:
         """`fit` on a blank copy of the model: the only line of a `fit` under `at_once`.
 
         An interruption goes on once everything is stored; a fit that has not converged is warned of.
@@ -281,7 +288,7 @@ class IterativeModel(CompletionModel):
 class RecodingModel(IterativeModel):
     """A model whose fit need not end at the codes that `transform` finds: `fit_transform` gives the latter."""
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_transform(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model, then `transform` the training data (see `fit` for the arguments)."""
         self.fit(X, y, **fit_params)
         return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..adversaries import Adversary, get_adversary
 from ..arrays.namespaces import Array, as_like, is_tensor, namespace, returned
+from ..arrays.typing import MatrixLike
 from ..data import ObservedData
 from ..data.check import describe_gaps, describe_unknown
 from ..engine import offsets
@@ -140,14 +141,14 @@ class FactorisedModel(RankingMixin, IterativeModel):
         for name in names:
             setattr(self, name, as_like(getattr(self, name), X))
 
-    def _begin(self, X: object, mask: object, weights: object, **start: Any) -> FitInProgress:
+    def _begin(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> FitInProgress:
         fit = super()._begin(X, mask, weights, **start)
         fit.training.like = X if is_tensor(X) else None
         return fit
 
     # --- using ---------------------------------------------------------------------------------------------------
 
-    def fit_transform(self, X: object, y: object = None, **fit_params: object) -> Array:
+    def fit_transform(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
         """Learn the model; the codes of the training data (see `fit` for the arguments).
 
         Where a code has more numbers than there are features, many codes say the same: then those of `transform`.
@@ -157,7 +158,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
             return self.training_codes()
         return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))
 
-    def perturbation(self, X: object, *, mask: object = None) -> Array | sparse.csr_array:
+    def perturbation(self, X: MatrixLike, *, mask: MatrixLike | None = None) -> Array | sparse.csr_array:
         """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
 
             R = argmax over R, X + R >= 0, R = 0 off the mask, of  sum of loss(X + R, W H)  -  its cost
@@ -195,7 +196,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
     def _known_rows(self, data: ObservedData) -> np.ndarray:
         return super()._known_rows(data) if self.penalty_W is None else self.coding_problem(data).known()[0]
 
-    def linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
+    def linear(self, codes: Array, columns: MatrixLike | None = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction of codes at some columns, in the precision of the codes."""
         columns = slice(None) if columns is None else columns
         components = as_like(self.components_[:, columns], codes, codes.dtype)
@@ -204,11 +205,11 @@ class FactorisedModel(RankingMixin, IterativeModel):
         column_offsets = as_like((self.column_bias_ + self.global_bias_)[columns], codes, codes.dtype)
         return offsets.with_ones(codes), offsets.with_offsets(components, column_offsets)
 
-    def _decode(self, codes: Array, columns: object = None) -> Array:
+    def _decode(self, codes: Array, columns: MatrixLike | None = None) -> Array:
         A, B = self.linear(codes, columns)
         return self._clipped(A @ B)
 
-    def _clipped(self, values: Array, columns: object = None) -> Array:
+    def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
         """Offsets of any sign do not complete nonnegative data with negative values."""
         return namespace(values).clip(values, 0, None) if self.biases else values
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..adversaries import Adversary, get_adversary
 from ..arrays.namespaces import Array, finfo
+from ..arrays.typing import MatrixLike
 from ..data import ObservedData
 from ..data.check import MOST_SWEEPS, check_choice, check_layers, check_number, check_strength
 from ..engine import offsets
@@ -203,11 +204,11 @@ class NMF(FactorisedModel):
     @at_once
     def fit(
         self,
-        X: object,
+        X: MatrixLike,
         y: object = None,
         *,
-        mask: object = None,
-        weights: object = None,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
         factors: Sequence[Array] | None = None,
     ) -> Self:
         """Learn the factors.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,6 +23,7 @@ from ..engine.factors import Factors
 from ..engine.loop import IterativeProcess, Loop, Result, StoppingCriteria
 
 Outcome = tuple[int, str, np.ndarray]
+Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,7 +37,7 @@ def blank_copy(model: BaseEstimator) -> Any:
     return blank
 
 
-def at_once(fit: Callable) -> Callable:
+def at_once(fit: Fit) -> Fit:
     """A `fit` that learns on a blank copy of the model, which takes over what was learnt in a single step.
 
     So a model is never half fitted, whatever interrupts it: it is what it was before, or wholly new.  Nothing of an
@@ -54,7 +55,7 @@ def at_once(fit: Callable) -> Callable:
         self.__dict__ = vars(blank)
         return self
 
-    return fit_at_once
+    return cast(Fit, fit_at_once)
 
 
 class Training(ABC):

@@ -9,6 +9,7 @@ from scipy import sparse, special
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..arrays.namespaces import Array, namespace, to_numpy
+from ..arrays.typing import MatrixLike
 from ..data.check import check_choice, check_indices, check_number, check_seen
 from ..engine.factors import fill_rows, take_rows
 from .reliability import Reliability
@@ -28,7 +29,7 @@ class RankingMixin:
     which they are shown.
     """
 
-    def predict_pairs(self, rows: object, columns: object, *, unseen: str = "error") -> Array:
+    def predict_pairs(self, rows: MatrixLike, columns: MatrixLike, *, unseen: str = "error") -> Array:
         """The reconstruction at pairs ``(rows[n], columns[n])`` of the training data; nothing else is built.
 
         With ``unseen="mean"`` the index -1 stands for a row or column that was not in the training data: it is given
@@ -48,7 +49,7 @@ class RankingMixin:
 
     def recommend(
         self,
-        rows: object = None,
+        rows: MatrixLike | None = None,
         n: int = 10,
         *,
         codes: object = None,
@@ -134,11 +135,13 @@ class RankingMixin:
             return lambda P: _lower_bound(P, counts, trust, float(special.ndtri(confidence)))
         return lambda P: _log_expected_hits(P, counts, trust, trust.mean if liked is None else liked)
 
-    def _clipped(self, values: Array, columns: object = None) -> Array:
+    def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
         """Predictions of all columns, or of some, as they are shown."""
         return values
 
-    def _asked(self, rows: object, codes: object, exclude_seen: object) -> tuple[np.ndarray, sparse.csr_array | None]:
+    def _asked(
+        self, rows: MatrixLike, codes: object, exclude_seen: object
+    ) -> tuple[np.ndarray, sparse.csr_array | None]:
         """The codes of the rows that `recommend` is asked for, and what is left out of them."""
         training = to_numpy(self.training_codes())
         if codes is None:

@@ -57,8 +57,8 @@ def mask_of(
             f"{mask.path}: the mask has {mask.size[1]} x {mask.size[0]} pixels (width x height), "
             f"the picture {size[1]} x {size[0]}"
         )
-    if is_drawn_in_alpha(mask):
-        return observed_by_alpha(mask, pixels), f"{mask.path} is drawn in alpha only, polarity is not asked"
+    if (alpha := drawn_in_alpha(mask)) is not None:
+        return observed_by_alpha(alpha, pixels), f"{mask.path} is drawn in alpha only, polarity is not asked"
     level = levels(mask)
     if polarity is None:
         polarity, why = find_polarity(mask.path, level, pixels)
@@ -92,20 +92,20 @@ def levels(mask: Picture) -> np.ndarray:
     return level
 
 
-def is_drawn_in_alpha(mask: Picture) -> bool:
-    """Whether the mask has one colour where it is not transparent, and something transparent."""
+def drawn_in_alpha(mask: Picture) -> np.ndarray | None:
+    """The alpha of a mask that has one colour where it is not transparent, and something transparent; else None."""
     if mask.alpha is None or mask.alpha.min() == mask.alpha.max():
-        return False
+        return None
     seen = mask.pixels[mask.alpha > 0]
-    return bool((seen == seen[0]).all())
+    return mask.alpha if (seen == seen[0]).all() else None
 
 
-def observed_by_alpha(mask: Picture, pixels: np.ndarray | None) -> np.ndarray:
+def observed_by_alpha(alpha: np.ndarray, pixels: np.ndarray | None) -> np.ndarray:
     """True = observed, for a mask that is drawn in alpha only: what there is less of, strokes or gaps, is missing."""
-    opaque = mask.alpha > 0
+    opaque = alpha > 0
     found = None if pixels is None else missing_by_paint(pixels, opaque)
     strokes = found == "white-missing" if found else bool(opaque.mean() <= 0.5)
-    return ~opaque if strokes else mask.alpha == mask.alpha.max()
+    return ~opaque if strokes else alpha == alpha.max()
 
 
 def observed_pixels(level: np.ndarray, polarity: Polarity) -> np.ndarray:

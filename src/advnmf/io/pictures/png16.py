@@ -104,10 +104,10 @@ def _unfilter(lines: np.ndarray, filters: np.ndarray, bpp: int) -> np.ndarray:  
     out = np.zeros((height, width), np.uint8)
     for y in range(height):
         for x in range(width):
-            a = np.int64(out[y, x - bpp]) if x >= bpp else 0
-            b = np.int64(out[y - 1, x]) if y else 0
-            c = np.int64(out[y - 1, x - bpp]) if y and x >= bpp else 0
-            guess = 0
+            a = np.int64(out[y, x - bpp] if x >= bpp else 0)
+            b = np.int64(out[y - 1, x] if y else 0)
+            c = np.int64(out[y - 1, x - bpp] if y and x >= bpp else 0)
+            guess = np.int64(0)
             if filters[y] == 1:
                 guess = a
             elif filters[y] == 2:

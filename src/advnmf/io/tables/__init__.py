@@ -245,7 +245,7 @@ def check_table_target(
     check_target(path, overwrite=overwrite)
 
 
-def like_triplets(table: Table) -> tuple[str, str, str] | None:
+def like_triplets(table: Table) -> tuple[str, ...] | None:
     """The columns (user, item, rating) of a text table that has one column of numbers beside two of repeated labels."""
     layout = table.text
     if layout is None or len(layout.columns) != 1:

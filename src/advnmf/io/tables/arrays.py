@@ -50,7 +50,7 @@ class NpzFile:
             packed = member.compress_type != zipfile.ZIP_STORED
             return _read_npy(stream, member.file_size, max_bytes if packed else None)
 
-    def copy(self, name: str, target: IO[bytes]) -> None:
+    def copy(self, name: str, target: IO[bytes] | io.RawIOBase) -> None:
         """Write the npy file of that name, a piece at a time."""
         with zipfile.ZipFile(io.BytesIO(self.data)) as archive, archive.open(self.members[name]) as stream:
             while piece := stream.read(1 << 20):

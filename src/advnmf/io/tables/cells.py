@@ -47,7 +47,8 @@ class Cells:
 
     def replaced(self, rows: Array, k: int, texts: Iterable[str]) -> bytes:
         """The file with other texts in some cells of column k (rows in ascending order)."""
-        pieces, at = [], 0
+        pieces: list[bytes] = []
+        at = 0
         for start, end, new in zip(self.starts[rows, k].tolist(), self.ends[rows, k].tolist(), texts, strict=True):
             pieces += self.data[at:start], new.encode()
             at = end

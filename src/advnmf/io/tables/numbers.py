@@ -95,11 +95,11 @@ class Parser:
         if self.signs == Signs() and not self.numeric:
             common = self.common
             try:  # the fast way, for a column of unquoted plain numbers
-                values = [math.nan if cell in common else float(cell) for cell in raw]
+                values: list[float | None] = [math.nan if cell in common else float(cell) for cell in raw]
+                if not any("_" in cell for cell in raw):
+                    return values
             except ValueError:
-                values = None
-            if values is not None and not any("_" in cell for cell in raw):
-                return values
+                pass
         return [self.number(cell) for cell in raw]
 
     def is_text(self, raw: str) -> bool:
@@ -196,7 +196,8 @@ def _the_one(columns: list[list[str]], fitting: list[Signs]) -> Signs:
     first = fitting[0]
     for texts in columns:
         for text in texts:
-            values = [signs.value(text) for signs in fitting]
+            # All of them read it as a number.
+            values = [value for signs in fitting if (value := signs.value(text)) is not None]
             if not np.all(np.array(values) == values[0]):
                 raise AmbiguousSigns(text, min(values), max(values))
     return first

@@ -88,4 +88,5 @@ def _check(n_bytes: int, max_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:4], int(sys.argv[4]))))
+    library, file, stream, max_bytes = sys.argv[1:]
+    print(json.dumps(main(library, file, stream, int(max_bytes))))

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ...arrays.typing import MatrixLike
 from ...data import ObservedData
 from ...data.boundary import Observed
 from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty
@@ -141,7 +142,9 @@ class AutoNMF(RankingMixin, CompletionModel):
         self.callback = callback
 
     @at_once
-    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Self:
         """Search, then fit to all observed entries.
 
         Parameters
@@ -296,7 +299,12 @@ class AutoNMF(RankingMixin, CompletionModel):
         }
 
     def complete(
-        self, X: object, *, mask: object = None, weights: object = None, return_std: bool = False
+        self,
+        X: MatrixLike,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        return_std: bool = False,
     ) -> Array | tuple[Array, Array]:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
 
@@ -364,11 +372,11 @@ class AutoNMF(RankingMixin, CompletionModel):
         """The mean over the models of `NMF.reliability_`."""
         return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
 
-    def _decode(self, codes: Array, columns: object = None) -> Array:
+    def _decode(self, codes: Array, columns: MatrixLike | None = None) -> Array:
         A, B = self.linear(codes, columns)
         return self._clipped(A @ B, columns)
 
-    def _clipped(self, values: Array, columns: object = None) -> Array:
+    def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
         """Predictions of some columns, clipped to `clip_`; never negative."""
         if self.clip_ is None:
             return np.maximum(values, 0)
@@ -382,13 +390,13 @@ class AutoNMF(RankingMixin, CompletionModel):
         A, B = self.linear(codes)
         return data.predict(A, B)
 
-    def linear(self, codes: Array, columns: object = None) -> tuple[Array, Array]:
+    def linear(self, codes: Array, columns: MatrixLike | None = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction at some columns, before it is clipped."""
         pairs = self._pairs(codes, columns)
         share = codes.dtype.type(1 / len(pairs))
         return np.hstack([share * A for A, _ in pairs]), np.vstack([B for _, B in pairs])
 
-    def _pairs(self, codes: Array, columns: object = None) -> list[tuple[Array, Array]]:
+    def _pairs(self, codes: Array, columns: MatrixLike | None = None) -> list[tuple[Array, Array]]:
         """(A, B) of each model."""
         parts = zip(self.models_, self._parts(codes), strict=True)
         pairs = [model.linear(np.ascontiguousarray(part), columns) for model, part in parts]

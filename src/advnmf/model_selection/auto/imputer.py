@@ -11,6 +11,7 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from ...arrays.typing import MatrixLike
 from ...data.boundary import Observed, read_observed
 from ...data.check import check_choice
 from ...models.base import CompletionModel
@@ -83,7 +84,9 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.clip = clip
 
     @at_once
-    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Self:
         """Learn the model.
 
         Parameters
@@ -114,7 +117,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise
         return self
 
-    def transform(self, X: object, *, mask: object = None, weights: object = None) -> Array:
+    def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
         """``X`` completed: of shape (n_samples, n_features_out).  Arguments as in `fit`."""
         check_is_fitted(self)
         observed = self._read(X, mask, weights, reset=False)
@@ -135,7 +138,9 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return filled
         return np.hstack([filled, self.indicator_.transform(_as_nan(missing)).astype(filled.dtype)])
 
-    def fit_transform(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Array:
+    def fit_transform(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Array:
         """``fit(X).transform(X)`` with the same mask and weights."""
         return self.fit(X, y, mask=mask, weights=weights).transform(X, mask=mask, weights=weights)
 
@@ -148,7 +153,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
-    def _read(self, X: object, mask: object, weights: object, *, reset: bool) -> Observed:
+    def _read(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, *, reset: bool) -> Observed:
         """What was observed; refuses what the models refuse, in the rows and columns of ``X``."""
         observed = read_observed(X, mask, weights, estimator=self, reset=reset, tensors=None, sparse_missing=None)
         observed.data(fitting=reset)

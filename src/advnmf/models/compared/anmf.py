@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ...adversaries import NoAdversary
+from ...arrays.typing import MatrixLike
 from ...data import DenseData, array_data
 from ...data.check import MOST_COMPONENTS, check_choice, check_number, describe_empty
 from ...engine.factors import fill_empty
@@ -202,7 +203,9 @@ class ANMF(RecodingModel):
         self.callback = callback
 
     @at_once
-    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Self:
         """Learn codes and components.
 
         Parameters

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ...arrays.namespaces import Array, as_like, concat, namespace
+from ...arrays.typing import MatrixLike
 from ...data import DenseData
 from ...data.check import MOST_COMPONENTS, check_choice, check_layers, check_number, describe_empty
 from ...engine.factors import fill_empty, mean_of_rows
@@ -156,7 +157,9 @@ class DMF(RecodingModel):
         self.callback = callback
 
     @at_once
-    def fit(self, X: object, y: object = None, *, mask: object = None, weights: object = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+    ) -> Self:
         """Learn the network and the codes.
 
         Parameters
@@ -208,7 +211,7 @@ class DMF(RecodingModel):
     def _net(self) -> Network:
         return Network(self.coefs_, self.intercepts_, tuple(self.activations_))
 
-    def _decode(self, codes: Array, columns: object = None) -> Array:
+    def _decode(self, codes: Array, columns: MatrixLike | None = None) -> Array:
         P = predict(self._net.mapped(lambda a: as_like(a, codes, codes.dtype)), codes, columns)
         limit = REACH * self.largest_
         return namespace(P).clip(P, -limit, limit) if self.finish else P

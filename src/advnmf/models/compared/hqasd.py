@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 
 from ...adversaries import NoAdversary
 from ...arrays.robust import interquartile_range
+from ...arrays.typing import MatrixLike
 from ...data import DenseData
 from ...data.check import MOST_COMPONENTS, check_choice, check_number, describe_empty
 from ...engine.factors import Factors, check_factors, fill_empty
@@ -236,11 +237,11 @@ class HQASD(RecodingModel):
     @at_once
     def fit(
         self,
-        X: object,
+        X: MatrixLike,
         y: object = None,
         *,
-        mask: object = None,
-        weights: object = None,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
         factors: Sequence[Array] | None = None,
     ) -> Self:
         """Learn U and V.
