@@ -216,8 +216,8 @@ def _scored(
 
 def _numbers(name: str, X: ArrayLike) -> Array:
     """``X`` in float64, the hidden entries of a `numpy.ma` array as NaN."""
-    X, hidden = unmasked(X)
-    values = np.asarray(X)
+    shown, hidden = unmasked(X)
+    values = np.asarray(shown)
     if values.dtype.kind == "c":
         raise ValueError(f"{name} is complex: only real numbers can be scored")
     try:

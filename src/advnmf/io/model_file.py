@@ -130,8 +130,9 @@ def _open_file(path: str, flags: int) -> int:
 
 def _encode_model(model: BaseEstimator, arrays: list[np.ndarray]) -> dict:
     """{"class", "params", "fitted"}."""
-    name = type(model).__name__
-    if name not in MODELS or model_class(name) is not type(model):
+    cls = type(model)
+    name = cls.__name__
+    if name not in MODELS or model_class(name) is not cls:
         raise TypeError(f"{name} cannot be saved: only {', '.join(MODELS)} can")
     params, fitted = model.get_params(deep=False), fitted_values(model)
     tree = {
