@@ -38,14 +38,14 @@ pytestmark = [
     pytest.mark.usefixtures("few_candidates"),
 ]
 
-# Each class as it comes but for the number of sweeps or candidates, and some with other parameters.
+# With few sweeps or candidates, or layers as narrow as the data; the rest as it comes.
 CHECKED = [
     NMF(max_iter=20),
-    NMF(2, solver="mu", loss="elastic", max_iter=300),
+    NMF(1, solver="mu", loss="elastic", max_iter=300, tol=1e-6),
     ATNMF(max_iter=20),
-    DeepNMF(max_iter=20),
-    ADNMF(max_iter=20),
-    EADNMF(max_iter=10),
+    DeepNMF((3, 2)),
+    ADNMF((3, 2)),
+    EADNMF((3, 2)),
     HQASD(),
     HQASD(2, solver="asd", max_iter=60),
     DMF(max_iter=20),

@@ -26,12 +26,13 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, second, third, auto, fourth, fifth, sixth, seventh = blocks("python")
+    first, smooth, second, third, auto, fourth, fifth, sixth, seventh = blocks("python")
     # Fewer candidates than there, for the sake of time; so below.
     exec(compile(first.replace("AutoNMF(", "AutoNMF(max_candidates=6, "), "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
     X, filled = names["X"], names["filled"]
     assert X[names["observed"]].tobytes() == filled[names["observed"]].tobytes()
+    exec(compile(smooth, "README.md, block of penalties", "exec"), {})
     exec(compile(second, "README.md, second block", "exec"), names)
     assert names["search"].best_params_ == {"nmfimputer__estimator__n_components": 5}
     pyplot = pytest.importorskip("matplotlib.pyplot")
