@@ -179,7 +179,7 @@ def test_the_extension_is_the_mean_of_the_neighbours():
     [(ElasticNet(0.3, 0.2), ElasticNet(0.3 * 9**1.5, 0.2 * 9)), (Coupling(CHAIN, 0.4), Coupling(CHAIN, 0.4 * 9))],
 )
 def test_offsets_beside_data_of_other_units(net, in_other):
-    """Of 9 X, factors are 3 times as large and offsets 9 times; a penalty, in the unit of X^2, has 81 times the value."""
+    """Of 9 X factors are 3 times as large and offsets 9 times; a penalty, in the unit of X^2, is 81 times."""
     F, b = np.random.default_rng(0).random((6, 2)), np.random.default_rng(1).normal(size=(6, 1))
     assert in_other.value(3 * F) == pytest.approx(81 * net.value(F))
     assert in_other.of_offsets(9 * 5.0).value(9 * b) == pytest.approx(81 * net.of_offsets(5.0).value(b))
