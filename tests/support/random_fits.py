@@ -115,7 +115,7 @@ def draw(rng: np.random.Generator, *, units: bool = False) -> RandomFit:
         values = values / top * 10.0 ** rng.uniform(-6, 6)
     layers = [int(k) for k in rng.integers(1, 7, int(rng.choice([1, 1, 1, 2, 3])))]
     if units:  # a layer that is fitted perfectly is one of many: which one, rounding decides
-        layers = sorted((min(k, n - 1, m - 1) for k in layers), reverse=True)
+        layers = sorted({min(k, n - 1, m - 1) for k in layers}, reverse=True)
     biases = len(layers) == 1 and rng.random() < 0.15
     storage = rng.choice(["array", "array", "absent", "zero"])
     size = float(np.sqrt(np.mean(np.square(values)))) or 1.0
