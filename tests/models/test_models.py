@@ -270,7 +270,7 @@ def test_no_thread_writes_after_an_interruption(monkeypatch):
     import threading
     import time
 
-    from advnmf.kernels import rows as kernels
+    from advnmf.kernels import threads
 
     out = np.zeros(2)
 
@@ -289,9 +289,9 @@ def test_no_thread_writes_after_an_interruption(monkeypatch):
         join(thread, timeout)
 
     monkeypatch.setattr(threading.Thread, "join", interrupted_join)
-    monkeypatch.setattr(kernels.numba, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 2)
     with pytest.raises(KeyboardInterrupt):
-        kernels.over_rows(slow, 2, 1e9, out)
+        threads.over_rows(slow, 2, 1e9, out)
     assert out.tolist() == [1, 1]
 
 
