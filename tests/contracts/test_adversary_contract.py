@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from advnmf.arrays.namespaces import to_numpy
+from advnmf.data import sparse_data
 from cases import STORAGES, chain, numeric_gradient, pairs, stored, takes
 
 both = pytest.mark.parametrize(("loss", "adversary"), pairs())
@@ -61,6 +62,16 @@ def test_perturbation_is_feasible(loss, adversary):
             if not one_step:
                 np.testing.assert_allclose(adversary.nearest(U, s.X, s.omega), U, atol=1e-9)
         np.testing.assert_array_equal(to_numpy(s.data.values), before)
+
+
+@both
+def test_values_of_weight_0_are_not_attacked_but_left_out(loss, adversary):
+    """A stored value may have the weight 0: off the mask X + R is zero, and X itself without an attack."""
+    data = sparse_data(np.array([1.0, 5.0]), np.array([0, 1]), np.array([0, 2]), 2, omega=np.array([1.0, 0.0]))
+    P = np.array([0.3, 0.2])
+    U = adversary.adversary.perturb(loss.loss, loss.loss.groups(data), P)
+    assert U[0] >= 0
+    assert U[1] == (0 if adversary.adversary.attacks else 5)
 
 
 @both
