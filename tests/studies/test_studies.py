@@ -393,8 +393,10 @@ def test_several_runs_of_the_same_tasks_share_them(tmp_path, monkeypatch):
         return made[t.key]
 
     monkeypatch.setattr("advnmf.studies.execution.execute_one", slowly)
+    # What is stored before a run begins is not told again: no store knows of the others' results yet.
+    stores = [Store(tmp_path) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        told = list(pool.map(lambda _: done(few, tmp_path), range(3)))
+        told = list(pool.map(lambda store: list(execute(few, store, jobs=1)), stores))
     assert sorted(computed) == sorted(made)
     assert all({row.key for row in rows} == set(made) for rows in told)
     assert len(read_results(tmp_path)) == len(made)
