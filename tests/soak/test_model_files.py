@@ -49,7 +49,7 @@ from advnmf import (
 )
 from advnmf.solvers import HALS, MU
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 # Of one trial: processor seconds, and bytes of memory beyond what the corpus takes.
 SECONDS, BYTES = 5, 2**30
