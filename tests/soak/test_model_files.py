@@ -49,7 +49,10 @@ from advnmf import (
 )
 from advnmf.solvers import HALS, MU
 
-pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::advnmf.DataWarning"),
+]
 
 # Of one trial: processor seconds, and bytes of memory beyond what the corpus takes.
 SECONDS, BYTES = 5, 2**30
