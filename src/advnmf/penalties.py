@@ -48,6 +48,11 @@ class Penalty(ABC):
         return True
 
     @property
+    def shrinks(self) -> bool:
+        """Whether it draws every entry down only (l1 >= 0), which saves updates a sum."""
+        return False
+
+    @property
     def free(self) -> int | None:
         """The coordinate that may have any sign."""
         return None
@@ -135,6 +140,11 @@ class ElasticNet(Penalty):
     def rescaled(self, unit: float) -> Self:
         """The cost of ``unit F``."""
         return replace(self, l1=self.l1 * unit, l2=self.l2 * unit**2)
+
+    @property
+    def shrinks(self) -> bool:
+        """Every entry."""
+        return True
 
     def of_offsets(self, spread: float) -> ElasticNet:
         """alpha a^2 is in the unit of X^2 for a factor, as a is about sqrt(X); for an offset alpha b^2 / spread is."""

@@ -183,3 +183,8 @@ def test_offsets_beside_data_of_other_units(net, in_other):
     F, b = np.random.default_rng(0).random((6, 2)), np.random.default_rng(1).normal(size=(6, 1))
     assert in_other.value(3 * F) == pytest.approx(81 * net.value(F))
     assert in_other.of_offsets(9 * 5.0).value(9 * b) == pytest.approx(81 * net.of_offsets(5.0).value(b))
+
+
+@pytest.mark.parametrize(("penalty", "formula"), EACH)
+def test_what_is_said_to_shrink_does(penalty, formula):
+    assert not penalty.shrinks or (penalty.quadratic(factor(penalty)).l1 >= 0).all()

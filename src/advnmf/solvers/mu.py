@@ -113,8 +113,9 @@ def _multiply(F: Array, rows: Rows, numerator: Array, denominator: Array, penalt
     part, (a, b) = F[rows, :], loss.powers
     if penalty.counts:
         l1, l2 = penalty.quadratic(F, rows)
-        numerator = numerator + xp.clip(-l1, 0, None)
-        denominator = denominator + (xp.clip(l1, 0, None) + l2 * part)
+        if not penalty.shrinks:
+            numerator, l1 = numerator + xp.clip(-l1, 0, None), xp.clip(l1, 0, None)
+        denominator += l1 + l2 * part
         b = max(b, 2)
     # Where both vanish all weights did, or are too small for numbers: nothing is known there, so nothing moves.
     known = denominator > tiny
