@@ -108,7 +108,6 @@ def distances(problem: RandomFit, model: NMF, found: np.ndarray) -> tuple[float,
 
 
 def distance(found: np.ndarray, expected: np.ndarray, where: object) -> float:
-    """The largest difference, in units of the largest entry."""
-    return float(
-        np.abs(np.broadcast_to(found, expected.shape) - expected)[where].max() / (np.abs(expected).max() or 1.0)
-    )
+    """The largest difference, in units of the largest entry; of a fit that has vanished, in units of 1e-100."""
+    size = max(float(np.abs(expected).max()), 1e-100)
+    return float(np.abs(np.broadcast_to(found, expected.shape) - expected)[where].max() / size)
