@@ -17,6 +17,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
+from .arrays.caching import cached_property
 from .arrays.namespaces import Array, as_like, cast, namespace, to_numpy, wide
 from .kernels.coordinates import FIXED, FREE, NONNEGATIVE, Coordinates, Rows
 
@@ -24,7 +25,7 @@ _ALL = slice(None)
 
 
 class Quadratic(NamedTuple):
-    """sum_ik (2 l1_ik F_ik + l2_ik F_ik^2), with l1 and l2 of the shape of ``F``, or of one row that serves all."""
+    """sum_ik (2 l1_ik F_ik + l2_ik F_ik^2);  l1 and l2 have the shape of ``F``; one row or column serves all."""
 
     l1: Array
     l2: Array
@@ -132,7 +133,7 @@ class ElasticNet(Penalty):
 
     def quadratic(self, F: Array, rows: Rows = _ALL) -> Quadratic:
         """Itself."""
-        ones = namespace(F).ones_like(F[:1, :])
+        ones = namespace(F).ones_like(F[:1, :1])
         if self.scale is not None:
             ones = as_like(self.scale[rows], F, F.dtype)[:, None] * ones
         return Quadratic(float(self.l1) * ones, float(self.l2) * ones)
@@ -265,19 +266,19 @@ class Coupling(Penalty):
 
     def row_values(self, F: Array) -> Array:
         """strength / 2  sum_j w_ij |F_i - F_j|^2: half of what each pair costs goes to either."""
-        i, j = self.W.tocoo().coords
-        host, squares = to_numpy(F).astype(np.float64), np.zeros(self.W.nnz)
-        for column in host.T:
+        i, j, weights = self._pairs
+        host, squares = to_numpy(F), np.zeros(len(weights))
+        for k in range(host.shape[1]):
+            column = host[:, k].astype(np.float64)
             squares += np.square(column[i] - column[j])
-        values = self.strength / 2 * np.bincount(i, self.W.data * squares, minlength=len(host))
-        return as_like(values, F, wide(F))
+        halves = [np.bincount(end, weights * squares, minlength=len(host)) for end in (i, j)]
+        return as_like(self.strength / 2 * sum(halves), F, wide(F))
 
     def quadratic(self, F: Array, rows: Rows = _ALL) -> Quadratic:
         """l1 = -strength (D + W) F,  l2 = 2 strength D."""
-        W, host = self.W[rows], to_numpy(F)
-        D = W.sum(axis=1)[:, None]
-        l1 = -self.strength * (D * host[rows] + W @ host)
-        l2 = np.broadcast_to(2 * self.strength * D, l1.shape)
+        host, D = to_numpy(F), self._degrees[rows, None]
+        l1 = -self.strength * (D * host[rows] + self.W[rows] @ host)
+        l2 = 2 * self.strength * D
         return Quadratic(as_like(l1, F, F.dtype), as_like(l2, F, F.dtype))
 
     def rescaled(self, unit: float) -> Self:
@@ -292,7 +293,7 @@ class Coupling(Penalty):
         """Rows that neighbours lead to from an observed one."""
         if not self.counts:
             return observed
-        n_parts, part = csgraph.connected_components(self.W, directed=False)
+        n_parts, part = self._parts
         return (np.bincount(part, observed, minlength=n_parts) > 0)[part]
 
     def extended(self, F: Array, observed: np.ndarray) -> Array:
@@ -308,6 +309,24 @@ class Coupling(Penalty):
         extended = host.copy()
         extended[open_] = found
         return as_like(extended, F, F.dtype)
+
+    # --- what sweeps ask for again and again -------------------------------------------------------------------------
+
+    @cached_property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Both ends and the weight of each pair."""
+        upper = sparse.triu(self.W, k=1, format="coo")
+        return *upper.coords, upper.data
+
+    @cached_property
+    def _degrees(self) -> np.ndarray:
+        """The diagonal of D."""
+        return self.W.sum(axis=1)
+
+    @cached_property
+    def _parts(self) -> tuple[int, np.ndarray]:
+        """How many parts of the graph are apart, and the one of each row."""
+        return csgraph.connected_components(self.W, directed=False)
 
 
 @dataclass(frozen=True)
@@ -413,13 +432,15 @@ class WithOffset(Penalty):
         part = self.part.quadratic(self._part(F), rows)
         l1, l2 = self.offsets.quadratic(self._centred(F), rows)
         l1 = l1 - l2 * F.dtype.type(self.centre(F))
-        n = max(len(part.l1), len(l1))
+        n = max(*(len(each) for each in (*part, l1, l2)))
         nothing = np.zeros((n, 1), F.dtype)
-        pairs = (l1, nothing), (l2, nothing)
-        if self.held < self.offset:
-            pairs = (nothing, l1), (nothing, l2)
-        both = (_beside(of_part, *pair, n=n) for of_part, pair in zip(part, pairs, strict=True))
-        return Quadratic(*(columns.astype(F.dtype) for columns in both))
+        width = min(self.offset, self.held)
+        both = []
+        for of_part, of_offset in zip(part, (l1, l2), strict=True):
+            pair = (of_offset, nothing) if self.offset < self.held else (nothing, of_offset)
+            columns = [np.broadcast_to(of_part, (n, width)), *(np.broadcast_to(column, (n, 1)) for column in pair)]
+            both.append(np.concatenate(columns, axis=1).astype(F.dtype, copy=False))
+        return Quadratic(*both)
 
     def kinds(self, n: int) -> np.ndarray:
         """One is free, and one fixed."""
@@ -432,11 +453,6 @@ class WithOffset(Penalty):
 
     def _centred(self, F: Array) -> Array:
         return F[:, self.offset, None].astype(np.float64) - self.centre(F)
-
-
-def _beside(*columns: Array, n: int) -> Array:
-    """Columns for n rows, one beside the other; a single row serves all."""
-    return np.concatenate([np.broadcast_to(c, (n, c.shape[1])) for c in columns], axis=1)
 
 
 PENALTIES: dict[str, type[Penalty]] = {cls.name: cls for cls in (ElasticNet, Smooth)}

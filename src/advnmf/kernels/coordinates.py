@@ -13,7 +13,7 @@ NONNEGATIVE, FREE, FIXED = 0, 1, 2
 
 
 class Coordinates(NamedTuple):
-    """``sum_ik (2 l1_ik F_ik + l2_ik F_ik^2)``, with the kind of each coordinate k; a single row serves all."""
+    """``sum_ik (2 l1_ik F_ik + l2_ik F_ik^2)``, with the kind of each coordinate k; one row or column serves all."""
 
     l1: Array
     l2: Array

@@ -45,6 +45,12 @@ def _split(x, p, w, c):
 
 
 @compiled
+def _at(numbers, i, k):
+    """The number of an array of which a single row or column serves all."""
+    return numbers[i if numbers.shape[0] > 1 else 0, k if numbers.shape[1] > 1 else 0]
+
+
+@compiled
 def _moved(old, slope, own, l1, l2, kind):
     """The minimiser of  own (x - old)^2 - 2 slope (x - old) + 2 l1 x + l2 x^2,  x >= 0 unless free.
 
@@ -58,11 +64,11 @@ def _moved(old, slope, own, l1, l2, kind):
 
 
 @compiled
-def _descend_row(a, B, w, e, h, c, l1, l2, kinds, n_passes):
-    """Coordinate descent on one row ``a``:  c sum_j w_j (t_j - (a B)_j)^2 + sum_k (2 l1_k a_k + l2_k a_k^2).
+def _descend_row(a, B, w, e, h, c, i, l1, l2, kinds, n_passes):
+    """Coordinate descent on one row ``a``:  c sum_j w_j (t_j - (a B)_j)^2 + sum_k (2 l1_ik a_k + l2_ik a_k^2).
 
     ``e = w (t - a B)`` is kept up to date; ``h`` is scratch.  With  g = sum_j e_j B_kj,  h_k = sum_j w_j B_kj^2  the
-    minimiser of a nonnegative coordinate is  a_k <- max(0, (c (h_k a_k + g) - l1_k) / (c h_k + l2_k)).
+    minimiser of a nonnegative coordinate is  a_k <- max(0, (c (h_k a_k + g) - l1_ik) / (c h_k + l2_ik)).
     """
     K, m = B.shape
     zero = a.dtype.type(0)
@@ -78,7 +84,7 @@ def _descend_row(a, B, w, e, h, c, l1, l2, kinds, n_passes):
             else:
                 for j in range(m):
                     g += e[j] * B[k, j]
-            new = _moved(a[k], c * g, c * h[k], l1[k], l2[k], kinds[k])
+            new = _moved(a[k], c * g, c * h[k], _at(l1, i, k), _at(l2, i, k), kinds[k])
             step = new - a[k]
             if step != 0:
                 a[k] = new
@@ -160,14 +166,12 @@ def moved_residuals(start, stop, G, E, t, D):
 def descend_rows(start, stop, A, B, T, P, omega, row_weight, column_weight, l1, l2, kinds, n_passes):
     """`_descend_row` on each row of ``A``, with weights omega_ij c'_j and P = A B on entry."""
     K, m = B.shape
-    shared = len(l1) == 1
     w, e, h = np.empty(m, A.dtype), np.empty(m, A.dtype), np.empty(K, A.dtype)
     for i in range(start, stop):
         for j in range(m):
             w[j] = omega[i, j] * column_weight[j]
             e[j] = w[j] * (T[i, j] - P[i, j])
-        p = 0 if shared else i
-        _descend_row(A[i], B, w, e, h, row_weight[i], l1[p], l2[p], kinds, n_passes)
+        _descend_row(A[i], B, w, e, h, row_weight[i], i, l1, l2, kinds, n_passes)
 
 
 @compiled
@@ -187,10 +191,10 @@ def descend_gram(start, stop, A, G, C, row_weight, l1, l2, kinds, n_passes):
             if A[i, k] != 0:
                 for q in range(K):
                     g[q] -= A[i, k] * G[k, q]
-        c, p = row_weight[i], 0 if len(l1) == 1 else i
+        c = row_weight[i]
         for _ in range(n_passes):
             for k in range(K):
-                new = _moved(A[i, k], c * g[k], c * G[k, k], l1[p, k], l2[p, k], kinds[k])
+                new = _moved(A[i, k], c * g[k], c * G[k, k], _at(l1, i, k), _at(l2, i, k), kinds[k])
                 step = new - A[i, k]
                 if step != 0:
                     A[i, k] = new
@@ -304,5 +308,4 @@ def sparse_descend_rows(
             e[q] = w[q] * (T[n] - P[n])
             for k in range(K):
                 B[k, q] = columns[j, k]
-        p = 0 if len(l1) == 1 else i
-        _descend_row(A[i], B, w, e, h, row_weight[i], l1[p], l2[p], kinds, n_passes)
+        _descend_row(A[i], B, w, e, h, row_weight[i], i, l1, l2, kinds, n_passes)

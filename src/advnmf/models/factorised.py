@@ -183,9 +183,9 @@ class FactorisedModel(RankingMixin, IterativeModel):
         problem = self.coding_problem(data)
         if not self.biases:
             components = data.asarray(self.components_)
-            start = flat_codes(data, components)
-            if problem.penalties[0].coupled:  # a code of zeros, where nothing was observed, would stay so under "mu"
-                start = fill_rows(start, np.asarray(data.counts) == 0, data.asarray(self.mean_code_))
+            # Multiplicative updates would leave a code of zeros, where nothing was observed, for neighbours to raise.
+            empty = np.asarray(data.counts) == 0
+            start = fill_rows(flat_codes(data, components), empty, data.asarray(self.mean_code_))
         else:
             average = np.tile(as_like(self.mean_code_, data.values, data.dtype), (data.shape[0], 1))
             start, components = self.linear(average)
@@ -194,7 +194,12 @@ class FactorisedModel(RankingMixin, IterativeModel):
         return codes[:, : self._n_features_out]
 
     def _known_rows(self, data: ObservedData) -> np.ndarray:
-        return super()._known_rows(data) if self.penalty_W is None else self.coding_problem(data).known()[0]
+        observed = super()._known_rows(data)
+        return (
+            observed
+            if self.penalty_W is None
+            else self.penalty_W.posed(data.shape[0], self.penalty_unit_).known(observed)
+        )
 
     def linear(self, codes: Array, columns: MatrixLike | None = None) -> tuple[Array, Array]:
         """(A, B) whose product is the reconstruction of codes at some columns, in the precision of the codes."""

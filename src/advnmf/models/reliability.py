@@ -111,7 +111,9 @@ def _numbers_of_a_column(problem: Problem, factors: Factors, mean_weight: float)
     free = coordinates.kinds != FIXED
     A = np.asarray(to_numpy(product(others)), np.float64)[:, free]
     gram = (A * data.counts[:, None]).T @ A / data.counts.sum()
-    ridge = coordinates.l2[:, free].mean(axis=0) / (data.column_counts.mean() * mean_weight)
+    ridge = np.broadcast_to(coordinates.l2, (len(coordinates.l2), len(free)))[:, free].mean(axis=0) / (
+        data.column_counts.mean() * mean_weight
+    )
     # A component that has vanished decides nothing, and would make the matrix singular.
     kept = np.diag(gram) > 0
     gram = gram[np.ix_(kept, kept)]
