@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import pickle
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,3 +83,13 @@ def test_a_refused_pair_is_refused_when_it_is_posed(loss, adversary):
 def test_bases_are_abstract(base):
     with pytest.raises(TypeError, match="abstract"):
         base()
+
+
+def test_every_mutant_can_be_planted():
+    """Their table names places in the source; it would rot where nobody runs it."""
+    root = Path(__file__).parents[2]
+    with open(root / "tests" / "tools" / "mutants.csv", encoding="utf-8", newline="") as stream:
+        mutants = list(csv.DictReader(stream))
+    assert len(mutants) > 40
+    lost = [m for m in mutants if (root / "src" / "advnmf" / m["file"]).read_text("utf-8").count(m["old"]) != 1]
+    assert lost == []
