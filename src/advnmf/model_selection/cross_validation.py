@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..arrays.typing import MatrixLike
-from ..data.boundary import Observed, read_observed
+from ..data.boundary import read_observed
+from ..data.observed import Observed
 from .scoring import get_scoring
 from .splits import EntryKFold, check_split
 from .trials import Fold, advance_all, make_trial

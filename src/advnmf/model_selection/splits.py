@@ -16,8 +16,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..arrays.typing import MatrixLike
-from ..data.boundary import Observed, read_observed
+from ..data.boundary import read_observed
 from ..data.check import check_choice, check_number
+from ..data.observed import Observed
 
 Array = np.ndarray
 Split = tuple[Array, Array]

@@ -22,8 +22,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data import ObservedData
-from ..data.boundary import Observed
 from ..data.check import check_layers
+from ..data.observed import Observed
 from ..engine.factors import Factors, right
 from ..engine.loop import StoppingCriteria
 from ..engine.starts import narrowed

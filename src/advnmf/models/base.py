@@ -34,8 +34,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays.namespaces import Array, as_like, namespace, returned
 from ..arrays.typing import MatrixLike
 from ..data import ObservedData
-from ..data.boundary import Observed, read_observed
+from ..data.boundary import read_observed
 from ..data.check import MOST_STARTS, MOST_SWEEPS, check_codes, check_number, check_seed
+from ..data.observed import Observed
 from ..engine.factors import fill_rows
 from ..engine.loop import Progress, Result, StoppingCriteria
 from ..engine.problem import total

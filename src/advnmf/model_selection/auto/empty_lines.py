@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data.boundary import Observed
+from ...data.observed import Observed
 from ...engine.factors import fill_empty
 from ...models.nmf import NMF
 

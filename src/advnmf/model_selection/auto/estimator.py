@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
 from ...data import ObservedData
-from ...data.boundary import Observed
 from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty
+from ...data.observed import Observed
 from ...engine.loop import StoppingCriteria
 from ...engine.offsets import with_ones
 from ...models.base import CompletionModel, finite

@@ -12,8 +12,9 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
-from ...data.boundary import Observed, read_observed
+from ...data.boundary import read_observed
 from ...data.check import check_choice
+from ...data.observed import Observed
 from ...models.base import CompletionModel
 from ...models.fitted import Bounds, Fitted, Indicator, Perhaps, Rule, Truths, Whole
 from ...models.progress import Interrupted, at_once

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from ...data import ObservedData
-from ...data.boundary import Observed, SparseObserved
+from ...data.observed import Observed, SparseObserved
 from ...engine.factors import Factors
 from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
