@@ -17,7 +17,6 @@ verbose and callback, and provides
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
 from abc import abstractmethod
@@ -41,8 +40,6 @@ from ..engine.factors import fill_rows
 from ..engine.loop import Progress, Result, StoppingCriteria
 from ..engine.problem import total
 from .progress import FitInProgress, Interrupted, Training, blank_copy
-
-logger = logging.getLogger("advnmf")
 
 
 class DataWarning(UserWarning):
@@ -138,6 +135,15 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return -self._residual_norm(data, codes) / float(np.sqrt(data.counts.sum()))
 
     # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _check_course(self) -> None:
+        """Refuse values of the parameters that say how a fit begins, is watched and ends."""
+        check_seed(self.random_state)
+        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
+        if self.time_limit is not None:
+            check_number("time_limit", self.time_limit, strict=True, finite=False)
+        if self.callback is not None and not callable(self.callback):
+            raise ValueError(f"callback={self.callback!r} must be callable or None")
 
     def _known_rows(self, data: ObservedData) -> np.ndarray:
         """Which samples have a code of their own."""
@@ -267,13 +273,8 @@ class IterativeModel(CompletionModel):
         """Refuse values of the parameters that all models have, by name and value."""
         check_number("max_iter", self.max_iter, low=1, high=MOST_SWEEPS, integer=True)
         check_number("n_init", self.n_init, low=1, high=MOST_STARTS, integer=True)
-        check_seed(self.random_state)
         check_number("tol", self.tol)
-        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
-        if self.time_limit is not None:
-            check_number("time_limit", self.time_limit, strict=True, finite=False)
-        if self.callback is not None and not callable(self.callback):
-            raise ValueError(f"callback={self.callback!r} must be callable or None")
+        self._check_course()
 
     def _report(self, progress: Progress) -> bool:
         """Print, and ask the user's callback whether to stop."""

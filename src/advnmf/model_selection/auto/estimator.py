@@ -7,42 +7,21 @@ from dataclasses import replace
 from typing import Self
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
-from ...data import ObservedData
-from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, check_seed, describe_empty
-from ...data.observed import Observed
+from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, describe_empty
 from ...engine.loop import StoppingCriteria
-from ...engine.offsets import with_ones
-from ...models.base import CompletionModel, finite
-from ...models.fitted import (
-    Bounds,
-    Each,
-    Fitted,
-    Flag,
-    Floats,
-    LayerSizes,
-    Number,
-    Perhaps,
-    Record,
-    Rule,
-    Sizes,
-    Whole,
-    Word,
-)
-from ...models.nmf import NMF
 from ...models.progress import Interrupted, at_once
-from ...models.ranking import RankingMixin
+from .averaged import AveragedModels
 from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
-from .column_scales import standardised_data, with_means
+from .column_scales import with_means
 from .evaluation import Clock, Evaluation, HeldOut
 from .explanation import describe_outliers, explain
 from .search_task import SearchTask
 from .stages import AutoSearch, ColumnsNeedScales, SearchProgress
-from .uncertainty import Spread, interval_scale, spread_terms
+from .uncertainty import interval_scale, spread_terms
 
 Array = np.ndarray
 
@@ -50,7 +29,7 @@ Array = np.ndarray
 _UNSEEN_RIDGE = 0.03
 
 
-class AutoNMF(RankingMixin, CompletionModel):
+class AutoNMF(AveragedModels):
     """Nonnegative matrix factorisation that chooses all hyper-parameters from the observed entries.
 
     Some observed entries are held out, the same for all candidates.  The column means are the baseline: a model that
@@ -278,7 +257,7 @@ class AutoNMF(RankingMixin, CompletionModel):
             )
         return bool(self.callback and self.callback(progress))
 
-    # --- using ----------------------------------------------------------------------------------------------------
+    # --- what was chosen ----------------------------------------------------------------------------------------------
 
     def explain(self) -> str:
         """A paragraph that says what was chosen, and by what margin."""
@@ -298,174 +277,18 @@ class AutoNMF(RankingMixin, CompletionModel):
             "averaged": np.array(averaged),
         }
 
-    def complete(
-        self,
-        X: MatrixLike,
-        *,
-        mask: MatrixLike | None = None,
-        weights: MatrixLike | None = None,
-        return_std: bool = False,
-    ) -> Array | tuple[Array, Array]:
-        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
-
-        With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones):
-        ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
-        """
-        check_is_fitted(self)
-        observed = self._read(X, mask, weights)
-        codes = self._encode_data(self._data(observed))
-        filled = self._completed(observed, codes)
-        return (filled, self._std(observed, codes)) if return_std else filled
-
-    @property
-    def components_(self) -> Array:
-        """Components of all models, each over their number."""
-        components = np.vstack([model.components_ for model in self.models_]) / len(self.models_)
-        return components if self.scaling_ is None else (components * self.scaling_[3]).astype(components.dtype)
-
-    # --- parts ----------------------------------------------------------------------------------------------------
-
-    def _std(self, observed: Observed, codes: Array) -> Array:
-        if sparse.issparse(observed.X):
-            raise ValueError("return_std=True needs a dense X: it fills an array of its shape")
-        if self.spread_ is None:
-            raise ValueError("return_std=True needs held-out entries, of which X had too few in fit")
-        # In the units of the search: standard deviations of the columns if these were standardised.
-        shift, scale = (0, 1) if self.scaling_ is None else self.scaling_[:2].astype(codes.dtype)
-        each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
-        mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
-        std = (scale * Spread(*self.spread_).std(spread_terms(each, mean))).astype(codes.dtype)
-        return finite(np.where(observed.known, codes.dtype.type(0), std), "the standard deviation")
-
-    def _parts(self, codes: Array) -> list[Array]:
-        """The codes of each model."""
-        edges = np.cumsum([len(model.mean_code_) for model in self.models_])[:-1]
-        return np.split(codes, edges, axis=1)
-
-    def training_codes(self) -> Array:
-        """Codes of the data of `fit`, those of all models side by side."""
-        return np.hstack([model.training_codes() for model in self.models_])
-
-    def solve_codes(self, data: ObservedData) -> Array:
-        """Codes of samples, those of all models side by side."""
-        if self.scaling_ is not None:
-            data = standardised_data(data, self.scaling_)
-        return np.hstack([model.solve_codes(data) for model in self.models_])
-
-    @property
-    def mean_code_(self) -> Array:
-        """The mean code of the training data."""
-        return np.hstack([model.mean_code_ for model in self.models_])
-
-    @property
-    def seen_(self) -> tuple[Array, Array] | None:
-        """The pattern of observed entries of a sparse ``X``."""
-        return self.models_[0].seen_
-
-    @property
-    def column_counts_(self) -> Array:
-        """Number of observed entries of each column."""
-        return self.models_[0].column_counts_
-
-    @property
-    def reliability_(self) -> tuple[float, ...]:
-        """The mean over the models of `NMF.reliability_`."""
-        return tuple(np.mean([model.reliability_ for model in self.models_], axis=0).tolist())
-
-    def _decode(self, codes: Array, columns: MatrixLike | None = None) -> Array:
-        A, B = self.linear(codes, columns)
-        return self._clipped(A @ B, columns)
-
-    def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
-        """Predictions of some columns, clipped to `clip_`; never negative."""
-        if self.clip_ is None:
-            return np.maximum(values, 0)
-        clip = self.clip_.astype(values.dtype)
-        if columns is None:
-            return np.clip(values, *clip)
-        clip = np.hstack([clip, [[clip[0].min()], [clip[1].max()]]])  # index -1: a column unknown to the model
-        return np.clip(values, *clip[:, columns])
-
-    def _predict(self, data: ObservedData, codes: Array) -> object:
-        A, B = self.linear(codes)
-        return data.predict(A, B)
-
-    def linear(self, codes: Array, columns: MatrixLike | None = None) -> tuple[Array, Array]:
-        """(A, B) whose product is the reconstruction at some columns, before it is clipped."""
-        pairs = self._pairs(codes, columns)
-        share = codes.dtype.type(1 / len(pairs))
-        return np.hstack([share * A for A, _ in pairs]), np.vstack([B for _, B in pairs])
-
-    def _pairs(self, codes: Array, columns: MatrixLike | None = None) -> list[tuple[Array, Array]]:
-        """(A, B) of each model."""
-        parts = zip(self.models_, self._parts(codes), strict=True)
-        pairs = [model.linear(np.ascontiguousarray(part), columns) for model, part in parts]
-        if self.scaling_ is None:
-            return pairs
-        columns = slice(None) if columns is None else columns
-        offset, factor = self.scaling_[2:, columns].astype(codes.dtype)
-        return [(with_ones(A), np.vstack([factor * B, offset])) for A, B in pairs]
-
-    @property
-    def _sparse(self) -> str:
-        return self.sparse_missing
-
-    def fitted_rules(self) -> dict[str, Rule]:
-        """What the fitted attributes are."""
-        error, seconds = Number(low=0.0, finite=False, nan=True), Number(low=0.0)
-        return {
-            "n_features_in_": Whole("features"),
-            "models_": Each(Fitted(NMF, "features")),
-            "n_components_": _LayerSizesOrNone(),
-            "clip_": Perhaps(Bounds("features")),
-            "scaling_": Perhaps(Floats(4, "features", alone=True)),
-            "best_score_": Number(finite=False, nan=True),
-            "spread_": Perhaps(Record(*[Number(low=0.0)] * 3)),
-            "stop_reason_": Word(),
-            "candidates_": Each(Record(Word(), error, Whole(), seconds, Flag())),
-            "explanation_": Word(),
-        }
-
-    def check_fitted(self) -> None:
-        """Refuse fitted attributes that do not fit together."""
-        if len({len(model.factors_[0]) for model in self.models_}) > 1:
-            raise ValueError("models_ are fitted to different numbers of samples")
-        if self.n_components_ not in (0, self.models_[0].n_components_):
-            raise ValueError(f"n_components_ is not {self.models_[0].n_components_}, that of the first of models_")
-        if self.scaling_ is not None and not (self.scaling_[1] > 0).all():
-            raise ValueError("scaling_ holds a scale that is not positive")
-
     def check_parameters(self) -> None:
         """Refuse invalid parameters."""
-        if self.time_limit is not None:
-            check_number("time_limit", self.time_limit, strict=True, finite=False)
+        self._check_course()
         if self.max_candidates is not None:
             check_number("max_candidates", self.max_candidates, low=1, high=MOST_STARTS, integer=True)
         check_choice("biases", self.biases, (None, False, True))
         check_jobs(self.n_jobs)
-        check_seed(self.random_state)
         if self.sparse_missing != "absent":
             raise ValueError(
                 f"sparse_missing={self.sparse_missing!r} must be 'absent': AutoNMF takes what a sparse X does not "
                 "store for missing; where it is zero give X.toarray(), or use NMF(sparse_missing='zero')"
             )
-        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
-        if self.callback is not None and not callable(self.callback):
-            raise ValueError(f"callback={self.callback!r} must be callable or None")
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-
-class _LayerSizesOrNone(LayerSizes):
-    """The sizes of layers; 0 for the column means, which have none."""
-
-    def check(self, value: object, sizes: Sizes) -> None:
-        """0, or positive integers."""
-        if value != 0:
-            super().check(value, sizes)
 
 
 def _no_better(held_out: HeldOut, prediction: Array, means: Array, n_columns: int) -> Array:
