@@ -48,7 +48,7 @@ class Loss(ABC):
     entrywise: ClassVar[bool] = True
     # (a, b): over t = F / F0, one entry of a factor by what it is now, the loss lies below
     #     F0 (Q t^b / b - N t^a / a) + a constant        (log t where a = 0)
-    # and touches it at t = 1; dF0 (Q - N) is its derivative.  So updates multiply F0 by (N / Q)^(1 / (b - a)).
+    # and touches it at t = 1, where its derivative is F0 (Q - N).  So updates multiply F0 by (N / Q)^(1 / (b - a)).
     powers: ClassVar[tuple[float, float]]
 
     @abstractmethod

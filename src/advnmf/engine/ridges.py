@@ -60,10 +60,10 @@ def auto_ridge(data: ObservedData, loss: Loss, n_factors: int) -> float:
     and a cube with 30 to 90 % missing, ranks 10 and 40, layers (40, 25)).
     """
     q = np.asarray(data.counts).sum() / (data.shape[0] * data.shape[1])
-    return 0.0 if q == 1 else in_units(AUTO_RIDGE / q**0.5, data, loss, n_factors)
+    return 0.0 if q == 1 else strength_in_units(AUTO_RIDGE / q**0.5, data, loss, n_factors)
 
 
-def in_units(strength: float, data: ObservedData, loss: Loss, n_factors: int) -> float:
+def strength_in_units(strength: float, data: ObservedData, loss: Loss, n_factors: int) -> float:
     """strength E / v^(2/L); 0 where all is zero."""
     size = typical_size(data)
     if size == 0:

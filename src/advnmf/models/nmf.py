@@ -16,7 +16,7 @@ from ..engine import offsets
 from ..engine.factors import Factors, check_factors
 from ..engine.loop import Callback, StoppingCriteria
 from ..engine.problem import Problem
-from ..engine.ridges import Ridges, auto_ridge, in_units, spread, typical_size
+from ..engine.ridges import Ridges, auto_ridge, spread, strength_in_units, typical_size
 from ..losses import Loss, get_loss
 from ..penalties import NO_PENALTY, ElasticNet, Penalty, Together, check_penalty
 from ..solvers import Solver, get_solver
@@ -282,7 +282,7 @@ class NMF(FactorisedModel):
         if "auto" in (codes, others):
             ridge = auto_ridge(data, loss, len(layers) + 1)
             codes, others = (ridge if alpha == "auto" else alpha for alpha in (codes, others))
-        unit = in_units(1.0, data, loss, len(layers) + 1)
+        unit = strength_in_units(1.0, data, loss, len(layers) + 1)
         ridges = Ridges(codes, others, spread(data) if self.biases else 1.0, unit)
         codes, inner, last = self._penalties(data, ridges)
         codes = _beside(codes, self.penalty_W, data.counts, unit)
