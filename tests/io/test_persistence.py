@@ -71,8 +71,8 @@ def assert_same(a: object, b: object) -> None:
     """Equal types, values, dtypes and bits, through and through."""
     assert type(a) is type(b)
     if isinstance(a, BaseEstimator):
-        names = vars(a).keys() - {"_held_out_"}  # which files leave out
-        assert names == vars(b).keys()
+        names, others = (vars(model).keys() - {"_held_out_"} for model in (a, b))  # which files leave out
+        assert names == others
         for name in names:
             assert_same(vars(a)[name], vars(b)[name])
     elif isinstance(a, np.ndarray):
