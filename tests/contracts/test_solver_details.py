@@ -1,4 +1,4 @@
-"""The contract of every solver, over the compatible losses, adversaries and depths."""
+"""What `hals` and `mu` do beside the contract of solvers: each against its reference, and their corners."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from advnmf.data import ObservedData, array_data
 from advnmf.engine.factors import layer_shapes, left, product, right
 from advnmf.engine.loop import StoppingCriteria, minimise
 from advnmf.engine.problem import Problem
-from advnmf.losses import Elastic, EntryLoss, Frobenius
+from advnmf.losses import Elastic, Frobenius
 from advnmf.penalties import NO_PENALTY, ElasticNet
 from advnmf.solvers import HALS, MU, SOLVERS, get_solver
-from problems import PAIRS, STORAGES, complete_data, data_in, low_rank, random_chain, random_data
+from problems import complete_data, data_in, low_rank, random_chain, random_data
 
 solvers = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 LAYERS = [(3,), (4, 3), (5, 4, 2)]
@@ -23,23 +23,6 @@ PENALTIES = [NO_PENALTY, ElasticNet(0.05, 0.2)]
 
 def problem_of(data, loss=None, adversary=None, n_factors=2, penalty=NO_PENALTY):
     return Problem(data, loss or Frobenius(), adversary or NoAdversary(), (penalty,) * n_factors)
-
-
-@solvers
-@pytest.mark.parametrize("layers", LAYERS, ids=str)
-@pytest.mark.parametrize(("loss", "adversary"), PAIRS, ids=repr)
-def test_objective_never_rises(solver, layers, loss, adversary):
-    """From one start in each storage, with a penalty in every other; `tests/soak` draws from the whole product."""
-    for start, storage in enumerate(STORAGES[:5] if isinstance(loss, EntryLoss) else STORAGES):
-        rng = np.random.default_rng(start)
-        data = data_in(storage, rng)
-        problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[(start + len(layers)) % 2])
-        factors = random_chain(rng, data.shape, layers)
-        history = minimise(problem, factors, solver, StoppingCriteria(max_iter=6, tol=0)).history
-        assert np.isfinite(history).all()
-        assert (np.diff(history) <= 1e-10 * history[:-1]).all()
-        assert history[-1] == pytest.approx(problem.objective(factors), rel=1e-12)
-        assert all((F >= 0).all() for F in factors)
 
 
 @solvers
@@ -53,54 +36,6 @@ def test_float32_is_kept_and_descends(solver, layers):
     assert all(F.dtype == np.float32 for F in factors)
     assert (np.diff(history) <= 1e-5 * history[:-1]).all()
     assert history[-1] < 0.5 * history[0]
-
-
-@solvers
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(
-    ("loss", "adversary"),
-    [(Frobenius(), NoAdversary()), (Frobenius(), FrobeniusPenalty(2.0)), (Elastic(2.0), FrobeniusPenalty(2.0))],
-)
-def test_planted_low_rank_matrix_is_recovered(solver, dtype, loss, adversary):
-    rng = np.random.default_rng(1)
-    X = low_rank(rng, (60, 40), 3).astype(dtype)
-    observed = rng.random(X.shape) > 0.3
-    data = array_data(np.where(observed, X, 0).astype(dtype), observed.view(np.uint8))
-    factors = random_chain(rng, X.shape, (3,), dtype)
-    n = 100 if solver.name == "hals" else 400
-    minimise(problem_of(data, loss, adversary), factors, solver, StoppingCriteria(max_iter=n, tol=0))
-    error = np.linalg.norm((product(factors) - X)[~observed]) / np.linalg.norm(X[~observed])
-    assert error < 1e-2
-
-
-@solvers
-def test_entries_of_no_weight_have_no_influence(solver):
-    rng = np.random.default_rng(2)
-    data = random_data(rng, weights=True)
-    junk = array_data(np.where(data.omega > 0, data.values, 1e3), data.omega)
-    start = random_chain(rng, data.shape, (4, 3))
-    results = []
-    for d in (data, junk):
-        factors = [F.copy() for F in start]
-        minimise(
-            problem_of(d, Elastic(1.0), FrobeniusPenalty(3.0), 3), factors, solver, StoppingCriteria(max_iter=5, tol=0)
-        )
-        results.append(product(factors))
-    np.testing.assert_allclose(*results, rtol=1e-12)
-
-
-@solvers
-def test_complete_data_equals_a_mask_of_ones(solver):
-    rng = np.random.default_rng(3)
-    data = complete_data(rng)
-    masked = array_data(data.values, np.ones(data.shape, np.uint8))
-    start = random_chain(rng, data.shape, (4, 3))
-    results = []
-    for d in (data, masked):
-        factors = [F.copy() for F in start]
-        minimise(problem_of(d, n_factors=3), factors, solver, StoppingCriteria(max_iter=10, tol=0))
-        results.append(product(factors))
-    np.testing.assert_allclose(*results, rtol=1e-9)
 
 
 @pytest.mark.parametrize("penalty", [(0.0, 0.0), (0.02, 0.0), (0.02, 0.5), (0.02, 1.0)], ids=str)
@@ -210,12 +145,6 @@ def test_large_data_go_block_by_block(monkeypatch):
     np.testing.assert_allclose(results[1], results[3], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["cd", None, 1])
-def test_unknown_solver_lists_the_known(name):
-    with pytest.raises(ValueError, match="'hals', 'mu'"):
-        get_solver(name)
-
-
 def test_blas_threads_are_given_back_after_overlapping_fits():
     from threadpoolctl import threadpool_info
 
@@ -237,21 +166,18 @@ def test_blas_threads_are_given_back_after_overlapping_fits():
         assert threads() == before
 
 
-@pytest.mark.parametrize("storage", ["complete", "zeros", "mask"])
-@pytest.mark.parametrize(("loss", "adversary"), PAIRS[::3], ids=repr)
-def test_repeated_updates_never_raise_the_objective_either(storage, loss, adversary):
-    if isinstance(loss, EntryLoss) and storage == "zeros":
-        pytest.skip("refused: it would weigh every zero by itself")
-    for layers in ((3,), (4, 3)):
+@pytest.mark.parametrize("layers", [(3,), (4, 3)], ids=str)
+def test_repeated_updates_descend_faster_where_they_are_cheap(layers):
+    """On complete data a repetition costs no new product with X; with a mask it would, and none is made."""
+    for storage in ("complete", "zeros", "mask"):
         histories = []
         for n_repeats in (0, 2):
             rng = np.random.default_rng(0)
             data = data_in(storage, rng)
-            problem = problem_of(data, loss, adversary, len(layers) + 1, PENALTIES[1])
+            problem = problem_of(data, n_factors=len(layers) + 1, penalty=ElasticNet(0.05, 0.2))
             factors = random_chain(rng, data.shape, layers)
-            histories.append(minimise(problem, factors, MU(n_repeats), StoppingCriteria(max_iter=30, tol=0)).history)
-            assert (np.diff(histories[-1]) <= 1e-10 * histories[-1][:-1]).all()
+            histories.append(minimise(problem, factors, MU(n_repeats), StoppingCriteria(max_iter=6, tol=0)).history)
         if storage == "mask":
             np.testing.assert_array_equal(*histories)
-        elif isinstance(loss, Frobenius):
+        else:
             assert histories[1][5] < histories[0][5]
