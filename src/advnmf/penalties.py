@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import ClassVar, NamedTuple, Self
@@ -301,16 +302,30 @@ class Coupling(Penalty):
         open_, host = self.known(observed) & ~observed, to_numpy(F)
         if not open_.any():
             return F
-        W = self.W[open_]
-        inner = sparse.csc_array(sparse.diags_array(W.sum(axis=1), dtype=np.float64) - W[:, open_])
-        found = splu(inner).solve(W[:, observed] @ host[observed].astype(np.float64))
+        solve, outer = self._extension(open_, observed)
+        found = solve(outer @ host[observed].astype(np.float64))
         # Rounding apart it lies within the range of what it extends.
         found = np.clip(found, host[observed].min(axis=0), host[observed].max(axis=0))
         extended = host.copy()
         extended[open_] = found
         return as_like(extended, F, F.dtype)
 
+    def _extension(self, open_: np.ndarray, observed: np.ndarray) -> tuple[Callable, sparse.csr_array]:
+        """The solver of the rows `open_`, and what they take from the observed ones; kept for the next look."""
+        key = open_.tobytes()
+        if key not in self._extensions:
+            W = self.W[open_]
+            inner = sparse.csc_array(sparse.diags_array(W.sum(axis=1), dtype=np.float64) - W[:, open_])
+            self._extensions.clear()
+            self._extensions[key] = splu(inner).solve, W[:, observed]
+        return self._extensions[key]
+
     # --- what sweeps ask for again and again -------------------------------------------------------------------------
+
+    @cached_property
+    def _extensions(self) -> dict[bytes, tuple[Callable, sparse.csr_array]]:
+        """The last extension."""
+        return {}
 
     @cached_property
     def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

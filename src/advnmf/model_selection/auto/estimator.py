@@ -197,7 +197,7 @@ class AutoNMF(AveragedModels):
         biases = task.sparse if self.biases is None else self.biases
         left = np.inf if self.max_candidates is None else self.max_candidates
         search = task.search(clock, self.n_jobs, left, self._report)
-        first = first_candidate(task.observed_shape, task.n, biases=biases, seed=task.seed_of_start)
+        first = first_candidate(task.observed_shape, task.n, biases=biases, seed=task.seed_of_start, scales=task.scales)
         try:
             return search, search.run(first), task
         except ColumnsNeedScales:

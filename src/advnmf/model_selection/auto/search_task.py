@@ -194,7 +194,7 @@ class SearchTask:
     @cached_property
     def scales(self) -> Scales:
         """The units of the ridges."""
-        return Scales.of(self.values)
+        return Scales.of(self.values, self.holdout.rows, self.holdout.columns)
 
     @cached_property
     def columns(self) -> Columns:
