@@ -36,9 +36,11 @@ _TRIED, _KEPT, _NEW = 32, 0.7, 0.25
 # independent entries would have in common.
 _IMITABLE = 0.3
 # Shifts that are compared for each move of a pattern; most moves.
-_SHIFTS, _MOVES = 24, 12
+_SHIFTS, _MOVES = 24, 24
 # Largest natural logarithm of the weight of a column.
 _MOST_LOG = 2.3
+# Range of the weights of lines by the size of the part in which they are missing.
+_WEIGHTS_OF_SIZES = (0.2, 5.0)
 # Least share of the present lines that are held out as a whole, and most.
 _FEW_LINES, _MANY_LINES = 0.06, 0.2
 
@@ -205,9 +207,30 @@ def weights_of_kinds(holes: Holes, test: Array) -> Array:
     imitated = (asked[held > 0] > 0).any()
     weights = (asked / np.maximum(held, 1))[kinds] if imitated else np.ones(len(rows))
     single = kinds == SINGLE
+    for kind, lines, layout, empty in (
+        (ROW, rows, holes.rows, holes.empty_rows),
+        (COLUMN, columns, holes.columns, holes.empty_columns),
+    ):
+        if layout is not None and (kinds == kind).any():
+            here = kinds == kind
+            out = np.zeros_like(empty)
+            out[lines[here]] = True
+            weights[here] *= _size_weights(out, empty, layout)[lines[here]]
     in_columns = np.bincount(columns[single], minlength=test.shape[1])
     weights[single] *= _column_weights(holes.single.sum(axis=0), in_columns)[columns[single]]
     return weights / weights.mean()
+
+
+def _size_weights(held: Array, missing: Array, layout: Layout) -> Array:
+    """For each held-out line: the share of missing lines in connected parts of its size over that of held-out ones."""
+    classes = size_classes(held, layout), size_classes(missing, layout)
+    n = max(each.max() for each in classes) + 1
+    of_held, of_missing = (
+        np.bincount(each[lines], minlength=n) / np.count_nonzero(lines)
+        for each, lines in zip(classes, (held, missing), strict=True)
+    )
+    weights = np.clip(of_missing / np.maximum(of_held, 1e-9), *_WEIGHTS_OF_SIZES)[classes[0]]
+    return weights / weights[held].mean()
 
 
 #: Kinds of holes.
@@ -249,27 +272,53 @@ def draw_lines(empty: Array, layout: Layout | None, random_state: RandomState) -
         chosen = np.zeros(len(empty), bool)
         chosen[random_state.permutation(np.flatnonzero(present))[:target]] = True
         return chosen
+    classes = size_classes(empty, layout)
+    quota = target * np.bincount(classes[empty]) / np.count_nonzero(empty)
     chosen = np.zeros(len(empty), bool)
     for _ in range(_MOVES):
-        moved = _best_move(empty, empty | chosen, layout, random_state)
-        new = _some_parts(moved & present & ~chosen, layout, target - np.count_nonzero(chosen), random_state)
-        chosen |= new
-        if np.count_nonzero(chosen) >= 0.9 * target:
+        parts, sizes = _unchanged(empty, empty | chosen, layout, random_state)
+        for part in random_state.permutation(np.flatnonzero(sizes)):
+            size_class = _size_class(sizes[part])
+            if quota[size_class] > 0:
+                quota[size_class] -= sizes[part]
+                chosen |= parts == part
+        if not (quota > 0).any():
             break
-    return chosen
+    return (
+        chosen if chosen.any() else _some_parts(_best_move(empty, layout, random_state), layout, target, random_state)
+    )
 
 
-def _best_move(empty: Array, taken: Array, layout: Layout, random_state: RandomState) -> Array:
-    """The lines to which a shift carries `empty`: most of them free, whole, and apart from what is taken."""
-    whole = layout.n_pairs(empty, empty)
+def _unchanged(empty: Array, taken: Array, layout: Layout, random_state: RandomState) -> tuple[Array, Array]:
+    """Connected parts of `empty`, moved by a random shift: the part of each line (-1: none), and the size of each part.
 
-    def merit(moved: Array) -> float:
-        free = np.count_nonzero(moved & ~taken)
-        torn = abs(whole - layout.n_pairs(moved, moved)) / 2
-        return free - torn - layout.n_pairs(moved, taken)
+    The size is 0 unless the part comes out whole, and apart from what is taken.
+    """
+    parts = np.full(len(empty), -1)
+    parts[empty] = layout.parts(empty)
+    moved = layout.moved(parts, layout.random_shift(random_state))
+    n = parts.max() + 1
+    torn = layout.pairs_within(moved, n) != layout.pairs_within(parts, n)
+    met = np.bincount(moved[layout.beside(taken) | taken] + 1, minlength=n + 1)[1:]
+    return moved, np.where(torn | (met > 0), 0, np.bincount(parts[empty], minlength=n))
 
-    moves = [layout.moved(empty, layout.random_shift(random_state)) for _ in range(_SHIFTS)]
-    return max(moves, key=merit)
+
+def size_classes(lines: Array, layout: Layout) -> Array:
+    """For each of the flagged lines floor(log2 n) of its connected part, which has n lines; else 0."""
+    classes = np.zeros(len(lines), np.int64)
+    parts = layout.parts(lines)
+    classes[lines] = _size_class(np.bincount(parts))[parts]
+    return classes
+
+
+def _size_class(size: Array) -> Array:
+    return np.log2(size).astype(np.int64)
+
+
+def _best_move(empty: Array, layout: Layout, random_state: RandomState) -> Array:
+    """The present lines to which a shift carries `empty`: the most of some shifts."""
+    moves = [layout.moved(empty, layout.random_shift(random_state)) & ~empty for _ in range(_SHIFTS)]
+    return max(moves, key=np.count_nonzero)
 
 
 def _some_parts(lines: Array, layout: Layout, most: int, random_state: RandomState) -> Array:

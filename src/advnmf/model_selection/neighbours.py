@@ -68,9 +68,15 @@ class Layout:
             if any(shift) or len(self.order) == 1:
                 return shift
 
-    def n_pairs(self, one: Array, other: Array) -> int:
-        """How many neighbours have one end in each of two sets, given as flags."""
-        return int(one.astype(np.float64) @ (self._adjacent @ other.astype(np.float64)))
+    def beside(self, lines: Array) -> Array:
+        """Flags of the neighbours of the flagged lines."""
+        return self.graph @ lines.astype(np.float64) > 0
+
+    def pairs_within(self, parts: Array, n: int) -> Array:
+        """How many neighbours (counted twice) have the same number in `parts`, for each of 0 .. n - 1."""
+        one, other = self._ends
+        same = (parts[one] == parts[other]) & (parts[one] >= 0)
+        return np.bincount(parts[one[same]], minlength=n)
 
     def parts(self, lines: Array) -> Array:
         """The number, from 0, of the connected part of each of the flagged lines."""
@@ -78,8 +84,8 @@ class Layout:
         return csgraph.connected_components(self.graph[at][:, at], directed=False)[1]
 
     @cached_property
-    def _adjacent(self) -> sparse.csr_array:
-        return sparse.csr_array((np.ones(self.graph.nnz), self.graph.indices, self.graph.indptr), self.graph.shape)
+    def _ends(self) -> tuple[Array, Array]:
+        return self.graph.nonzero()
 
 
 def check_layout(side: str, order: object, grid: object) -> None:
