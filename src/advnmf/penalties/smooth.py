@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import ClassVar, Self
@@ -185,15 +185,29 @@ class Coupling(Penalty):
         open_, host = self.known(observed) & ~observed, to_numpy(F)
         if not open_.any():
             return F
-        M = self._M[open_]
-        found = splu(sparse.csc_array(M[:, open_])).solve(-(M[:, observed] @ host[observed].astype(np.float64)))
+        solve, outer = self._extension(open_, observed)
+        found = solve(-(outer @ host[observed].astype(np.float64)))
         # A curve does not leave the range of what it extends; a line cannot, rounding apart.
         found = np.clip(found, host[observed].min(axis=0), host[observed].max(axis=0))
         extended = host.copy()
         extended[open_] = found
         return as_like(extended, F, F.dtype)
 
+    def _extension(self, open_: np.ndarray, observed: np.ndarray) -> tuple[Callable, sparse.csr_array]:
+        """The solver of the rows `open_`, and what they take from the observed ones; kept for the next look."""
+        key = open_.tobytes()
+        if key not in self._extensions:
+            M = self._M[open_]
+            self._extensions.clear()
+            self._extensions[key] = splu(sparse.csc_array(M[:, open_])).solve, M[:, observed]
+        return self._extensions[key]
+
     # --- what sweeps ask for again and again -------------------------------------------------------------------------
+
+    @cached_property
+    def _extensions(self) -> dict[bytes, tuple[Callable, sparse.csr_array]]:
+        """The last extension."""
+        return {}
 
     @cached_property
     def _M(self) -> sparse.csr_array:
