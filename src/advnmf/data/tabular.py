@@ -138,13 +138,10 @@ class FrameTable(Tabular):
 
     def like(self, values: Array) -> Any:
         """A frame of the completed columns alone, with the index of the frame."""
-        backend = self.frame.implementation
-        columns = {
-            name: nw.new_series(str(name), each.copy(), nw.Float64, backend=backend)
-            for name, each in zip(self.names, values.T, strict=True)
-        }
-        found = nw.from_dict(columns, backend=backend)
-        return nw.to_native(nw.maybe_set_index(found, index=nw.maybe_get_index(self.frame)))
+        part = self.frame.select([nw.col(name).cast(nw.Float64) for name in self.names])
+        rows = range(len(part))
+        changed = [part.get_column(name).scatter(rows, each) for name, each in zip(self.names, values.T, strict=True)]
+        return nw.to_native(part.with_columns(*changed))
 
     @property
     def left_alone(self) -> dict[object, str]:
@@ -184,6 +181,9 @@ def _filled(column: nw.Series[Any], numbers: Array, values: Array) -> nw.Series[
     fill, seen = values[holes], numbers[~holes]
     if len(seen) and (seen == np.rint(seen)).all():
         fill = np.rint(fill)
-    if column.dtype.is_integer():
-        fill = fill.astype(np.int64)
-    return column.scatter(np.flatnonzero(holes).tolist(), fill.tolist())
+    rows = np.flatnonzero(holes).tolist()
+    if column.dtype == nw.Object:
+        return column.scatter(rows, fill.tolist())
+    return column.scatter(
+        rows, nw.new_series(column.name, fill, nw.Float64, backend=column.implementation).cast(column.dtype)
+    )

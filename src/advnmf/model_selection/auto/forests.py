@@ -63,9 +63,7 @@ class ForestImputer(TransformerMixin, BaseEstimator):
         """
         y = np.ascontiguousarray(y)[:, None]
         seeds = np.random.RandomState(self.random_state + column).randint(2**31 - 1, size=self.n_trees)
-        trees = [
-            ExtraTreeRegressor(min_samples_leaf=_LEAST_IN_LEAF, max_features=1.0, random_state=seed) for seed in seeds
-        ]
+        trees = [ExtraTreeRegressor(min_samples_leaf=_LEAST_IN_LEAF, random_state=seed) for seed in seeds]
         return [tree.fit(others, y, check_input=False) for tree in trees]
 
     def _filled(self, X: Array, before: Array) -> Array:

@@ -111,16 +111,14 @@ def members_for(X: Array, n_jobs: int | None = None) -> list[Member]:
     if n * m > _MOST_CELLS or m < 2:
         return []
     heavy = bool((~np.isnan(Units.of(X, logarithms=True).shift)).any())
-    found += [Member(KNN, lambda seed: _neighbours(5, "uniform"), _seconds_of_neighbours)]
-    found += [Member("KNN, 12 weighted", lambda seed: _neighbours(12, "distance"), _seconds_of_neighbours)]
+    found.append(Member(KNN, lambda seed: _neighbours(5, "uniform"), _seconds_of_neighbours))
+    found.append(Member("KNN, 12 weighted", lambda seed: _neighbours(12, "distance"), _seconds_of_neighbours))
     if m <= _MOST_COLUMNS:
         found.append(Member(ITERATIVE, _iterative, _seconds_of_chain))
         if heavy:
             found.append(Member(f"{ITERATIVE} of logarithms", _iterative, _seconds_of_chain, logarithms=True))
     if m <= _MOST_FOR_FORESTS:
-        found.append(
-            Member(FOREST, lambda seed: ForestImputer(_iterative(seed), random_state=seed), _seconds_of_forest)
-        )
+        found.append(Member(FOREST, _forest, _seconds_of_forest))
     return found
 
 
@@ -130,6 +128,10 @@ def _neighbours(k: int, weights: str) -> Any:
 
 def _iterative(seed: int) -> Any:
     return IterativeImputer(random_state=seed, keep_empty_features=True)
+
+
+def _forest(seed: int) -> Any:
+    return ForestImputer(_iterative(seed), random_state=seed)
 
 
 def _seconds_of_neighbours(n: int, m: int) -> float:
