@@ -57,8 +57,8 @@ def _n_above(rows: list[list[str]], parsed: Sequence[ParsedColumn], parse: Parse
     columns = [column.classified(at, "", texts, _SAMPLE) for at, column in enumerate(parsed)]
     if not any(column.kind is Kind.NUMBERS or column.by_pattern for column in columns):
         return 0
-    names = [len({text_of(cell) for cell in row} - {""}) for row in rows[:texts]]
-    full = [k for k in range(texts) if names[k] >= max(names) and names[k] > 1.5 * names[0]]
+    names = [sum(bool(text_of(cell)) for cell in row) for row in rows[:texts]]
+    full = [k for k in range(texts) if names[k] == max(names) > 1.5 * names[0]]
     return full[0] if full else 0
 
 
@@ -120,6 +120,8 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], above: int,
         return False  # a label that comes again
     if _counts_on(first, parse) and not _counts_on(below[0], parse):
         return True
+    if is_value and not is_name and _are_unsorted([parse.number(cell) for cell in first if parse.is_number(cell)]):
+        return False  # columns that numbers name are sorted by them
     if is_value or (kinds[0] is Kind.TEXT and len(first) > 1 and not any(text[1:])):
         raise FileError(
             f"{path}: the first row holds both text and numbers, so it may be a header or data: "
@@ -133,6 +135,12 @@ def _counts_on(row: list[str], parse: Parser) -> bool:
     numbers = np.array([parse.number(cell) for cell in row if parse.is_number(cell)])
     steps = np.diff(numbers)
     return len(steps) > 1 and steps[0] > 0 and bool((steps == steps[0]).all() and (numbers == np.rint(numbers)).all())
+
+
+def _are_unsorted(numbers: list[float | None]) -> bool:
+    """Whether at least three numbers neither only grow nor only fall."""
+    steps = np.sign(np.diff(np.array(numbers, float)))
+    return len(steps) > 1 and (steps[0] == 0 or bool((steps != steps[0]).any()))
 
 
 def _numbered(rows: list[list[str]], parse: Parser) -> bool:

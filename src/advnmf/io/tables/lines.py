@@ -127,7 +127,7 @@ class _Arrangement:
             self.skipped["preamble"] = skip_rows
         later = range(skip_rows, len(records))
         self.comments = {i for i in later if _is_comment(records[i], comment)} if comment else set()
-        self.content = [i for i in later if i not in self.comments and not records[i].isspace()]
+        self.content = [i for i in later if i not in self.comments and not self._is_blank(records[i])]
         if not self.content:
             raise FileError(f"{path} is empty: there are comments and blank lines only")
 
@@ -141,7 +141,9 @@ class _Arrangement:
         above = self._above(self.content[:begin], widths[:begin], rows, width)
         self._check_before(self.content[:begin], widths[:begin], above, rows[0], width)
         self._check_after(self.content[end:], width)
-        self._count("preamble", begin - (above in self.content[:begin]))
+        n_above = begin if above is None else self.content.index(above)
+        self._count("preamble", n_above)
+        self._count("units", max(begin - n_above - 1, 0))
         self._count("footer", len(self.content) - end)
         rows = self._without_tail(rows)
         rows, above = self._with_comments(rows, above, width)
@@ -149,6 +151,9 @@ class _Arrangement:
             rows = [i for i in range(rows[0], rows[-1] + 1) if i not in self.comments]
         self._count("comments", len(self.comments - set(rows) - {above}))
         return Lines(self.records, self.sign, width, rows, above, self.comment, self.skipped)
+
+    def _is_blank(self, record: str) -> bool:
+        return record.isspace() and (self.sign == BLANK or self.sign not in record)
 
     def _count(self, what: str, n_lines: int) -> None:
         if n_lines:
@@ -178,14 +183,18 @@ class _Arrangement:
         return int(np.median([_n_numbers(self._cells(i)) for i in sample]))
 
     def _above(self, before: list[int], widths: np.ndarray, rows: list[int], width: int) -> int | None:
-        """The record directly above the rows that names the columns, one cell short as R writes it, or one long."""
-        if not before or len(rows) < 2:
+        """The record above the rows that names the columns: one cell short as R writes it, or one long, or with units
+        in fewer cells below it.
+        """
+        if not before or len(rows) < 2 or not _n_numbers(self._cells(rows[0])):
             return None
         cells = self._cells(before[-1])
         short = widths[-1] == width - 1
         long = widths[-1] == width + 1 and not unquote(cells[-1]).strip()
-        numbers = _n_numbers(self._cells(rows[0]))
-        return before[-1] if (short or long) and numbers and (len(before) == 1 or not _n_numbers(cells)) else None
+        if (short or long) and (len(before) == 1 or not _n_numbers(cells)):
+            return before[-1]
+        apart = len(before) > 1 and widths[-2] == width and not any(map(_n_numbers, map(self._cells, before[-2:])))
+        return before[-2] if apart else None
 
     def _check_before(self, before: list[int], widths: np.ndarray, above: int | None, first: int, width: int) -> None:
         """FileError where a line before the rows looks like one of them, or like their names."""

@@ -17,6 +17,7 @@ MISSING = ("", "na", "nan", "n/a", "#n/a", "null")
 MARKERS = frozenset(
     (
         *("?", "??", "-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "***", "nat", "nil", "none", "<na>"),
+        *(":", "m", "mm", "\\n", "/", "//", "nan.", "(na)", "(null)", "[null]", "#n/a n/a"),
         *("nd", "n.d.", "n.d", "n/d", "n.a.", "n.a", "missing", "unknown", "nodata", "no data", "not available"),
         *("not applicable", "not detected", "#na", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "#name?"),
         *("-nan", "+nan", "nan()", "-nan(ind)", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"),
@@ -26,7 +27,9 @@ MARKERS = frozenset(
 #: What people put between thousands.
 THOUSANDS = (",", ".", " ", "\u00a0", "\u202f", "'", "\u2019")
 _SIGNED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*(?:[eE][+-]?\d{1,4})?")
-_ANY_NUMBER = re.compile(r"[+-]?(?:\d[\d.,' \u00a0\u202f\u2019]*|[.,]\d+)(?:[eE][+-]?\d{1,4})?")
+_ANY_NUMBER = re.compile(
+    r"(?=.?[.,]?\d)[+-]?(?:\d{1,3}(?:[' \u00a0\u202f\u2019]\d{3})+|\d*)(?:[.,]\d*)*(?:[eE][+-]?\d{1,4})?"
+)
 _PLAIN = re.compile(r"[+-]?\d+")
 # More than these come from a computation, and say nothing of how a number was measured.
 _MOST_DECIMALS = 8
