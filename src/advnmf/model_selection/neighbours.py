@@ -11,12 +11,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from ..penalties import grid_graph
+from ..penalties import Smooth
+from ..penalties.differences import of_grid
 
 Array = np.ndarray
-
-# Positions closer than this share of their median distance count as that far apart.
-_CLOSEST = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,26 +27,38 @@ class Layout:
         The line at each point, last axis fastest.
     grid : tuple of int
         Shape of the grid.
-    graph : csr_array
-        Weights of neighbours: 1, or the median distance over theirs if positions were given.
+    positions : ndarray or None
+        Of each line along a chain; None where they are one apart.
     """
 
     order: Array
     grid: tuple[int, ...]
-    graph: sparse.csr_array
+    positions: Array | None = None
 
     @classmethod
     def of(cls, n: int, side: str, order: object = None, grid: object = None) -> Layout | None:
         """The layout of `n` lines from the parameters `{side}_order` and `{side}_grid`; None without either."""
         if grid is not None:
-            return cls(np.arange(n), shape := _checked_grid(n, side, grid), grid_graph(shape))
+            return cls(np.arange(n), _checked_grid(n, side, grid))
         if order is None:
             return None
         if order is True:
-            return cls(np.arange(n), (n,), grid_graph((n,)))
+            return cls(np.arange(n), (n,))
         positions = _checked_positions(n, side, order)
-        order = np.argsort(positions, kind="stable")
-        return cls(order, (n,), _chain(order, np.diff(positions[order])))
+        return cls(np.argsort(positions, kind="stable"), (n,), positions)
+
+    def smooth(self, strength: float, order: int) -> Smooth:
+        """The penalty of neighbours that differ."""
+        if self.positions is not None:
+            return Smooth(strength, chain=self.positions, order=order)
+        return Smooth(strength, grid=self.grid, order=order)
+
+    @cached_property
+    def graph(self) -> sparse.csr_array:
+        """What is not 0 in it are pairs of neighbours."""
+        C = abs(of_grid(self.grid, 1))
+        at = self._places
+        return sparse.csr_array((C.T @ C)[at][:, at]) - sparse.diags_array((C.T @ C).diagonal()[at], format="csr")
 
     @cached_property
     def _places(self) -> Array:
@@ -123,12 +133,3 @@ def _checked_positions(n: int | None, side: str, order: object) -> Array:
         at = int(np.argmin(np.isfinite(positions)))
         raise ValueError(f"{side}_order holds {positions[at]} at {at}: positions must be finite numbers or times")
     return positions
-
-
-def _chain(order: Array, distances: Array) -> sparse.csr_array:
-    """Neighbours in this order, of weight (median distance) / distance."""
-    apart = distances[distances > 0]
-    typical = float(np.median(apart)) if apart.size else 1.0
-    weights = typical / np.maximum(distances, _CLOSEST * typical)
-    ends = np.r_[order[:-1], order[1:]], np.r_[order[1:], order[:-1]]
-    return sparse.csr_array((np.r_[weights, weights], ends), shape=(len(order), len(order)))
