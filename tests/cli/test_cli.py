@@ -558,7 +558,7 @@ def test_as_a_program(table):
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "\x1b" not in done.stderr
-    assert len(done.stderr.splitlines()) == 3
+    assert len(done.stderr.splitlines()) == 4
     again = subprocess.run(command, cwd=table.parent, env=environment(), capture_output=True, text=True)
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr == "Error: out.csv exists already (--force, or overwrite=True, replaces it)\n"

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from ...data.columns import Kind
-from ..files import STANDARD, FileError, check_target, suffix, write_bytes
+from ..files import STANDARD, FileError, check_target, write_bytes
 from . import arrays, envi, text
 from .arrays import Container
 from .checks import check_table
@@ -24,7 +24,7 @@ from .columns import Column, shown
 from .cutting import check_delimiter
 from .envi import Cube
 from .numbers import MISSING, Digits, text_of
-from .source import KINDS, named_kind, pack, packing_of, read_source
+from .source import KINDS, name_of, named_kind, pack, packing_of, read_source
 from .text import TextLayout, TextOptions
 
 __all__ = [
@@ -43,7 +43,8 @@ __all__ = [
 
 Decimals = int | Literal["auto", "full"]
 
-_ARRAYS = ("npy", "npz", "mat")
+# Other names of text tables; what else a name may end in promises another format.
+_TEXTS = ("", "txt", "dat", "data", "tab", "asc", "prn", "psv")
 
 
 @dataclass(frozen=True)
@@ -263,8 +264,10 @@ def _refuse_key(path: str | os.PathLike[str], kind: str, key: str | None) -> Non
 
 def _format(path: str | os.PathLike[str], table: Table) -> str:
     """The format in which a table is written to a file of this name."""
-    kind = named_kind(path) or (table.kind if table.kind == "text" or str(path) == STANDARD else "")
-    if not kind or kind not in ("text", "hdr", *_ARRAYS):
+    kind = named_kind(path)
+    if not kind and (str(path) == STANDARD or name_of(path) in (*_TEXTS, name_of(table.path))):
+        kind = table.kind or "text"
+    if not kind:
         raise FileError(f"{path}: the name must end in one of {', '.join('.' + name for name in KINDS)}")
     return kind
 
@@ -307,11 +310,11 @@ def _out_delimiter(path: str | os.PathLike[str], table: Table, delimiter: str | 
     if delimiter is not None:
         return delimiter
     layout = table.text
-    name = suffix(str(path)[: -len(suffix(path)) - 1] if packing_of(path) else path)
+    name = name_of(path)
     if name == "tsv":
         return "\t"
     # A table keeps the delimiter of its file, but nobody expects tabs or blanks in a csv file made from another.
-    if name == "csv" and not (layout is not None and (layout.delimiter in ",;" or suffix(table.path) == "csv")):
+    if name == "csv" and not (layout is not None and (layout.delimiter in ",;" or name_of(table.path) == "csv")):
         return ";" if layout is not None and layout.decimal == "," else ","
     return "," if layout is None else layout.delimiter
 

@@ -253,7 +253,7 @@ class _Arrangement:
         end = len(rows)
         while end > 1 and is_empty(self._cells(rows[end - 1])):
             end -= 1
-        return end
+        return end if end > 1 else len(rows)
 
     def _with_comments(self, rows: list[int], above: int | None, width: int) -> tuple[list[int], int | None]:
         """The rows with those that only begin like a comment, and the comment above them that names the columns."""
