@@ -87,6 +87,8 @@ class AutoNMF(AveragedModels):
         NaN if no entries could be held out.
     clip_ : ndarray of shape (2, n_features) or None
         The range that predictions are clipped to; None if clipping does not lower the held-out error.
+    held_out_ : HeldOutEntries or None
+        Rows, columns, truth, prediction and fold of the held-out entries, in the unit of ``X``; `save` leaves it out.
     scaling_ : ndarray of shape (4, n_features) or None
         Rows shift, scale, offset and factor of standardised columns: the models are fitted to
         z = max(0, x - shift) / scale and predict x = offset + factor z.  None if columns are not standardised.
@@ -220,7 +222,7 @@ class AutoNMF(AveragedModels):
         criteria = StoppingCriteria(max_iter=MAX_ITER, tol=TOL, deadline=clock.end)
         self.models_ = [task.fit(candidate.model(task.scales), None, criteria)]
         self.n_components_ = self.models_[0].n_components_
-        self.scaling_ = self.clip_ = self.spread_ = None
+        self.scaling_ = self.clip_ = self.spread_ = self._held_out_ = None
         self.best_score_, self.stop_reason_ = np.nan, self.models_[0].stop_reason_
         if self.stop_reason_ not in ("interrupted", "time_limit"):
             self.stop_reason_ = "done"
@@ -244,6 +246,7 @@ class AutoNMF(AveragedModels):
         if held_out.rmse(clipped) < held_out.rmse(mean):
             self.clip_, mean = task.seen.columns_back(task.range), clipped
         self.best_score_ = -held_out.rmse(mean)
+        self._held_out_ = task.held_out_entries(mean)
         residuals, terms = held_out.truth - mean, spread_terms(predictions, mean)
         clean = np.square(residuals) < held_out.cap
         self.spread_ = tuple(interval_scale(residuals[clean], terms[:, clean]))

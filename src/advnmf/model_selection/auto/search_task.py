@@ -14,6 +14,7 @@ from ...data.observed import Observed, SparseObserved
 from ...engine.factors import Factors
 from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
+from .averaged import HeldOutEntries
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
 from .column_scales import Columns, standardised
 from .empty_lines import ObservedLines
@@ -241,6 +242,16 @@ class SearchTask:
             return self.held_out.lowest, self.held_out.highest
         lowest, highest = self.columns.range[:, self.held_out.pairs[1]]
         return lowest, highest
+
+    def held_out_entries(self, prediction: Array) -> HeldOutEntries:
+        """The held-out entries in the places and the unit of X, with predictions in the unit of the task."""
+        held_out, (rows, columns) = self.held_out, self.held_out.pairs
+        offset, factor = (0.0, 1.0) if self.scaling is None else self.scaling[:2, columns]
+        folds = np.repeat(np.arange(len(held_out.folds)), [len(fold.held_out.values) for fold in held_out.folds])
+        values = (offset + factor * each for each in (held_out.truth, prediction))
+        return HeldOutEntries(
+            np.flatnonzero(self.seen.rows)[rows], np.flatnonzero(self.seen.columns)[columns], *values, folds
+        )
 
     @property
     def nothing(self) -> Array | float:
