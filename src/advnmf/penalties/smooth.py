@@ -198,6 +198,15 @@ class Coupling(Penalty):
         extended[open_] = found
         return as_like(extended, F, F.dtype)
 
+    def _extension(self, open_: np.ndarray, observed: np.ndarray) -> tuple[Callable, sparse.csr_array]:
+        """The solver of the rows `open_`, and what they take from the observed ones; kept for the next look."""
+        key = open_.tobytes()
+        if key not in self._extensions:
+            M = self._M[open_]
+            self._extensions.clear()
+            self._extensions[key] = splu(sparse.csc_array(M[:, open_])).solve, M[:, observed]
+        return self._extensions[key]
+
     # --- what sweeps ask for again and again -------------------------------------------------------------------------
 
     def _extension(self, open_: np.ndarray, observed: np.ndarray) -> tuple[Callable, sparse.csr_array]:
@@ -211,6 +220,11 @@ class Coupling(Penalty):
 
     @cached_property
     def _extensions(self) -> dict[bytes, tuple[Callable, sparse.csr_array]]:
+        return {}
+
+    @cached_property
+    def _extensions(self) -> dict[bytes, tuple[Callable, sparse.csr_array]]:
+        """The last extension."""
         return {}
 
     @cached_property
