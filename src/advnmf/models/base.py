@@ -97,7 +97,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _encode_data(self, data: ObservedData) -> Array:
         codes = self.solve_codes(data)
-        empty = ~self._known_rows(data)
+        empty = ~self.known_rows(data)
         if empty.any():
             warnings.warn(
                 f"{empty.sum()} rows of X have no observed entry: they get the mean code of the training data",
@@ -145,7 +145,7 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.callback is not None and not callable(self.callback):
             raise ValueError(f"callback={self.callback!r} must be callable or None")
 
-    def _known_rows(self, data: ObservedData) -> np.ndarray:
+    def known_rows(self, data: ObservedData) -> np.ndarray:
         """Which samples have a code of their own."""
         return np.asarray(data.counts) > 0
 

@@ -198,8 +198,9 @@ class FactorisedModel(RankingMixin, IterativeModel):
         codes = problem.penalties[0].extended(codes, np.asarray(data.counts) > 0)
         return codes[:, : self._n_features_out]
 
-    def _known_rows(self, data: ObservedData) -> np.ndarray:
-        observed = super()._known_rows(data)
+    def known_rows(self, data: ObservedData) -> np.ndarray:
+        """Which samples are determined, by what was observed in them or by their neighbours."""
+        observed = super().known_rows(data)
         return (
             observed
             if self.penalty_W is None

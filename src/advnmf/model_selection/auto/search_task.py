@@ -229,7 +229,8 @@ class SearchTask:
         try:
             if self.n < _FEWEST:
                 return None
-            return HeldOut(self.holdout.folds(self.entries, self.seen, self.seed_of_holes))
+            folds = self.holdout.folds(self.entries, self.seen, self.seed_of_holes)
+            return HeldOut(folds, together=self.holdout.together)
         except ValueError:  # every row and column must keep a training entry
             return None
 
@@ -242,6 +243,21 @@ class SearchTask:
             return self.held_out.lowest, self.held_out.highest
         lowest, highest = self.columns.range[:, self.held_out.pairs[1]]
         return lowest, highest
+
+    @property
+    def columns_of_held_out(self) -> Array:
+        """The column of X of each held-out entry."""
+        return np.flatnonzero(self.seen.columns)[self.held_out.pairs[1]]
+
+    def clean_entries(self) -> tuple[Array, Array, Array]:
+        """Rows, columns and values of the observed entries of X, without gross outliers."""
+        entries = self.holdout.entries
+        (rows, columns), values = entries.pairs(), entries.observed_values.astype(np.float64)
+        if self.outliers is None:
+            return rows, columns, values
+        n = entries.shape[1]
+        clean = ~np.isin(rows.astype(np.int64) * n + columns, self.outliers[0].astype(np.int64) * n + self.outliers[1])
+        return rows[clean], columns[clean], values[clean]
 
     def held_out_entries(self, prediction: Array) -> HeldOutEntries:
         """The held-out entries in the places and the unit of X, with predictions in the unit of the task."""
