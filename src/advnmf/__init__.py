@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .io.triplets import Triplets, read_triplets
     from .losses import L21, Correntropy, Elastic, Frobenius
     from .model_selection.auto import AutoNMF
+    from .model_selection.auto.auto_imputer import AutoImputer
     from .model_selection.auto.imputer import NMFImputer
     from .models.base import DataWarning
     from .models.compared.anmf import ANMF
@@ -37,6 +38,7 @@ __all__ = [
     "HQASD",
     "L21",
     "NMF",
+    "AutoImputer",
     "AutoNMF",
     "CompletionDisplay",
     "ComponentsDisplay",
@@ -65,6 +67,7 @@ _HOMES = {
     "io.model_file": ["load", "save"],
     "io.triplets": ["Triplets", "read_triplets"],
     "losses": ["Correntropy", "L21", "Elastic", "Frobenius"],
+    "model_selection.auto.auto_imputer": ["AutoImputer"],
     "models.base": ["DataWarning"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

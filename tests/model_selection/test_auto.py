@@ -632,3 +632,20 @@ def test_an_interruption_anywhere_leaves_what_was_there(module, monkeypatch):
     with pytest.raises(NotFittedError):
         fresh.complete(X)
     np.testing.assert_array_equal(refitted.reconstruct(), before)
+
+
+# --- held-out entries ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_held_out_entries_are_those_of_x(stored):
+    """In the places and the unit of X, whatever empty lines and units there are; all that was observed, once."""
+    full, _ = with_gaps(mixed(n=60)[0], 3, 2)
+    given = sparse.csr_array(np.nan_to_num(full)) if stored else full
+    model = AutoNMF(max_candidates=3, random_state=0).fit(given)
+    rows, columns, truth, prediction, fold = model.held_out_
+    np.testing.assert_allclose(truth, full[rows, columns], rtol=1e-9)
+    assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == len(rows) > 0.9 * (~np.isnan(full)).sum()
+    assert set(fold.tolist()) == {0, 1, 2, 3, 4}
+    spread = np.ma.masked_invalid(full).std(axis=0).data[columns]
+    assert np.sqrt(np.mean(np.square((prediction - truth) / spread))) < 0.6

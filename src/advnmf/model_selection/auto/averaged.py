@@ -7,6 +7,8 @@ Their predictions are averaged, in units of the columns if these were standardis
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import Tags
@@ -40,6 +42,20 @@ from .uncertainty import Spread, spread_terms
 Array = np.ndarray
 
 
+class HeldOutEntries(NamedTuple):
+    """Held-out entries of ``X``, and what was predicted for each by models that have not seen it.
+
+    Rows, columns, true values, predictions in the unit of ``X``, and the fold in which each was held out.  An entry
+    may be held out in several folds.
+    """
+
+    rows: Array
+    columns: Array
+    truth: Array
+    prediction: Array
+    fold: Array
+
+
 class AveragedModels(RankingMixin, CompletionModel):
     """What a fit of `AutoNMF` leaves behind: ``models_`` and how to put their predictions together.
 
@@ -64,6 +80,11 @@ class AveragedModels(RankingMixin, CompletionModel):
         codes = self._encode_data(self._data(observed))
         filled = self._completed(observed, codes)
         return (filled, self._std(observed, codes)) if return_std else filled
+
+    @property
+    def held_out_(self) -> HeldOutEntries | None:
+        """The held-out entries of `fit` with their predictions; None if none were held out, or after `load`."""
+        return getattr(self, "_held_out_", None)
 
     @property
     def components_(self) -> Array:

@@ -1,0 +1,79 @@
+"""Errors of imputers at the held-out entries of a search, in standard deviations of each column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .averaged import HeldOutEntries
+from .blending import column_error
+from .evaluation import Clock
+from .members import COLUMN_MEAN, YARDSTICKS, Member, members_for
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class HeldOutTable:
+    """A table with held-out entries: what each fold may see, and what it has to predict.
+
+    Errors are in standard deviations of a column, the mean over columns of the root mean square.
+    """
+
+    X: Array
+    entries: HeldOutEntries
+
+    @property
+    def std(self) -> Array:
+        """Standard deviation of each column; 1 if it is constant."""
+        std = np.nanstd(self.X, axis=0)
+        std[std <= 1e-12 * np.nanmax(np.abs(self.X), axis=0)] = 1.0
+        return std
+
+    def folds(self) -> Iterator[tuple[Array, Array]]:
+        """For each fold the table without its held-out entries, and the places of these among all entries."""
+        for fold in np.unique(self.entries.fold):
+            at = np.flatnonzero(self.entries.fold == fold)
+            seen = self.X.copy()
+            seen[self.entries.rows[at], self.entries.columns[at]] = np.nan
+            yield seen, at
+
+    def means(self) -> Array:
+        """Column means of the other folds, at the held-out entries."""
+        found = np.empty(len(self.entries.truth))
+        for seen, at in self.folds():
+            found[at] = np.nanmean(seen, axis=0)[self.entries.columns[at]]
+        return found
+
+    def predictions(self, member: Member, seed: int, clock: Clock, reserve: float = 0.0) -> Array | None:
+        """Of a member at the held-out entries; None if there is no time for all folds and `reserve` seconds more.
+
+        The first fold tells how long the others take.
+        """
+        found, n_left = np.empty(len(self.entries.truth)), len(np.unique(self.entries.fold))
+        each = member.seconds(*self.X.shape)
+        for seen, at in self.folds():
+            if clock.left < n_left * each + reserve:
+                return None
+            began = clock.spent
+            filled = member.fit(seen, seed)[1]
+            each, n_left = clock.spent - began, n_left - 1
+            found[at] = filled[self.entries.rows[at], self.entries.columns[at]]
+        return found
+
+    def error(self, predictions: Array) -> float:
+        """Of predictions at the held-out entries."""
+        columns = self.entries.columns
+        return column_error((predictions - self.entries.truth) / self.std[columns], columns)
+
+
+def yardsticks(X: Array, entries: HeldOutEntries, clock: Clock, seed: int = 0) -> dict[str, float]:
+    """Errors of the column mean and, where the table is small enough, of KNN and IterativeImputer."""
+    table = HeldOutTable(X, entries)
+    found = {COLUMN_MEAN: table.error(table.means())}
+    for member in members_for(X):
+        if member.name in YARDSTICKS and (predictions := table.predictions(member, seed, clock)) is not None:
+            found[member.name] = table.error(predictions)
+    return found
