@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -16,46 +13,10 @@ from advnmf.engine.problem import Moment, Problem
 from advnmf.losses import Correntropy
 from advnmf.penalties import NO_PENALTY, ElasticNet
 from advnmf.solvers import MU, SOLVERS
-from cases import chain, numeric_gradient, pairs
+from cases import CENSORED, censored, chain, numeric_gradient, pairs
 
 both = pytest.mark.parametrize(("loss", "adversary"), pairs())
 solvers = pytest.mark.parametrize("solver", [*SOLVERS.values(), MU(n_repeats=2)], ids=repr)
-
-
-@dataclass(frozen=True)
-class Censored:
-    """Data with bounds in some entries, and the same as whole arrays."""
-
-    data: Any
-    X: np.ndarray
-    omega: np.ndarray
-    sides: np.ndarray
-
-    def objective(self, loss, adversary, P):
-        """By the formulas of the cases: the truth that is nearest to P, then the worst perturbation of it."""
-        lowest = np.where(self.sides > 0, self.X, np.where(self.sides < 0, 0, self.X))
-        highest = np.where(self.sides < 0, self.X, np.where(self.sides > 0, np.inf, self.X))
-        nearest = np.clip(P, lowest, highest)
-        if not adversary.adversary.attacks:
-            return loss.value(nearest, P, self.omega)
-        problem = Problem(array_data(nearest, self.omega), loss.loss, adversary.adversary, (NO_PENALTY,) * 2)
-        return problem.objective([P, np.eye(P.shape[1])])
-
-
-def censored(storage="mask", seed=0, shape=(9, 7)):
-    """Gamma values with holes, zeros, a third below and a tenth above a bound, an empty row and an empty column."""
-    rng = np.random.default_rng(seed)
-    omega = (rng.random(shape) < 0.8).astype(np.uint8)
-    omega[1], omega[:, 2] = 0, 0
-    X = np.where(omega > 0, rng.gamma(1.0, size=shape) * (rng.random(shape) > 0.1), 0)
-    kind = rng.random(shape)
-    sides = np.where(omega == 0, 0, np.where(kind < 0.33, -1, np.where(kind > 0.9, 1, 0))).astype(np.int8)
-    if storage != "mask":
-        omega = omega * rng.uniform(0.2, 3, shape)
-    if storage == "tensor":
-        xp = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed: see the extra test")
-        return Censored(array_data(*map(xp.asarray, (X, omega, sides))), X, omega, sides)
-    return Censored(array_data(X, omega, sides), X, omega.astype(float), sides)
 
 
 def ran(problem, factors, solver, n_sweeps):
@@ -65,7 +26,7 @@ def ran(problem, factors, solver, n_sweeps):
 # --- the problem -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("storage", ["mask", "weights", "tensor"])
+@pytest.mark.parametrize("storage", CENSORED)
 @both
 def test_the_loss_is_that_of_the_nearest_possible_truth(loss, adversary, storage):
     s = censored(storage)

@@ -229,8 +229,8 @@ def check_censored(censored: object, X: Array, present: Array) -> Array:
         sides = np.frompyfunc(_side, 1, 1)(signs)
         if at := first_of(np.equal(sides, None)):
             raise ValueError(
-                f"censored holds {signs.tolist()[at[0]][at[1]]!r} at row {at[0]}, column {at[1]}: only True or '<' (the "
-                "truth is at most the value in X), '>' (at least that), and False or '' (measured) are allowed"
+                f"censored holds {signs.tolist()[at[0]][at[1]]!r} at row {at[0]}, column {at[1]}: only True or '<' "
+                "(the truth is at most the value in X), '>' (at least that), and False or '' (measured) are allowed"
             )
         sides = sides.astype(np.int8)
     sides = as_like(sides, X)
