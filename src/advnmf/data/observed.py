@@ -100,9 +100,21 @@ class Observed(ABC):
         return self.observed if self.sides is None else self.observed & (self.sides == MEASURED)
 
     @property
-    def given_censored(self) -> Array | None:
-        """The signs of the entries as `fit` takes them beside ``X``."""
-        return None if self.sides is None else as_signs(self.sides)
+    def exact(self) -> Array:
+        """Flags of the entries that a completion leaves as they are: known and not censored."""
+        return self.known if self.sides is None else self.known & (self.sides == MEASURED)
+
+    def given_censored(self, these: Array) -> Array | None:
+        """The signs of these entries as `fit` takes them beside ``X``."""
+        return None if self.sides is None else as_signs(np.where(these, self.sides, MEASURED))
+
+    def reach(self, these: Array) -> tuple[Array, Array]:
+        """Least and largest value that each of these entries may be: without an end on the other side of a bound."""
+        values = self.values[these]
+        if self.sides is None:
+            return values, values
+        sides = self.sides[these]
+        return np.where(sides == BELOW, -np.inf, values), np.where(sides == ABOVE, np.inf, values)
 
     @property
     def observed_values(self) -> Array:

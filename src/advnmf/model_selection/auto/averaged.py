@@ -62,21 +62,26 @@ class AveragedModels(RankingMixin, CompletionModel):
     ``scaling_`` are the units of the columns, ``clip_`` the range of each, ``spread_`` how far off predictions may be.
     """
 
+    _takes_censored = True
+
     def complete(
         self,
         X: MatrixLike,
         *,
         mask: MatrixLike | None = None,
         weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
         return_std: bool = False,
     ) -> Array | tuple[Array, Array]:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
+
+        A censored entry becomes the possible value that is nearest to the reconstruction.
 
         With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones):
         ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
         """
         check_is_fitted(self)
-        observed = self._read(X, mask, weights)
+        observed = self._read(X, mask, weights, censored=censored)
         codes = self._encode_data(self._data(observed))
         filled = self._completed(observed, codes)
         return (filled, self._std(observed, codes)) if return_std else filled
@@ -104,7 +109,7 @@ class AveragedModels(RankingMixin, CompletionModel):
         each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
         mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
         std = (scale * Spread(*self.spread_).std(spread_terms(each, mean))).astype(codes.dtype)
-        return finite(np.where(observed.known, codes.dtype.type(0), std), "the standard deviation")
+        return finite(np.where(observed.exact, codes.dtype.type(0), std), "the standard deviation")
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
