@@ -78,7 +78,12 @@ from .reading import describe
     help="Decimals of the filled cells of a text table: a number, auto (as many as the column has, none among "
     "integers) or full. [default: auto]",
 )
-@file_option("--key", metavar="NAME", help="The array to complete, where a file holds several.")
+@file_option("--key", metavar="NAME", help="The array or sheet to complete, where a file holds several.")
+@file_option(
+    "--unstored",
+    type=click.Choice(["missing", "zero"]),
+    help="What a sparse matrix does not store. [default: zero where it stores NaN and in h5ad files, else missing]",
+)
 @file_option("--dry-run", is_flag=True, help="Say what IN was read as and what is missing, and write nothing.")
 @file_option(
     "--scale-columns",
@@ -118,6 +123,7 @@ def complete(
     comment: str | None,
     decimals: str,
     key: str | None,
+    unstored: str | None,
     dry_run: bool,
     scale_columns: bool,
     clip_negative: bool,
@@ -131,10 +137,11 @@ def complete(
 ) -> int:
     """Fill the holes of the nonnegative table IN and write it to OUT.
 
-    Files: text of any extension (csv, tsv, white space; UTF-8, UTF-16 and older encodings), npy, npz, mat (not 7.3),
-    hdr; as they are or packed (gz, bz2, xz, zip); - is standard input or output. The name of OUT tells its format. NaN
-    is missing, in text tables also cells that are empty, NA, N/A or null, and ? - . * ND None and the like in a column
-    of numbers. Lines of preamble, comments, units and footers are passed over, and told; --dry-run only tells.
+    Files: text of any extension (csv, tsv, white space; UTF-8, UTF-16 and older encodings), xlsx, parquet, feather,
+    npy, npz, mat, HDF5 (h5, h5ad), Matrix Market (mtx), hdr; as they are or packed (gz, bz2, xz, zip); - is standard
+    input or output. The name of OUT tells its format. NaN is missing, in text tables also cells that are empty, NA, N/A
+    or null, and ? - . * ND None and the like in a column of numbers. Lines of preamble, comments, units and footers are
+    passed over, and told; --dry-run only tells.
 
     A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
     pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come
@@ -162,7 +169,7 @@ def complete(
         flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
         lists = {"columns": columns, "ignore-columns": ignore_columns}
         _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
-        _refuse({"skip-rows": skip_rows, "comment": comment, "dry-run": dry_run or None})
+        _refuse({"skip-rows": skip_rows, "comment": comment, "unstored": unstored, "dry-run": dry_run or None})
         _refuse({name: value or None for name, value in {**flags, **lists}.items()})
         format_ = {"na": na, "delimiter": delimiter, "decimal": decimal or ".", "max_bytes": max_memory}
         ratings = open_ratings(source, triplets, quiet, **format_)
@@ -187,6 +194,7 @@ def complete(
         ignore_columns=ignore_columns,
         skip_rows=skip_rows or 0,
         comment=comment,
+        unstored=unstored,
         max_bytes=max_memory,
     )
     if dry_run:

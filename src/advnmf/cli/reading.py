@@ -24,7 +24,7 @@ def describe(table: Table) -> list[str]:
     if table.skipped:
         told = ", ".join(_lines(count, _SKIPPED[what]) for what, count in table.skipped.items())
         lines.append(f"skipped: {told}; OUT has them as they are")
-    return [*lines, _missing(table)]
+    return [*lines, *table.notes, _missing(table)]
 
 
 def _size(table: Table) -> str:

@@ -165,6 +165,12 @@ class Digits:
         text = text.removeprefix("-") if not text.strip("-0.,") else text
         return f'"{text}"' if delimiter in text else text
 
+    def rounded(self, value: float) -> float | int:
+        """An estimate rounded as the column is."""
+        if self.decimals is None or not math.isfinite(value):
+            return float(f"{value:.8g}")
+        return round(value) if self.decimals == 0 else round(float(value), self.decimals)
+
 
 def find_digits(values: np.ndarray, cells: Sequence[str], decimal: str) -> Digits:
     """How numbers are written: by their values, and by some of their cells.

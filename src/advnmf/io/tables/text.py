@@ -5,8 +5,11 @@ The lines of the file are kept as they stand, and only those with holes are chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +79,16 @@ class TextLayout:
         """The raw cells of data row `i`."""
         return self.lines.cells(self.record(i))
 
+    def contents(self, values: np.ndarray, holes: np.ndarray, digits: Sequence[Digits]) -> Iterator[list[str | float]]:
+        """The names of the columns, and the rows: texts of the columns left alone, numbers of the others."""
+        if self.header:
+            yield list(self.names)
+        for i in range(self.n_rows):
+            row: list[str | float] = [text_of(cell) for cell in self.cells(i)]
+            for j, at in enumerate(self.columns):
+                row[at] = digits[j].rounded(values[i, j]) if holes[i, j] else float(values[i, j])
+            yield row
+
 
 @dataclass(frozen=True)
 class TextOptions:
@@ -99,10 +112,17 @@ class TextOptions:
 
 def read(source: Source, options: TextOptions) -> tuple[np.ndarray, TextLayout]:
     """The numbers of a text table, NaN at its holes, and the table as it stands in the file."""
-    path = source.path
-    text, encoding, mark = decode_text(path, source.data)
-    _check_options(path, text, options)
-    lines = arrange(path, text, options.delimiter, options.skip_rows, options.comment)
+    text, encoding, mark = decode_text(source.path, source.data)
+    _check_options(source.path, text, options)
+    values, layout = read_text(source.path, text, options, options.delimiter, options.comment)
+    return values, replace(layout, encoding=encoding, mark=mark)
+
+
+def read_text(
+    path: str, text: str, options: TextOptions, delimiter: str | None, comment: str | None
+) -> tuple[np.ndarray, TextLayout]:
+    """The same of a text."""
+    lines = arrange(path, text, delimiter, options.skip_rows, comment)
     parsed, parse = _parsed(path, lines, options)
     head = find_head(path, lines, parsed, parse, options.header)
     if head.first >= len(lines.rows):
@@ -112,7 +132,7 @@ def read(source: Source, options: TextOptions) -> tuple[np.ndarray, TextLayout]:
         if count:
             skipped[what] = skipped.get(what, 0) + count
     header = head.header is not None
-    layout = TextLayout(lines, header, head.first, encoding=encoding, mark=mark, skipped=skipped)
+    layout = TextLayout(lines, header, head.first, skipped=skipped)
     layout = replace(layout, names=_names(layout, head.header), decimal=parse.signs.decimal)
     return _chosen(path, layout, _columns(layout, parsed, options.index_columns), parse, options)
 
@@ -161,11 +181,17 @@ def render(
     return encode_text(layout.mark + "".join(records), layout.encoding)
 
 
-def render_plain(values: np.ndarray, delimiter: str, names: Sequence[str] = ()) -> bytes:
-    """The bytes of a text table, each number in its shortest exact form, below a header if there are names."""
-    lines = [join((f'"{name}"' if delimiter in name else name for name in names), delimiter) + "\n"] if names else []
-    lines += (delimiter.join(row.astype(str).tolist()) + "\n" for row in values)
+def render_plain(values: np.ndarray, delimiter: str) -> bytes:
+    """The bytes of a text table without header and labels, each number in its shortest exact form."""
+    lines = (delimiter.join(row.astype(str).tolist()) + "\n" for row in values)
     return "".join(lines).encode()
+
+
+def render_rows(rows: Iterable[Sequence[Any]], delimiter: str) -> bytes:
+    """The bytes of a text table of rows of any values; None is an empty cell."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode()
 
 
 def _halves(record: str) -> tuple[str, str]:
