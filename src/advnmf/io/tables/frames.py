@@ -83,6 +83,7 @@ def numbers(frame: Any, name: object) -> Array:
 
 def read_parquet(path: str | os.PathLike[str], max_bytes: int | None = None) -> Any:
     """The table of a parquet file, of pyarrow or else of polars; read by a process that may die of it."""
+    columns_library(path)
     check_source(path)
     return read_columns(path, "parquet", max_bytes_of(max_bytes, path))
 

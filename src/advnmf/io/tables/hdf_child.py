@@ -33,6 +33,8 @@ def main(what: str, *arguments: str) -> dict[str, Any]:
         return read(*arguments) if what == "read" else write(*arguments)
     except Refused as error:
         return error.args[0]
+    except OSError as error:
+        return {"error": str(error).partition("(")[2].rstrip(")") or str(error)}
     except BaseException as error:
         return {"error": f"{type(error).__name__}: {error}"[:2000]}
 
