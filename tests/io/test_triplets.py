@@ -366,5 +366,5 @@ def test_without_a_library_text_is_read_and_parquet_names_the_extra(file):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "4\n"
     assert done.stderr.splitlines()[-1].endswith(
-        "x.parquet: parquet needs pyarrow or polars, none is installed: pip install 'advnmf[ratings]'"
+        "x.parquet: parquet and feather need pyarrow or polars, none is installed: pip install 'advnmf[ratings]'"
     )

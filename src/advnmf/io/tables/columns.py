@@ -18,7 +18,7 @@ from ..files import printable
 from .numbers import Parser, is_marker, text_of, unquote
 
 # Cells by which it is seen how the numbers of a column are written.
-_SAMPLE = 1000
+_SAMPLE = 300
 # Different texts that may be marks of missing cells in a column of numbers.
 _MOST_MARKS = 5
 _DATE = re.compile(
@@ -69,7 +69,7 @@ class ParsedColumn:
         self.values = np.full(n_rows, np.nan)
         self.texts: dict[int, str] = {}
         self.sample: list[str] = []
-        self.last_other = -1  # the last row, or one behind it, that is no bare integer
+        self.last_other = -1  # the last row that is no bare integer
 
     def add(self, first: int, raw: Sequence[str], parse: Parser) -> None:
         """Take the raw cells of the rows from `first` on."""
@@ -77,11 +77,10 @@ class ParsedColumn:
         self.values[first : first + len(raw)] = values  # None becomes NaN
         if None in values:
             self.texts.update((first + i, raw[i]) for i, value in enumerate(values) if value is None)
-        if not all(map(str.isdecimal, raw)):
-            others = [i for i, cell in enumerate(raw) if not text_of(cell).isdecimal()] if not first else [len(raw)]
-            self.last_other = first + max(others, default=-1)
+        others = (i for i in range(len(raw) - 1, -1, -1) if not raw[i].isdecimal() and not text_of(raw[i]).isdecimal())
+        self.last_other = max(self.last_other, first + next(others, -1 - first))
         if len(self.sample) < _SAMPLE:
-            self.sample += raw
+            self.sample += raw[:_SAMPLE]
 
     def classified(self, at: int, name: str, first: int, end: int | None = None) -> Column:
         """The column from row `first` on (up to `end`), and what it is by its name and its cells."""

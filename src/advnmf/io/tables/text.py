@@ -301,5 +301,6 @@ def _columns(layout: TextLayout, parsed: list[ParsedColumn], index_columns: int 
 
 
 def _digits(column: Column, parse: Parser) -> Digits:
-    cells = [cell for cell in column.sample if parse.is_number(cell)]
-    return find_digits(column.values[~np.isnan(column.values)], cells, parse.signs.decimal)
+    there = ~np.isnan(column.values)
+    cells = [cell for cell, is_number in zip(column.sample, there.tolist(), strict=False) if is_number]
+    return find_digits(column.values[there], cells, parse.signs.decimal)
