@@ -32,6 +32,8 @@ KINDS = {
     **{"ipc": "feather", "h5": "hdf5", "hdf5": "hdf5", "hdf": "hdf5", "h5ad": "hdf5", "mtx": "mtx"},
 }
 _PIECE = 1 << 20
+# What the strongest usual compression by xz needs.
+_DICTIONARY = 1 << 28
 _MAGIC = ((b"\x1f\x8b", "gz"), *((b"BZh%d1AY&SY" % level, "bz2") for level in range(1, 10)), (b"\xfd7zXZ\0", "xz"))
 _STARTS = (
     (b"\x93NUMPY", "npy"),
@@ -140,7 +142,7 @@ def _unpacked(path: str, data: bytes, packing: str, limit: int) -> Iterator[byte
 def _decompressor(packing: str, limit: int) -> Any:
     if packing == "gz":
         return zlib.decompressobj(wbits=31)
-    return bz2.BZ2Decompressor() if packing == "bz2" else lzma.LZMADecompressor(memlimit=limit)
+    return bz2.BZ2Decompressor() if packing == "bz2" else lzma.LZMADecompressor(memlimit=max(limit, _DICTIONARY))
 
 
 def _only_member(path: str, data: bytes, limit: int) -> tuple[bytes, str]:
