@@ -74,7 +74,7 @@ def numbers(frame: Any, name: object) -> Array:
     else:
         types = importlib.import_module("pyarrow").types
         good = any(getattr(types, f"is_{what}")(values.type) for what in ("integer", "floating", "decimal", "null"))
-        found = values.cast("float64").to_numpy(zero_copy_only=False) if good else None
+        found = values.cast("float64", safe=False).to_numpy(zero_copy_only=False) if good else None
     if found is None:
         dtype = values.type if kind == "pyarrow" else values.dtype
         raise TypeError(f"column {name!r} holds {dtype}, not numbers: convert it first")
