@@ -56,20 +56,19 @@ def read(
     """The numbers of a worksheet, its cells as a table of text, and its workbook."""
     path = source.path
     limit = max_bytes_of(max_bytes, path if os.path.isfile(path) else None)
-    losses = _check_archive(path, source.data, limit)
     try:
-        book = _load(source.data, read_only=True, data_only=True)
-        name, rows = _choose(path, book, key, limit)
+        losses = _check_archive(path, source.data, limit)
+        name, rows = _choose(path, _load(source.data, read_only=True, data_only=True), key, limit)
+        width = max(map(len, rows))
+        check_size(path, _PER_CELL * width * len(rows), limit)
+        text = "".join(",".join([*map(_text, row), *[""] * (width - len(row))]) + "\n" for row in rows)
+        values, layout = read_text(path, text, options, delimiter=",", comment="")
+        sheet = Sheet(source.data, name, losses)
+        _refuse_formulas(path, sheet, layout, np.isnan(values))
     except (FileError, ImportError):
         raise
     except Exception as error:  # damaged bytes can raise anything
         raise FileError(f"{path} is not a readable xlsx file: {reason(error)}") from error
-    width = max(map(len, rows))
-    check_size(path, _PER_CELL * width * len(rows), limit)
-    text = "".join(",".join([*map(_text, row), *[""] * (width - len(row))]) + "\n" for row in rows)
-    values, layout = read_text(path, text, options, delimiter=",", comment="")
-    sheet = Sheet(source.data, name, losses)
-    _refuse_formulas(path, sheet, layout, np.isnan(values))
     return values, layout, sheet
 
 
