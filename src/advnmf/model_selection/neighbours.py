@@ -12,7 +12,6 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from ..penalties import Smooth
-from ..penalties.differences import of_grid
 
 Array = np.ndarray
 
@@ -28,7 +27,7 @@ class Layout:
     grid : tuple of int
         Shape of the grid.
     positions : ndarray or None
-        Of each line along a chain; None where they are one apart.
+        Of the lines along the chain, if these were given.
     """
 
     order: Array
@@ -48,17 +47,10 @@ class Layout:
         return cls(np.argsort(positions, kind="stable"), (n,), positions)
 
     def smooth(self, strength: float, order: int) -> Smooth:
-        """The penalty of neighbours that differ."""
-        if self.positions is not None:
-            return Smooth(strength, chain=self.positions, order=order)
-        return Smooth(strength, grid=self.grid, order=order)
-
-    @cached_property
-    def graph(self) -> sparse.csr_array:
-        """What is not 0 in it are pairs of neighbours."""
-        C = abs(of_grid(self.grid, 1))
-        at = self._places
-        return sparse.csr_array((C.T @ C)[at][:, at]) - sparse.diags_array((C.T @ C).diagonal()[at], format="csr")
+        """The penalty of differences between neighbours, or of differences of these."""
+        if len(self.grid) > 1:
+            return Smooth(strength, grid=self.grid, order=order)
+        return Smooth(strength, chain=True if self.positions is None else self.positions, order=order)
 
     @cached_property
     def _places(self) -> Array:
@@ -80,7 +72,7 @@ class Layout:
 
     def beside(self, lines: Array) -> Array:
         """Flags of the neighbours of the flagged lines."""
-        return self.graph @ lines.astype(np.float64) > 0
+        return self._graph @ lines.astype(np.float64) > 0
 
     def pairs_within(self, parts: Array, n: int) -> Array:
         """How many neighbours (counted twice) have the same number in `parts`, for each of 0 .. n - 1."""
@@ -91,11 +83,20 @@ class Layout:
     def parts(self, lines: Array) -> Array:
         """The number, from 0, of the connected part of each of the flagged lines."""
         at = np.flatnonzero(lines)
-        return csgraph.connected_components(self.graph[at][:, at], directed=False)[1]
+        return csgraph.connected_components(self._graph[at][:, at], directed=False)[1]
 
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
-        return self.graph.nonzero()
+        """Both ends of each pair of neighbours, either way round."""
+        points = self.order.reshape(self.grid)
+        sides = [(points.take(range(n - 1), a), points.take(range(1, n), a)) for a, n in enumerate(self.grid)]
+        one, other = (np.concatenate([each[k].ravel() for each in sides]) for k in (0, 1))
+        return np.r_[one, other], np.r_[other, one]
+
+    @cached_property
+    def _graph(self) -> sparse.csr_array:
+        n = len(self.order)
+        return sparse.csr_array((np.ones(len(self._ends[0])), self._ends), shape=(n, n))
 
 
 def check_layout(side: str, order: object, grid: object) -> None:

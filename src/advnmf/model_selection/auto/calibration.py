@@ -1,118 +1,81 @@
-"""From predictions to what is filled: nearer to the mean of a column, and within its range, by the held-out entries.
+"""The announced error and the intervals, from held-out entries, by kind of hole.
 
-    x = m_j + t_j (p + b_j - m_j),      0 <= t_j <= 1
+    MSE = sum over kinds k of  (share of the missing entries that are of kind k) MSE_k
 
-p is the prediction, m_j the mean of the column (over the training entries of each fold).  t_j minimises the squared
-error over the held-out entries of the column, drawn towards that of all columns; b_j is the mean error of columns that
-were fitted by their logarithms, drawn towards 0.  A column that is predicted no better than by its mean is filled with
-its mean (t_j = 0).
+Rows without observed entries that have no order need none held out: they are filled with one and the same row p, and
+how far off that is all observed rows tell.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from .column_scales import LOGGED, UNIT, calibrated, identity, restored
-from .evaluation import better
+from ..holes import COLUMN, ROW, SINGLE
+from .evaluation import HeldOut
 from .search_task import SearchTask
-from .uncertainty import spread_terms
+from .uncertainty import Spread, column_levels, factor_of_intervals, interval_scale, spread_terms
 
 Array = np.ndarray
 
-# As many entries draw a column towards the others, or its mean error towards 0.
-_PRIOR = 10.0
-# Fills may lie beyond the range of their column if that brings the squared error below this share.
-_BEYOND = 0.9
-# A smaller shrinkage is none.
-_ALMOST_ONE = 0.98
+
+class EmptyRows(NamedTuple):
+    """How far off a row without observed entries is: in each column, and the mean square over all."""
+
+    std: Array
+    error: float
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What a model is completed by, and how that does at the held-out entries.
-
-    Attributes
-    ----------
-    scaling : ndarray or None
-        With offsets and factors; None if columns are as given, and nothing is shrunk.
-    clip : ndarray
-        Range of each column.
-    prediction : ndarray
-        At the held-out entries, in the unit of X.
-    residuals, terms : ndarray
-        What intervals are fitted to; in units of the columns if these were scaled.
-    """
-
-    scaling: Array | None
-    clip: Array | None
-    prediction: Array
-    residuals: Array
-    terms: Array
+def of_filled_rows(task: SearchTask, row: Array) -> EmptyRows:
+    """That of rows filled with `row`, in the unit of X."""
+    rows, columns, values = task.clean_entries()
+    return _of_rows(values - row[columns], columns, len(row), np.ones(len(rows)))
 
 
-def calibrate(task: SearchTask, predictions: Array) -> Calibration:
-    """The calibration of models with these predictions at the held-out entries, in the units of the task."""
-    columns = task.held_out.pairs[1]
-    scaling = identity(task.shape[1]) if task.scaling is None else task.scaling
-    mean = restored(predictions.mean(axis=0), task.held_out_scaling)
-    bias = _biases(task, mean) * (scaling[LOGGED] > 0)
-    share = _shares(task, mean + bias[columns])
-    means = task.training_means
-
-    def shrunken(p: Array) -> Array:
-        return means + share[columns] * (p + bias[columns] - means)
-
-    if task.scaling is None and not better(task.held_out, task.errors(shrunken(mean)), task.errors(mean)):
-        bias, share = np.zeros(len(bias)), np.ones(len(share))
-    else:
-        scaling = calibrated(scaling, (1 - share) * task.as_given.mean + share * bias, share)
-    unit = task.held_out_scaling[UNIT]
-    each = np.array([shrunken(restored(p, task.held_out_scaling)) for p in predictions])
-    clip, final = _clipped(task, shrunken(mean))
-    kept = None if task.scaling is None and (share == 1).all() else scaling
-    return Calibration(kept, clip, final, (task.truth - final) / unit, spread_terms(each / unit, final / unit))
+def of_held_out_rows(held_out: HeldOut, residuals: Array, n_columns: int) -> EmptyRows | None:
+    """That of the rows that were held out as a whole; None if there were none."""
+    here = held_out.kinds == ROW
+    if not here.any():
+        return None
+    return _of_rows(residuals[here], held_out.pairs[1][here], n_columns, held_out.shares[here])
 
 
-def _biases(task: SearchTask, mean: Array) -> Array:
-    """Mean error of each column, drawn towards 0."""
-    columns, weights = task.held_out.pairs[1], task.clean_weights(mean)
-    n = task.shape[1]
-    errors = np.bincount(columns, weights * (task.truth - mean), n)
-    return errors / (np.bincount(columns, weights, n) + _PRIOR)
+def _of_rows(residuals: Array, columns: Array, n: int, weights: Array) -> EmptyRows:
+    levels = column_levels(residuals, columns, n, weights)
+    known = np.bincount(columns, minlength=n) > 0
+    factor = factor_of_intervals(np.abs(residuals) / np.maximum(levels[columns], np.finfo(float).tiny), weights)
+    return EmptyRows(factor * levels, float(np.mean(np.square(levels[known]))))
 
 
-def _shares(task: SearchTask, mean: Array) -> Array:
-    """t of each column."""
-    columns, n = task.held_out.pairs[1], task.shape[1]
-    clean = task.clean_weights(mean)
-    weights = clean / np.square(task.as_given.unit[columns])
-    moved, wanted = mean - task.training_means, task.truth - task.training_means
-    along, size = (np.bincount(columns, weights * moved * other, n) for other in (wanted, moved))
-    if not size.sum() > 0:
-        return np.ones(n)
-    overall = float(np.clip(along.sum() / size.sum(), 0, 1))
-    prior = _PRIOR * size.sum() / max(clean.sum(), 1.0)
-    share = np.clip((along + prior * overall) / (size + prior), 0, 1)
-    return np.where(share > _ALMOST_ONE, 1.0, share)
+def of_columns(held_out: HeldOut, residuals: Array) -> float:
+    """s of columns without observed entries, in the unit of the task; infinite if none were held out."""
+    here = held_out.kinds == COLUMN
+    if not here.any():
+        return np.inf
+    return factor_of_intervals(np.abs(residuals)[here], held_out.shares[here])
 
 
-def _clipped(task: SearchTask, mean: Array) -> tuple[Array, Array]:
-    """The range to clip to, and the predictions: that of the column, unless another one is better.
+def of_entries(
+    held_out: HeldOut, residuals: Array, predictions: Array, mean: Array, n_columns: int
+) -> tuple[Spread, Array]:
+    """The spread of entries that are missing by themselves, and the levels of the columns; in the unit of these."""
+    here = (held_out.kinds == SINGLE) & (np.square(residuals) < held_out.cap)
+    if not here.any():
+        here = np.ones(len(residuals), bool)
+    columns, weights = held_out.pairs[1][here], held_out.shares[here]
+    levels = column_levels(residuals[here], columns, n_columns, weights)
+    terms = spread_terms(predictions[:, here], mean[here], levels[columns], held_out.n_left[here])
+    return interval_scale(residuals[here], terms, weights), levels
 
-    Others are that of all values, for columns as given, and any number (of the sign of the column).
-    """
-    lowest, highest = task.as_given.range
-    floor = np.where(lowest < 0, -np.inf, 0.0)
-    own, every = task.training_ranges, task.held_out.pairs[1]
-    choices = [(np.array([lowest, highest]), np.clip(mean, *own))]
-    open_ = np.array([floor, np.full(len(floor), np.inf)]), np.maximum(mean, floor[every])
-    if task.scaling is None:
-        low, high = task.held_out.lowest, task.held_out.highest
-        ends = np.repeat([[lowest.min()], [highest.max()]], len(floor), axis=1)
-        choices += [(ends, np.clip(mean, low, high)), open_]
-        return min(choices, key=lambda choice: task.held_out.mean(task.errors(choice[1])))
-    inside, beyond = (task.errors(each) for each in (choices[0][1], open_[1]))
-    told = task.held_out.mean(beyond) < _BEYOND * task.held_out.mean(inside)
-    return open_ if told and better(task.held_out, beyond, inside) else choices[0]
+
+def announced(task: SearchTask, residuals: Array, rows: EmptyRows) -> float:
+    """The expected root mean square error over the missing entries; NaN if some of them cannot be imitated."""
+    held_out, holes = task.held_out, task.holdout.holes
+    if task.holdout.not_imitated:
+        return np.nan
+    share = 0.0
+    if holes is not None and holes.empty_rows.any() and holes.rows is None:
+        share = float(np.count_nonzero(holes.empty_rows)) * holes.missing.shape[1] / np.count_nonzero(holes.missing)
+    error = held_out.mean(np.minimum(np.square(residuals), held_out.cap)) if share < 1 else 0.0
+    return float(np.sqrt((1 - share) * error + share * rows.error))

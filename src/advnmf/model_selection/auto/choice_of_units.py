@@ -17,6 +17,8 @@ from .stages import AutoSearch
 
 Array = np.ndarray
 
+# Columns that count alike stay as given, unless the mean squared error falls below this share: later stages help these.
+_FAR_BETTER = 0.85
 # A column is predicted well if the mean squared error is below this share of that of its mean.
 _WELL = 0.25
 
@@ -34,7 +36,7 @@ class Units(NamedTuple):
 
 
 def best_units(tried: Sequence[Units]) -> Units:
-    """The best of them; columns that count alike stay as given unless others are better by a standard error."""
+    """The best of them; columns that count alike stay as given unless others are far better."""
     if len(tried) == 1:
         return tried[0]
     as_given = next((n for n, each in enumerate(tried) if each.task.scaling is None), None)
@@ -44,9 +46,10 @@ def best_units(tried: Sequence[Units]) -> Units:
     unit = one.unit[held_out.pairs[1]] if apart else 1.0
     errors = [each.squares / np.square(unit) for each in tried]
     best = int(np.argmin([held_out.mean(each) for each in errors]))
-    if given is None or apart or better(held_out, errors[best], errors[as_given]):
+    if given is None or apart:
         return tried[best]
-    return given
+    lower = held_out.mean(errors[best]) < _FAR_BETTER * held_out.mean(errors[as_given])
+    return tried[best] if lower and better(held_out, errors[best], errors[as_given]) else given
 
 
 def _well_in_each(given: Units) -> bool:

@@ -11,12 +11,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
-from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, describe_empty
+from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, describe_unknown
 from ...data.observed import Observed
 from ...engine.loop import StoppingCriteria
 from ...models.progress import Interrupted, at_once
+from . import calibration
 from .averaged import AveragedModels
-from .calibration import calibrate
 from .candidates import MAX_ITER, TOL, Candidate, Scales
 from .choice_of_units import Units, best_units
 from .column_scales import LOGGED
@@ -24,8 +24,8 @@ from .evaluation import Clock, Evaluation
 from .explanation import describe_outliers, explain
 from .holdout import Holdout, check_holdout
 from .search_task import SearchTask
+from .shrinkage import shrink
 from .stages import AutoSearch, SearchProgress, Stopped
-from .uncertainty import interval_scale
 
 Array = np.ndarray
 
@@ -138,7 +138,13 @@ class AutoNMF(AveragedModels):
 
     @at_once
     def fit(
-        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+        self,
+        X: MatrixLike,
+        y: object = None,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
     ) -> Self:
         """Search, then fit to all observed entries.
 
@@ -151,13 +157,18 @@ class AutoNMF(AveragedModels):
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry.
+        censored : array-like, optional
+            Which entries are bounds, such as limits of detection, as `NMF.fit` takes it.  They are trained on, but
+            never held out, and never outliers.
         """
         self.check_parameters()
         clock = Clock(self.time_limit)
-        observed = self._read(X, mask, weights, reset=True)
+        observed = self._read(X, mask, weights, censored=censored, reset=True)
         data = self._data(observed, fitting=True)
-        self._warn(describe_empty(data))
-        task = SearchTask.of(self._holdout(observed), *self._seeds(), data.pattern)
+        holdout = self._holdout(observed)
+        lines = holdout.lines(observed)
+        self._warn(describe_unknown(lines.rows, lines.columns))
+        task = SearchTask.of(holdout, *self._seeds(), data.pattern)
         if task.held_out is None:
             self._warn(
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
@@ -166,6 +177,8 @@ class AutoNMF(AveragedModels):
         else:
             task = self._fit_chosen(task, clock)
         self._warn(describe_outliers(task.outliers))
+        if holdout.not_imitated:
+            self._warn([f"no error can be stated, as nothing observed stands for {holdout.not_imitated}"])
         if self.n_components_ == 0 and self.stop_reason_ != "interrupted":
             self._warn(
                 [
@@ -235,6 +248,8 @@ class AutoNMF(AveragedModels):
         self.models_ = [task.fit(candidate.model(task.scales), None, criteria)]
         self.n_components_ = self.models_[0].n_components_
         self.scaling_ = self.clip_ = self.spread_ = self._held_out_ = None
+        self.column_levels_ = self.row_std_ = None
+        self.column_std_ = np.inf
         self.best_score_, self.stop_reason_ = np.nan, self.models_[0].stop_reason_
         if self.stop_reason_ not in ("interrupted", "time_limit"):
             self.stop_reason_ = "done"
@@ -243,16 +258,21 @@ class AutoNMF(AveragedModels):
 
     def _calibrate(self, chosen: list[Evaluation], task: SearchTask) -> None:
         """From the held-out entries: nearer to which means, within which range, and how far off fills may be."""
-        found = calibrate(task, np.array([each.prediction for each in chosen]))
+        found = shrink(task, np.array([each.prediction for each in chosen]))
         self.scaling_ = None if found.scaling is None else task.seen.columns_back(found.scaling)
         if self.scaling_ is not None:  # no logarithm for columns that have got the mean of the others
             self.scaling_[LOGGED] = self.scaling_[LOGGED] == 1
         self.clip_ = task.seen.columns_back(found.clip)
-        clean = np.square(found.residuals) < task.held_out.cap
-        errors = np.minimum(np.square(found.residuals), task.held_out.cap)
-        self.best_score_ = -float(np.sqrt(task.held_out.mean(errors)))
-        self._held_out_ = task.held_out_entries(found.prediction)
-        self.spread_ = tuple(interval_scale(found.residuals[clean], found.terms[:, clean]))
+        self._held_out_ = task.held_out_entries(found.final)
+        residuals, held_out, n = found.residuals, task.held_out, task.shape[1]
+        spread, levels = calibration.of_entries(held_out, residuals, found.predictions, found.final / found.unit, n)
+        self.spread_, self.column_levels_ = tuple(spread), task.seen.columns_back(levels[None, :])[0]
+        rows = calibration.of_held_out_rows(held_out, residuals * found.unit, n)
+        if rows is None:
+            rows = calibration.of_filled_rows(task, self._decode(self.mean_code_[None])[0].astype(np.float64))
+        self.row_std_ = rows.std if len(rows.std) == self.n_features_in_ else task.seen.columns_back(rows.std[None])[0]
+        self.column_std_ = calibration.of_columns(held_out, residuals)
+        self.best_score_ = -calibration.announced(task, residuals, rows)
 
     def _describe(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
         """Set `candidates_`, `stop_reason_` and the paragraph of `explain`."""

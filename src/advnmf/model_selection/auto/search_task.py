@@ -101,7 +101,14 @@ class SearchTask:
         found = flag_outliers(self.values, *self.entries.pairs(), self.shape)
         if found is None and self.n <= _MOST_FOR_A_MODEL:
             found = flag_lone_outliers(self.values, self._robustly_expected(clock))
+        found = None if found is None else self._measured(*found)
         return None if found is None or self._predicts(*found, clock, n_jobs) else found[0]
+
+    def _measured(self, flags: Array, expected: Array) -> tuple[Array, Array] | None:
+        """Those of the flagged entries that are not censored: a bound is no outlier."""
+        measured = self.entries.measured[self.entries.observed]
+        expected, flags = expected[measured[flags]], flags & measured
+        return (flags, expected) if flags.any() else None
 
     def _robustly_expected(self, clock: Clock) -> Array:
         """The observed entries as predicted by a small model with the robust loss."""
@@ -248,8 +255,10 @@ class SearchTask:
             if self.n < _FEWEST:
                 return None
             if self.given is not None:
-                return HeldOut([self._in_units_of_training(fold) for fold in self.given.held_out.folds])
-            return HeldOut(self.holdout.folds(self.entries, self.seen, self.seed_of_holes))
+                folds = [self._in_units_of_training(fold) for fold in self.given.held_out.folds]
+            else:
+                folds = self.holdout.folds(self.entries, self.seen, self.seed_of_holes)
+            return HeldOut(folds, together=self.holdout.together)
         except ValueError:  # every row and column must keep a training entry
             return None
 
@@ -300,8 +309,15 @@ class SearchTask:
     @cached_property
     def training_ranges(self) -> tuple[Array, Array]:
         """For each held-out entry, the lowest and the highest training entry of its column and fold."""
-        low, high = self._of_training(lambda values, columns, n: Columns.of(values, columns, n).range)
+        ends = self._of_training(lambda values, columns, n: Columns.of(values, columns, n).range)
+        open_ = np.isinf(self.ranges[:, self.held_out.pairs[1]])
+        low, high = np.where(open_, self.ranges[:, self.held_out.pairs[1]], ends)
         return low, high
+
+    @cached_property
+    def ranges(self) -> Array:
+        """Lowest and highest value of each column, in the unit of X."""
+        return (self.given or self)._opened(self.as_given.range)
 
     def _of_training(self, measure: Callable[[Array, Array, int], Array]) -> Array:
         """What is measured of the columns of the training entries, in the unit of X, for each held-out entry."""
@@ -311,6 +327,31 @@ class SearchTask:
             columns = measure(train.observed_values.astype(np.float64), train.pairs()[1], self.shape[1])
             found.append(columns[..., fold.pairs[1]])
         return np.concatenate(found, axis=-1)
+
+    @property
+    def columns_of_held_out(self) -> Array:
+        """The column of X of each held-out entry."""
+        return np.flatnonzero(self.seen.columns)[self.held_out.pairs[1]]
+
+    def clean_entries(self) -> tuple[Array, Array, Array]:
+        """Rows, columns and values of the observed entries of X, without gross outliers."""
+        entries = self.holdout.entries
+        (rows, columns), values = entries.pairs(), entries.observed_values.astype(np.float64)
+        if self.outliers is None:
+            return rows, columns, values
+        n = entries.shape[1]
+        clean = ~np.isin(rows.astype(np.int64) * n + columns, self.outliers[0].astype(np.int64) * n + self.outliers[1])
+        return rows[clean], columns[clean], values[clean]
+
+    def _opened(self, ends: Array) -> Array:
+        """Ranges of the columns, without the end beyond which a censored entry may lie."""
+        columns, reach = self.entries.pairs()[1], self.entries.reach(self.entries.observed)
+        return np.array(
+            [
+                np.where(np.bincount(columns, np.isinf(possible), self.shape[1]) > 0, side * np.inf, end)
+                for side, possible, end in zip((-1, 1), reach, ends, strict=True)
+            ]
+        )
 
     def held_out_entries(self, prediction: Array) -> HeldOutEntries:
         """The held-out entries in the places of X, with predictions in the unit of X."""

@@ -102,6 +102,7 @@ class AutoSearch:
         """Search rank and ridge; whether the search may go on."""
         try:
             self._start(first)
+            self._evaluate(self.best.candidate, None, "climb")
         except (KeyboardInterrupt, Stopped) as end:
             self.end(end)
         return self.stop_reason == "done"
