@@ -186,10 +186,13 @@ def highest_rank(shape: tuple[int, int], n_observed: int) -> int:
     return int(np.clip(n_observed // sum(shape), 1, min(256, *shape)))
 
 
-def variants(candidate: Candidate) -> list[Candidate]:
-    """The candidate with one more part each: offsets, an adversary, the elastic loss, a second layer."""
-    if candidate.signed:
-        return [replace(candidate, biases=True)]
+def variants(candidate: Candidate, *, small: bool) -> list[Candidate]:
+    """The candidate with one more part each: offsets, an adversary, the elastic loss, a second layer.
+
+    Small data, and columns that are centred, do not tell about more than offsets.
+    """
+    if candidate.signed or small:
+        return [replace(candidate, biases=not candidate.biases)]
     found = [
         replace(candidate, biases=not candidate.biases),
         replace(candidate, lam=3.0),

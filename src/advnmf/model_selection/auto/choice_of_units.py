@@ -18,7 +18,7 @@ from .stages import AutoSearch
 Array = np.ndarray
 
 # Columns that count alike stay as given, unless the mean squared error falls below this share: later stages help these.
-_FAR_BETTER = 0.85
+_FAR_BETTER = 0.95
 # A column is predicted well if the mean squared error is below this share of that of its mean.
 _WELL = 0.25
 

@@ -35,6 +35,8 @@ _RANK_OF_PROBE, _SWEEPS_OF_PROBE, _PREDICTED = 3, 60, 0.8
 _MOST_FOR_A_MODEL, _ROUNDS = 20_000, 3
 # Most entries of columns of one unit for which units of their own are tried nevertheless.
 _MOST_OF_ONE_UNIT = 50_000
+# Outliers are looked for where the time limit has a second for each of so many entries.
+_ENTRIES_A_SECOND = 500_000
 # Most sweeps over the codes of new rows.
 _CODE_SWEEPS = 300
 
@@ -69,7 +71,7 @@ class SearchTask:
     def without_outliers(self, clock: Clock, n_jobs: int | None) -> Self:
         """The task without gross outliers; detected in rounds, as the worst may hide others."""
         task = self
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if self.n < _ENTRIES_A_SECOND * clock.left else 0):
             flags = task._outliers(clock, n_jobs)
             if flags is None:
                 break

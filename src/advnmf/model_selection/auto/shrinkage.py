@@ -22,6 +22,8 @@ Array = np.ndarray
 
 # As many entries draw a column towards the others, or its mean error towards 0.
 _PRIOR = 10.0
+# Columns as given are not shrunk if fewer entries than this are held out of each on average.
+_LEAST_IN_COLUMN = 20
 # Fills may lie beyond the range of their column if that brings the squared error below this share.
 _BEYOND = 0.9
 # A smaller shrinkage is none.
@@ -64,7 +66,8 @@ def shrink(task: SearchTask, predictions: Array) -> Shrinkage:
     def shrunken(p: Array) -> Array:
         return means + share[columns] * (p + bias[columns] - means)
 
-    if task.scaling is None and not better(task.held_out, task.errors(shrunken(mean)), task.errors(mean)):
+    few = len(columns) < _LEAST_IN_COLUMN * task.shape[1]
+    if task.scaling is None and (few or not better(task.held_out, task.errors(shrunken(mean)), task.errors(mean))):
         bias, share = np.zeros(len(bias)), np.ones(len(share))
     else:
         scaling = calibrated(scaling, (1 - share) * task.as_given.mean + share * bias, share)
