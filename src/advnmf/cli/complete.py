@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import rich_click as click
 
 from ..io.files import FileError
-from ..io.tables import Table, check_table, check_table_target, like_triplets, read_table, write_table
-from .fitting import fit
-from .options import Settings, file_option, max_memory_option, model_options
+from ..io.tables import Table, all_missing, check_table, check_table_target, like_triplets, read_table, write_table
+from .fitting import Fit, fit
+from .options import AUTO, AUTO_SECONDS, BLEND, Settings, file_option, max_memory_option, table_model_options
 from .progress import note
 from .rating_files import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
+from .telling import tell_errors, tell_yardsticks
 
 _MOST_NAMES = 6
 
@@ -61,6 +64,11 @@ _MOST_NAMES = 6
 )
 @file_option("--key", metavar="NAME", help="The array to complete, where an npz or mat file holds several.")
 @file_option(
+    "--std",
+    metavar="OUT2",
+    help="Write the standard deviations of the filled cells to OUT2, a table like OUT with 0 for what was observed.",
+)
+@file_option(
     "--scale-columns",
     is_flag=True,
     help="Give all columns the same weight in the fit: for columns in different units.",
@@ -82,7 +90,7 @@ _MOST_NAMES = 6
     help="With --triplets: OUT gets the predicted ratings of the pairs that FILE lists in its columns USER and ITEM.",
 )
 @max_memory_option
-@model_options
+@table_model_options
 def complete(
     source: str,
     target: str,
@@ -95,6 +103,7 @@ def complete(
     columns: tuple[str, ...],
     ignore_columns: tuple[str, ...],
     key: str | None,
+    std: str | None,
     scale_columns: bool,
     clip_negative: bool,
     keep_codes: bool,
@@ -105,7 +114,7 @@ def complete(
     force: bool,
     quiet: bool,
 ) -> int:
-    """Fill the holes of the nonnegative table IN and write it to OUT.
+    """Fill the holes of the table IN and write it to OUT.
 
     Files: csv, tsv, npy, npz, mat (not 7.3), hdr; the name of OUT tells its format. NaN is missing, in text
     tables also cells that are empty, NA, N/A or null, and ? - . * ND None and the like in a column of numbers.
@@ -122,8 +131,9 @@ def complete(
     --no-header. Columns of text, dates, times and identifiers (row numbers, integers that only grow, names such as id
     or year) and empty ones are left alone wherever they stand, which is told; --columns and --ignore-columns overrule.
 
-    Rank, ridge and all else are chosen by values that are held out for it, within --time-limit seconds. With --rank or
-    any other option that fixes the model there is nothing to search for: one fit of NMF, or of the --model named.
+    Values that are held out for it tell, within --time-limit seconds, what fills the holes: a blend of nearest
+    neighbours, regressions, forests and NMF, whatever the units of the columns. With --rank or any other option that
+    fixes the model there is nothing to search for: one fit of NMF, or of the --model named (of numbers from 0 on).
 
     Ratings (--triplets; csv, tsv, parquet): the same with offsets of users and items. Predictions lie within the range
     of the ratings; users and items without any take the average one. A pair rated several times counts with its mean.
@@ -133,7 +143,7 @@ def complete(
     if triplets is not None:
         flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
         lists = {"columns": columns, "ignore-columns": ignore_columns}
-        _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
+        _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands, "std": std})
         _refuse({name: value or None for name, value in {**flags, **lists}.items()})
         format_ = {"na": na, "delimiter": delimiter, "decimal": decimal or ".", "max_bytes": max_memory}
         ratings = open_ratings(source, triplets, quiet, **format_)
@@ -157,6 +167,9 @@ def complete(
         ignore_columns=ignore_columns,
         max_bytes=max_memory,
     )
+    settings = settings.for_table(cube=table.cube is not None, scale_columns=scale_columns)
+    if std is not None:
+        _check_std(std, target, table, settings, delimiter, force)
     check_table(table, allow_negative=clip_negative or settings.signed, allow_codes=keep_codes)
     if not columns and (names := like_triplets(table)):
         raise FileError(
@@ -177,6 +190,12 @@ def complete(
     result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
     write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
+    for line in (tell_errors(result, table), _yardsticks(result, settings)):
+        if line:
+            note(line, quiet)
+    if std is not None:
+        write_table(std, all_missing(table), result.std(), delimiter=delimiter, overwrite=force)
+        note(f"wrote {std}: standard deviations, 0 for observed cells", quiet)
     return 130 if result.interrupted else 0
 
 
@@ -185,6 +204,23 @@ def _refuse(table_options: dict[str, object]) -> None:
     given = [name for name, value in table_options.items() if value is not None]
     if given:
         raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
+
+
+def _check_std(path: str, target: str, table: Table, settings: Settings, delimiter: str | None, force: bool) -> None:
+    """Refuse `--std` where there are no standard deviations, or they could not be written."""
+    if settings.model not in (AUTO, BLEND):
+        raise click.UsageError(f"--std needs held-out values, which {settings.model} has none of: leave out --model")
+    if table.cube is not None:
+        raise click.UsageError("--std is for tables: write the standard deviations of a cube with AutoNMF.complete")
+    if os.path.abspath(path) == os.path.abspath(target):
+        raise click.UsageError(f"--std {path} is OUT as well: give it another name")
+    check_table_target(path, table, delimiter=delimiter, overwrite=force)
+
+
+def _yardsticks(result: Fit, settings: Settings) -> str:
+    """How simpler methods do, in the time that is left."""
+    limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
+    return tell_yardsticks(result, max(limit - result.seconds, 1.0), settings.seed)
 
 
 def _describe(table: Table) -> str:

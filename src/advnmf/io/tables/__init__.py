@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = [
     "Cube",
     "Table",
     "TextLayout",
+    "all_missing",
     "check_table",
     "check_table_target",
     "like_triplets",
@@ -177,6 +178,11 @@ def write_table(
             return
     content = _content(path, table, filled, delimiter)
     write_bytes(path, content, overwrite=overwrite)
+
+
+def all_missing(table: Table) -> Table:
+    """The table with nothing observed: what is written in its layout are other numbers in the place of all of it."""
+    return replace(table, values=np.full(table.values.shape, np.nan), stored=None, markers=())
 
 
 def check_table(table: Table, *, allow_negative: bool = False, allow_codes: bool = False) -> None:
