@@ -30,7 +30,6 @@ ROOT = Path(__file__).parents[2]
 # One failure is enough: first those that look at the room of the fault.
 TESTS = ["penalties", "loss_contract", "adversary_contract", "solver_contract"]
 FIRST = {room: TESTS[::-1] for room in ("solvers", "kernels", "engine")}
-FIRST["penalties.py"] = TESTS
 FIRST["adversaries.py"] = [TESTS[2], TESTS[1], TESTS[3]]
 MOST_SECONDS = 900.0
 

@@ -74,6 +74,10 @@ class Observed(ABC):
         """Those of some rows and columns, given as flags."""
 
     @abstractmethod
+    def part_of(self, numbers: Array, rows: Array, columns: Array) -> Array:
+        """Numbers (or flags) of all entries, one each, for some rows and columns as `take` has them."""
+
+    @abstractmethod
     def with_observed(self, values: Array) -> Self:
         """Other values of the observed entries, in the order of `pairs`."""
 
@@ -168,6 +172,10 @@ class DenseObserved(Observed):
             self, X=self.X[part], known=self.known[part], weights=None if self.weights is None else self.weights[part]
         )
 
+    def part_of(self, numbers: Array, rows: Array, columns: Array) -> Array:
+        """Those of some rows and columns."""
+        return numbers[np.ix_(rows, columns)]
+
     def with_observed(self, values: Array) -> Self:
         """Other values of the observed entries."""
         X = self.X.copy()
@@ -253,6 +261,10 @@ class SparseObserved(Observed):
         indices = (np.cumsum(columns) - 1)[self.X.indices[kept]]
         X = sparse.csr_array((self.values[kept], indices, indptr), shape=shape)
         return replace(self, X=X, known=self.known[kept], weights=None if self.weights is None else self.weights[kept])
+
+    def part_of(self, numbers: Array, rows: Array, columns: Array) -> Array:
+        """Those of some rows and columns."""
+        return numbers[rows[self._rows] & columns[self.X.indices]]
 
     def with_observed(self, values: Array) -> Self:
         """Other values of the observed entries."""

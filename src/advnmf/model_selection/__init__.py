@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from .cross_validation import cross_val_score_entries
 from .search import CompletionSearchCV
-from .splits import EntryKFold, EntryShuffleSplit, held_out_entries, training_matrix
+from .splits import EntryKFold, EntryPatternSplit, EntryShuffleSplit, held_out_entries, training_matrix
 
 __all__ = [
     "CompletionSearchCV",
     "EntryKFold",
+    "EntryPatternSplit",
     "EntryShuffleSplit",
     "cross_val_score_entries",
     "held_out_entries",

@@ -78,17 +78,22 @@ def make_folds(entries: Observed, cv: object, random_state: object) -> list[Fold
     """The folds that `cv` stands for, shared by all candidates."""
     if cv is None or isinstance(cv, Integral):
         cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
-    if hasattr(cv, "split_observed"):
-        splits = cv.split_observed(entries)
-    elif hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
-        splits = cv.split(entries.X, mask=entries.observed)
-    elif isinstance(cv, Iterable) and not isinstance(cv, str):
-        splits = cv
-    else:
-        raise ValueError(
-            f"cv={cv!r} must be a number of folds, a splitter of entries such as EntryKFold, or pairs (train, test)"
-        )
-    folds = [Fold(entries, *check_split(entries, *split)) for split in splits]
+    folds = [Fold(entries, *check_split(entries, *split[:2]), *split[2:]) for split in make_splits(entries, cv)]
     if not folds:
         raise ValueError(f"cv={cv!r} gave no split")
     return folds
+
+
+def make_splits(entries: Observed, cv: object) -> Iterable[tuple[Array, ...]]:
+    """Pairs (train, test) from a splitter, or as given; triples with weights if the splitter weighs entries."""
+    if hasattr(cv, "weighted_observed"):
+        return cv.weighted_observed(entries)
+    if hasattr(cv, "split_observed"):
+        return cv.split_observed(entries)
+    if hasattr(cv, "split") and "mask" in signature(cv.split).parameters:
+        return cv.split(entries.X, mask=entries.observed)
+    if isinstance(cv, Iterable) and not isinstance(cv, str):
+        return cv
+    raise ValueError(
+        f"cv={cv!r} must be a number of folds, a splitter of entries such as EntryKFold, or pairs (train, test)"
+    )

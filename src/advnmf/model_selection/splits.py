@@ -1,7 +1,7 @@
 """Splitters of observed entries into training and held-out ones; scikit-learn's split rows instead.
 
 Every row and column with an observed entry keeps one for training, so the only entry of a row or column is never held
-out.
+out; but for `EntryPatternSplit`, which holds out whole rows and columns where such are missing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from sklearn.utils import check_random_state
 from ..arrays.typing import MatrixLike
 from ..data.boundary import read_observed
 from ..data.check import check_choice, check_number
-from ..data.observed import Observed
+from ..data.observed import Observed, SparseObserved
+from .holes import Holes, draws, keep_all_lines, weights_of_kinds
+from .neighbours import Layout, check_layout
 
 Array = np.ndarray
 Split = tuple[Array, Array]
 
 
-class _EntrySplitter(ABC):
+class _Splitter(ABC):
     """The base of the splitters."""
 
     def split(self, X: MatrixLike, mask: MatrixLike | None = None) -> Iterator[Split]:
@@ -45,18 +47,34 @@ class _EntrySplitter(ABC):
         """
         yield from self.split_observed(read_observed(X, mask))
 
+    @abstractmethod
+    def split_observed(self, entries: Observed) -> Iterator[Split]:
+        """`split` of what is read already."""
+
+    def get_n_splits(self, X: MatrixLike | None = None, mask: MatrixLike | None = None) -> int:
+        """Number of splits."""
+        return self.n_splits
+
+    def _too_few(self, entries: Observed) -> ValueError:
+        return ValueError(
+            f"X has too few observed entries to hold any out: {np.count_nonzero(entries.observed)} at "
+            f"n_samples={entries.shape[0]}, n_features={entries.shape[1]}, where each row and each column must keep "
+            f"one ({self!r})"
+        )
+
+
+class _EntrySplitter(_Splitter):
+    """Splitters that leave every row and column an entry."""
+
     def split_observed(self, entries: Observed) -> Iterator[Split]:
         """`split` of what is read already."""
         self._check_parameters()
         rows, columns = entries.pairs()
         random_state = check_random_state(self.random_state)
         for chosen in self._choices(rows, columns, entries.shape, random_state):
-            test = entries.flags(_keep_all_lines(chosen, rows, columns, entries.shape))
+            test = entries.flags(keep_all_lines(chosen, rows, columns, entries.shape))
             if not test.any():
-                raise ValueError(
-                    f"X has too few observed entries to hold any out: {len(rows)} at n_samples={entries.shape[0]}, "
-                    f"n_features={entries.shape[1]}, where each row and each column must keep one ({self!r})"
-                )
+                raise self._too_few(entries)
             yield entries.observed & ~test, test
 
     @abstractmethod
@@ -68,10 +86,6 @@ class _EntrySplitter(ABC):
     @abstractmethod
     def _check_parameters(self) -> None:
         """Refuse invalid parameters."""
-
-    def get_n_splits(self, X: MatrixLike | None = None, mask: MatrixLike | None = None) -> int:
-        """Number of splits."""
-        return self.n_splits
 
 
 @dataclass(eq=False)
@@ -205,6 +219,98 @@ class EntryShuffleSplit(_EntrySplitter):
                 check_number("block_shape", size, low=1, integer=True)
 
 
+@dataclass(eq=False)
+class EntryPatternSplit(_Splitter):
+    """Hold out observed entries in the pattern in which others are missing.
+
+    - Where whole rows (columns) are missing, whole rows (columns) are held out: at random, or in runs and clouds of the
+      same shape if their order or grid is given.  Columns without an order are not held out as a whole, since nothing
+      says that a missing one is like the others.
+    - Where blocks, runs or groups of columns are missing together, rows are given the holes of other rows, so that they
+      are about as much observed as these; with an order or a grid of the rows, all holes are moved along it.
+    - Where some rows miss far more than others, rows lose entries at random until they have as few.
+    - Scattered entries are held out anywhere.
+
+    Held-out entries come with weights (`weighted_observed`), which `CompletionSearchCV` and `AutoNMF` use: each kind of
+    hole counts by its share of the missing entries, and so does each column.  No split can imitate holes that depend
+    on the hidden values themselves.
+
+    Parameters
+    ----------
+    n_splits : int, default=1
+        Number of splits.
+    test_size : float, default=0.1
+        Share of the observed entries to hold out, about, in (0, 1); of whole rows and columns about the share in which
+        they are missing, from 6 to 20 per cent.
+    samples_order, features_order : None, True or array-like, default=None
+        True: rows (columns) are in order and equally spaced.  An array: their positions or times.
+    samples_grid, features_grid : tuple of int or None, default=None
+        Rows (columns) are the points of a grid of this shape, last axis fastest.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from advnmf.model_selection import EntryPatternSplit
+    >>> X = np.ones((20, 6))
+    >>> X[:5, :3] = np.nan  # three instruments were off
+    >>> train, test = next(EntryPatternSplit(random_state=0).split(X))
+    >>> np.unique(test[test.any(axis=1)], axis=0)
+    array([[ True,  True,  True, False, False, False]])
+    """
+
+    n_splits: int = 1
+    _: KW_ONLY
+    test_size: float = 0.1
+    samples_order: object = None
+    features_order: object = None
+    samples_grid: tuple[int, ...] | None = None
+    features_grid: tuple[int, ...] | None = None
+    random_state: int | np.random.RandomState | None = None
+
+    def split_observed(self, entries: Observed) -> Iterator[Split]:
+        """`split` of what is read already."""
+        for train, test, _ in self.weighted_observed(entries):
+            yield train, test
+
+    def weighted_observed(self, entries: Observed) -> Iterator[tuple[Array, Array, Array]]:
+        """(train, test, weights of the held-out entries in the order of their rows); their mean is 1."""
+        self._check_parameters()
+        random_state = check_random_state(self.random_state)
+        holes = self.holes(entries)
+        if holes is None:
+            uniform = EntryShuffleSplit(self.n_splits, test_size=self.test_size, random_state=random_state)
+            for train, test in uniform.split_observed(entries):
+                yield train, test, np.ones(np.count_nonzero(test))
+            return
+        for test in draws(holes, self.n_splits, self.test_size, random_state):
+            if not test.any():
+                raise self._too_few(entries)
+            flags = entries.flags(test[entries.pairs()])
+            yield entries.observed & ~flags, flags, weights_of_kinds(holes, test)
+
+    def holes(self, entries: Observed) -> Holes | None:
+        """The pattern; None for a sparse ``X`` of which more is absent than stored (ratings), held out anywhere."""
+        (rows, columns), (n, m) = entries.pairs(), entries.shape
+        if isinstance(entries, SparseObserved) and 2 * len(rows) < n * m:
+            return None
+        missing = np.ones((n, m), bool)
+        missing[rows, columns] = False
+        return Holes(
+            missing,
+            Layout.of(n, "samples", self.samples_order, self.samples_grid),
+            Layout.of(m, "features", self.features_order, self.features_grid),
+        )
+
+    def _check_parameters(self) -> None:
+        """Refuse invalid parameters."""
+        check_number("n_splits", self.n_splits, low=1, integer=True)
+        check_number("test_size", self.test_size, high=0.9, strict=True)
+        check_layout("samples", self.samples_order, self.samples_grid)
+        check_layout("features", self.features_order, self.features_grid)
+
+
 def training_matrix(X: MatrixLike, train: Array) -> Any:
     """``X`` with a NaN for every entry that is not in `train`: what a model may see.
 
@@ -251,14 +357,3 @@ def _number_in_row(rows: Array, n_rows: int) -> Array:
     """0, 1, 2, ... within each row of ascending row numbers."""
     counts = np.bincount(rows, minlength=n_rows)
     return np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-def _keep_all_lines(chosen: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Array:
-    """`chosen` without the first entry of each row, then of each column, that would be left with none."""
-    chosen = chosen.copy()
-    for lines, length in ((rows, shape[0]), (columns, shape[1])):
-        kept = np.bincount(lines[~chosen], minlength=length) > 0
-        last = np.flatnonzero(~kept[lines])  # entries of lines that are chosen as a whole
-        _, first = np.unique(lines[last], return_index=True)
-        chosen[last[first]] = False
-    return chosen

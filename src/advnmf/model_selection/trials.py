@@ -36,12 +36,13 @@ Array = np.ndarray
 
 
 class Fold:
-    """One split of the observed entries, shared by all candidates."""
+    """One split of the observed entries, shared by all candidates; `shares` weigh the held-out ones in scores."""
 
-    def __init__(self, entries: Observed, train: Array, test: Array) -> None:
+    def __init__(self, entries: Observed, train: Array, test: Array, shares: Array | None = None) -> None:
         self.entries = entries
         self.train, self.test = train, test
-        self.held_out = entries.held_out(test)
+        held_out = entries.held_out(test)
+        self.held_out = held_out if shares is None or (shares == 1).all() else held_out.reweighted(shares)
         self._lock = threading.Lock()
         self._made: dict[object, ObservedData] = {}
 
@@ -213,7 +214,7 @@ class SweepTrial(Trial):
         return narrowed(factors, *layers[0], *layers[1])
 
     def _look_here(self) -> None:
-        factors = self.fit.factors
+        factors = self.fit.training.completed(self.fit.factors)
         # (F_1 ... F_L)_ij at the held-out entries
         prediction = self.fold.held_out.predict(factors[0], right(factors, 0))
         self._look(self.made, prediction, self.fit.converged)

@@ -78,6 +78,11 @@ class Factorising(Training):
         factors, cut = (self.given, "") if self.given else self._draw(criteria)
         return Sweeps(self.problem, factors, self.solver, self.attack_every), cut
 
+    def completed(self, factors: Factors) -> Factors:
+        """Factors with the rows and columns that the data do not determine: from their neighbours, or the mean."""
+        rows, columns = self.problem.known()
+        return fill_empty(self.problem.extended(factors), rows, columns)
+
     def result(self, process: Sweeps, outcome: Outcome, take: Callable[[Array], Array]) -> Result:
         """The factors, and how they came about."""
         return Result([take(F) for F in process.factors], *outcome)
@@ -110,8 +115,8 @@ class FactorisedModel(RankingMixin, IterativeModel):
         problem, layers = training.problem, training.layers
         data = problem.data
         finite(result.factors, "the fit", _OPEN)
-        rows, columns = problem.known()
-        self.factors_ = fill_empty(problem.extended(result.factors), rows, columns)
+        rows, _ = problem.known()
+        self.factors_ = training.completed(result.factors)
         if self.biases:
             self.factors_, found = offsets.parts(self.factors_, data.column_counts)
             self.row_bias_, self.column_bias_, self.global_bias_ = found

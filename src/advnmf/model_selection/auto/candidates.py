@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from ...adversaries import FrobeniusPenalty
 from ...engine.factors import Factors
 from ...losses import Correntropy, Elastic
 from ...models.nmf import NMF
+from ...penalties import Smooth
+from ..neighbours import Layout
 
 Array = np.ndarray
 
@@ -17,10 +20,16 @@ Array = np.ndarray
 MAX_ITER, TOL = 2000, 1e-5
 # Pre-training sweeps over each layer of a deep model.
 _PRETRAIN_ITER = 50
+# The first strength of smoothness.
+_FIRST_STRENGTH = 0.03
 #: The first ridge of a search, in units of the root mean square of the observed values.
 FIRST_RIDGE = 3e-3
 # In the same unit: a ridge that keeps codes and row offsets at 0.
 _HELD_AT_ZERO = 1e9
+
+
+#: Names of the strengths of smoothness.
+SMOOTH = ("smooth_samples", "smooth_features")
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,8 @@ class Candidate:
 
     Rank 0 stands for the column means.  ``ridge`` is in units of the root mean square of the observed values, and
     counts once for each observed entry of a row or column.  ``delta`` is the shape of the elastic loss, in units of
-    the typical residual of a sample.
+    the typical residual of a sample.  ``smooth_samples`` and ``smooth_features`` are strengths of `Smooth` along the
+    layout of the rows and columns.
     """
 
     rank: int
@@ -39,6 +49,8 @@ class Candidate:
     lam: float | None = None
     delta: float | None = None
     correntropy: bool = False
+    smooth_samples: float = 0.0
+    smooth_features: float = 0.0
     seed: int = 0
 
     def model(self, scales: Scales) -> NMF:
@@ -55,6 +67,8 @@ class Candidate:
             loss=loss,
             adversary=None if self.lam is None else FrobeniusPenalty(self.lam),
             alpha_W=self.ridge * scales.values,
+            penalty_W=_smooth(self.smooth_samples, scales.rows),
+            penalty_H=_smooth(self.smooth_features, scales.columns),
             alpha_scale="observed",
             biases=self.biases,
             max_iter=MAX_ITER,
@@ -65,8 +79,9 @@ class Candidate:
         )
 
     def same_shape(self, other: Candidate) -> bool:
-        """Whether both differ at most in ridge and loss, so that one can start from the factors of the other."""
-        return replace(self, ridge=other.ridge, correntropy=other.correntropy) == other
+        """Whether both differ at most in penalties and loss, so that one can start from the factors of the other."""
+        names = "ridge", "correntropy", *SMOOTH
+        return replace(self, **{name: getattr(other, name) for name in names}) == other
 
     def describe(self) -> str:
         """The candidate in words."""
@@ -74,6 +89,9 @@ class Candidate:
             return "column means" + (" under the correntropy loss" if self.correntropy else "")
         layers = f"rank {self.rank}" if self.outer_rank is None else f"layers ({self.outer_rank}, {self.rank})"
         parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
+        for name, strength in (("samples", self.smooth_samples), ("features", self.smooth_features)):
+            if strength:
+                parts.append(f"smooth over neighbouring {name} (strength {strength:.2g})")
         if self.biases:
             parts.append("offsets of rows and columns")
         if self.delta is not None:
@@ -87,15 +105,25 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scales:
-    """The units of ``ridge`` and ``delta``: root mean square of the values, typical residual norm of a sample."""
+    """The units of ``ridge`` and ``delta``, and the graphs over which codes and components may be smooth.
+
+    ``values`` is the root mean square of the values, ``residual`` the typical residual norm of a sample.
+    """
 
     values: float
     residual: float = 1.0
+    rows: sparse.csr_array | None = None
+    columns: sparse.csr_array | None = None
 
     @classmethod
-    def of(cls, values: Array) -> Scales:
+    def of(cls, values: Array, rows: Layout | None = None, columns: Layout | None = None) -> Scales:
         """The scales of these values."""
-        return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0)
+        graphs = (None if layout is None else layout.graph for layout in (rows, columns))
+        return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0, 1.0, *graphs)
+
+
+def _smooth(strength: float, graph: sparse.csr_array | None) -> Smooth | None:
+    return Smooth(strength, graph=graph) if strength else None
 
 
 def column_means(*, correntropy: bool = False) -> Candidate:
@@ -127,14 +155,18 @@ def _column_means(loss: object, scales: Scales) -> NMF:
     )
 
 
-def first_candidate(shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int) -> Candidate:
+def first_candidate(
+    shape: tuple[int, int], n_observed: int, *, biases: bool, seed: int, scales: Scales | None = None
+) -> Candidate:
     """The first candidate: about eight observed entries for each parameter of the model; with offsets, about one.
 
     With offsets, few components gain little and many under a ridge gain more, so a search from a low rank stops early.
     """
     per_number = 1 if biases else 8
     rank = int(np.clip(n_observed // (per_number * sum(shape)), 1, min(20, *shape)))
-    return Candidate(rank, FIRST_RIDGE, biases=biases, seed=seed)
+    graphs = (None, None) if scales is None else (scales.rows, scales.columns)
+    smooth = (_FIRST_STRENGTH if graph is not None else 0.0 for graph in graphs)
+    return Candidate(rank, FIRST_RIDGE, biases, None, None, None, False, *smooth, seed)
 
 
 def highest_rank(shape: tuple[int, int], n_observed: int) -> int:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
 from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, describe_empty
+from ...data.observed import Observed
 from ...engine.loop import StoppingCriteria
 from ...models.progress import Interrupted, at_once
 from .averaged import AveragedModels
@@ -19,6 +20,7 @@ from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
 from .column_scales import with_means
 from .evaluation import Clock, Evaluation, HeldOut
 from .explanation import describe_outliers, explain
+from .holdout import Holdout, check_holdout
 from .search_task import SearchTask
 from .stages import AutoSearch, ColumnsNeedScales, SearchProgress
 from .uncertainty import interval_scale, spread_terms
@@ -107,6 +109,11 @@ class AutoNMF(AveragedModels):
         *,
         max_candidates: int | None = None,
         biases: bool | None = None,
+        holdout: object = "auto",
+        samples_order: object = None,
+        features_order: object = None,
+        samples_grid: tuple[int, ...] | None = None,
+        features_grid: tuple[int, ...] | None = None,
         sparse_missing: str = "absent",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -116,6 +123,11 @@ class AutoNMF(AveragedModels):
         self.time_limit = time_limit
         self.max_candidates = max_candidates
         self.biases = biases
+        self.holdout = holdout
+        self.samples_order = samples_order
+        self.features_order = features_order
+        self.samples_grid = samples_grid
+        self.features_grid = features_grid
         self.sparse_missing = sparse_missing
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -143,7 +155,7 @@ class AutoNMF(AveragedModels):
         observed = self._read(X, mask, weights, reset=True)
         data = self._data(observed, fitting=True)
         self._warn(describe_empty(data))
-        task = SearchTask.of(observed, *self._seeds(), data.pattern)
+        task = SearchTask.of(self._holdout(observed), *self._seeds(), data.pattern)
         if task.held_out is None:
             self._warn(
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
@@ -173,6 +185,10 @@ class AutoNMF(AveragedModels):
         self._describe(chosen, search, task)
         return task
 
+    def _holdout(self, observed: Observed) -> Holdout:
+        where = self.samples_order, self.features_order, self.samples_grid, self.features_grid
+        return Holdout(observed, self.holdout, *where)
+
     def _seeds(self) -> tuple[int, int]:
         """Of the holes, and of the first start."""
         holes, start = (int(check_random_state(self.random_state).randint(2**31 - 1)) for _ in range(2))
@@ -183,7 +199,7 @@ class AutoNMF(AveragedModels):
         biases = task.sparse if self.biases is None else self.biases
         left = np.inf if self.max_candidates is None else self.max_candidates
         search = task.search(clock, self.n_jobs, left, self._report)
-        first = first_candidate(task.shape, task.n, biases=biases, seed=task.seed_of_start)
+        first = first_candidate(task.observed_shape, task.n, biases=biases, seed=task.seed_of_start, scales=task.scales)
         try:
             return search, search.run(first), task
         except ColumnsNeedScales:
@@ -286,6 +302,8 @@ class AutoNMF(AveragedModels):
         if self.max_candidates is not None:
             check_number("max_candidates", self.max_candidates, low=1, high=MOST_STARTS, integer=True)
         check_choice("biases", self.biases, (None, False, True))
+        where = self.samples_order, self.features_order, self.samples_grid, self.features_grid
+        check_holdout(self.holdout, *where)
         check_jobs(self.n_jobs)
         if self.sparse_missing != "absent":
             raise ValueError(

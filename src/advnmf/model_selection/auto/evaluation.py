@@ -64,7 +64,10 @@ class HeldOut:
         sizes = [len(fold.held_out.values) for fold in folds]
         self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
         weights = [fold.held_out.omega for fold in folds]
-        self.weights = None if weights[0] is None else np.concatenate(weights).astype(np.float64)
+        self.weights = None
+        if any(each is not None for each in weights):
+            ones = (np.ones(n) if each is None else each for each, n in zip(weights, sizes, strict=True))
+            self.weights = np.concatenate(list(ones)).astype(np.float64)
         self.cap = np.inf
 
     def score(self, truth: Array, prediction: Array, weights: Array | None) -> float:

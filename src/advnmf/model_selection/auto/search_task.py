@@ -14,21 +14,17 @@ from ...data.observed import Observed, SparseObserved
 from ...engine.factors import Factors
 from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
-from ..cross_validation import make_folds
-from ..splits import EntryKFold, EntryShuffleSplit
 from .averaged import HeldOutEntries
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
 from .column_scales import Columns, standardised
 from .empty_lines import ObservedLines
 from .evaluation import Clock, HeldOut, evaluate
+from .holdout import Holdout
 from .outliers import flag_lone_outliers, flag_outliers
 from .stages import AutoSearch, SearchProgress
 
 Array = np.ndarray
 
-# 5 folds below the first number of observed entries, 3 below the second; else one split holds out a tenth of them, at
-# most the third number.
-_SMALL, _MEDIUM, _MOST_HELD_OUT = 5_000, 50_000, 500_000
 # With fewer observed entries none are held out.
 _FEWEST = 20
 # A suspected outlier is accepted as data if a fit of this rank predicts it, after this number of sweeps, with less than
@@ -45,6 +41,7 @@ class SearchTask:
     """The entries of all non-empty rows and columns, as given or with columns standardised by `scaling`."""
 
     entries: Observed
+    holdout: Holdout
     seen: ObservedLines
     seed_of_holes: int
     seed_of_start: int
@@ -58,12 +55,13 @@ class SearchTask:
 
     @classmethod
     def of(
-        cls, entries: Observed, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
+        cls, holdout: Holdout, seed_of_holes: int, seed_of_start: int, pattern: tuple[Array, Array] | None = None
     ) -> Self:
-        """The task of all observed entries, without empty rows and columns."""
-        seen = ObservedLines.of(entries)
+        """The task of all observed entries, without empty rows and columns that have no place."""
+        entries = holdout.entries
+        seen = holdout.lines(entries)
         entries = entries if seen.all else entries.take(seen.rows, seen.columns)
-        return cls(entries, seen, seed_of_holes, seed_of_start, pattern)
+        return cls(entries, holdout, seen, seed_of_holes, seed_of_start, pattern)
 
     def without_outliers(self, clock: Clock, n_jobs: int | None) -> Self:
         """The task without gross outliers; detected in rounds, as the worst may hide others."""
@@ -104,13 +102,13 @@ class SearchTask:
     @property
     def _probe(self) -> Candidate:
         """A small model that decides whether suspected outliers are predictable."""
-        first = first_candidate(self.shape, self.n, biases=False, seed=self.seed_of_start)
-        return replace(first, rank=max(first.rank, min(_RANK_OF_PROBE, highest_rank(self.shape, self.n))))
+        first = first_candidate(self.observed_shape, self.n, biases=False, seed=self.seed_of_start)
+        return replace(first, rank=max(first.rank, min(_RANK_OF_PROBE, highest_rank(self.observed_shape, self.n))))
 
     def _without(self, flags: Array) -> Self:
         """The task without the flagged entries, and without rows and columns that are then empty."""
         entries = self.entries.without(flags)
-        left = ObservedLines.of(entries)
+        left = self.holdout.lines(entries)
         at = zip(self.entries.pairs(), (self.seen.rows, self.seen.columns), strict=True)
         outliers = *(np.flatnonzero(seen)[lines[flags]] for lines, seen in at), self.values[flags]
         if self.outliers is not None:
@@ -149,7 +147,7 @@ class SearchTask:
         return AutoSearch(
             self.held_out,
             self.scales,
-            self.shape,
+            self.observed_shape,
             self.n,
             clock,
             n_jobs,
@@ -173,6 +171,12 @@ class SearchTask:
         """Numbers of non-empty rows and columns."""
         return self.entries.shape
 
+    @cached_property
+    def observed_shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns with an observed entry."""
+        seen = ObservedLines.of(self.entries)
+        return int(np.count_nonzero(seen.rows)), int(np.count_nonzero(seen.columns))
+
     @property
     def sparse(self) -> bool:
         """Whether X was given as a sparse matrix."""
@@ -191,7 +195,7 @@ class SearchTask:
     @cached_property
     def scales(self) -> Scales:
         """The units of the ridges."""
-        return Scales.of(self.values)
+        return Scales.of(self.values, self.holdout.rows, self.holdout.columns)
 
     @cached_property
     def columns(self) -> Columns:
@@ -222,14 +226,10 @@ class SearchTask:
     @cached_property
     def held_out(self) -> HeldOut | None:
         """The held-out entries, or None if there are too few entries."""
-        if self.n < _SMALL:
-            splitter = EntryKFold(5, random_state=self.seed_of_holes)
-        else:
-            share = min(0.1, _MOST_HELD_OUT / self.n)
-            n_splits = 3 if self.n < _MEDIUM else 1
-            splitter = EntryShuffleSplit(n_splits, test_size=share, random_state=self.seed_of_holes)
         try:
-            return None if self.n < _FEWEST else HeldOut(make_folds(self.entries, splitter, self.seed_of_holes))
+            if self.n < _FEWEST:
+                return None
+            return HeldOut(self.holdout.folds(self.entries, self.seen, self.seed_of_holes))
         except ValueError:  # every row and column must keep a training entry
             return None
 

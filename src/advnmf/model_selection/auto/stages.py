@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from .candidates import Candidate, Scales, column_means, highest_rank, variants
+from .candidates import SMOOTH, Candidate, Scales, column_means, highest_rank, variants
 from .evaluation import Clock, Evaluation, HeldOut, best_average, better, evaluate
 
 Array = np.ndarray
@@ -25,6 +26,7 @@ _STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
 _STEPS_OF_EXTRAS = ((2.0, 3.0), (1.5, 1.7))
 _STEPS_INTO_DEPTH = ((2.0, 3.0), (1.0, 3.0))
 _RIDGES = (1e-7, 1.0)
+_STRENGTHS = (1e-6, 100.0)
 # A step is accepted if it lowers the mean squared error to less than this share.
 _GAIN = 0.998
 # Share of the time limit after which a stage ends.
@@ -163,6 +165,7 @@ class AutoSearch:
                 self._tighten(best)
                 best = self._line(best, self._with_ridge, ridge_step, stage)
                 best = self._line(best, self._with_rank, rank_step, stage)
+                best = self._smoothed(best, ridge_step, stage)
                 moving = best.candidate != before
         return best
 
@@ -184,6 +187,21 @@ class AutoSearch:
                 break
         return best
 
+    def _smoothed(self, best: Evaluation, step: float, stage: str) -> Evaluation:
+        """Line searches along the strengths of smoothness, of those that are not 0."""
+        for name in SMOOTH:
+            if getattr(best.candidate, name):
+                best = self._line(best, partial(_with_strength, name), step, stage)
+        return best
+
+    def _less_smooth(self, best: Evaluation) -> Evaluation:
+        """Without smoothness of the codes, of the components, unless that is worse."""
+        for name in SMOOTH:
+            if getattr(best.candidate, name) and self._in_time("finals"):
+                rough = self._evaluate(replace(best.candidate, **{name: 0.0}), None, "finals")
+                best = best if better(self.held_out, best.errors, rough.errors) else rough
+        return best
+
     def _finals(self, best: Evaluation) -> Evaluation:
         """Train the best candidates to convergence; then search around the best one in rank and ridge."""
         for finalist in sorted(self.found.values(), key=lambda found: found.error)[:_FINALISTS]:
@@ -193,6 +211,8 @@ class AutoSearch:
         for rank_step, ridge_step in _STEPS[1:]:
             best = self._line(best, self._with_ridge, ridge_step, "finals")
             best = self._line(best, self._with_rank, rank_step, "finals")
+            best = self._smoothed(best, ridge_step, "finals")
+        best = self._less_smooth(best)
         return self._line(best, self._with_ridge, _STEPS[-1][1], "finals")
 
     def _handle_outliers(self, best: Evaluation) -> Evaluation:
@@ -373,6 +393,11 @@ class AutoSearch:
     def _of_rank(self, candidate: Candidate, rank: int) -> Candidate:
         outer = None if candidate.outer_rank is None else 2 * rank
         return replace(candidate, rank=rank, outer_rank=outer)
+
+
+def _with_strength(name: str, candidate: Candidate, factor: float) -> Candidate:
+    strength = float(np.clip(getattr(candidate, name) * factor, *_STRENGTHS))
+    return replace(candidate, **{name: strength})
 
 
 def _name_of_extra(plain: Candidate, other: Candidate) -> str:

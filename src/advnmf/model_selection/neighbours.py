@@ -1,0 +1,134 @@
+"""Where rows or columns lie: one after another, at given positions, or on a grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from ..penalties import grid_graph
+
+Array = np.ndarray
+
+# Positions closer than this share of their median distance count as that far apart.
+_CLOSEST = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Lines (rows or columns) at the points of a grid; a chain is a grid with one axis.
+
+    Attributes
+    ----------
+    order : ndarray of int
+        The line at each point, last axis fastest.
+    grid : tuple of int
+        Shape of the grid.
+    graph : csr_array
+        Weights of neighbours: 1, or the median distance over theirs if positions were given.
+    """
+
+    order: Array
+    grid: tuple[int, ...]
+    graph: sparse.csr_array
+
+    @classmethod
+    def of(cls, n: int, side: str, order: object = None, grid: object = None) -> Layout | None:
+        """The layout of `n` lines from the parameters `{side}_order` and `{side}_grid`; None without either."""
+        if grid is not None:
+            return cls(np.arange(n), shape := _checked_grid(n, side, grid), grid_graph(shape))
+        if order is None:
+            return None
+        if order is True:
+            return cls(np.arange(n), (n,), grid_graph((n,)))
+        positions = _checked_positions(n, side, order)
+        order = np.argsort(positions, kind="stable")
+        return cls(order, (n,), _chain(order, np.diff(positions[order])))
+
+    @cached_property
+    def _places(self) -> Array:
+        """The point of each line."""
+        return np.argsort(self.order)
+
+    def moved(self, lines: Array, shift: tuple[int, ...]) -> Array:
+        """What belongs to the lines (along the first axis), moved by `shift` points, around the ends."""
+        points = lines[self.order].reshape(*self.grid, *lines.shape[1:])
+        points = np.roll(points, shift, axis=tuple(range(len(self.grid))))
+        return points.reshape(lines.shape)[self._places]
+
+    def random_shift(self, random_state: np.random.RandomState) -> tuple[int, ...]:
+        """Any shift but none."""
+        while True:
+            shift = tuple(int(random_state.randint(n)) for n in self.grid)
+            if any(shift) or len(self.order) == 1:
+                return shift
+
+    def beside(self, lines: Array) -> Array:
+        """Flags of the neighbours of the flagged lines."""
+        return self.graph @ lines.astype(np.float64) > 0
+
+    def pairs_within(self, parts: Array, n: int) -> Array:
+        """How many neighbours (counted twice) have the same number in `parts`, for each of 0 .. n - 1."""
+        one, other = self._ends
+        same = (parts[one] == parts[other]) & (parts[one] >= 0)
+        return np.bincount(parts[one[same]], minlength=n)
+
+    def parts(self, lines: Array) -> Array:
+        """The number, from 0, of the connected part of each of the flagged lines."""
+        at = np.flatnonzero(lines)
+        return csgraph.connected_components(self.graph[at][:, at], directed=False)[1]
+
+    @cached_property
+    def _ends(self) -> tuple[Array, Array]:
+        return self.graph.nonzero()
+
+
+def check_layout(side: str, order: object, grid: object) -> None:
+    """Refuse what can be no layout, whatever the number of lines."""
+    if order is not None and grid is not None:
+        raise ValueError(f"{side}_order and {side}_grid are both given: give one of them")
+    if order is not None and order is not True:
+        _checked_positions(None, side, order)
+    if grid is not None:
+        _checked_grid(None, side, grid)
+
+
+def _checked_grid(n: int | None, side: str, grid: object) -> tuple[int, ...]:
+    good = isinstance(grid, tuple | list) and len(grid) >= 1
+    if not good or not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in grid):
+        raise ValueError(f"{side}_grid={grid!r} must be None or a pair of positive integers (height, width)")
+    if n is not None and math.prod(grid) != n:
+        raise ValueError(f"{side}_grid={tuple(grid)} has {math.prod(grid)} points, but X has {n} {side}")
+    return tuple(int(size) for size in grid)
+
+
+def _checked_positions(n: int | None, side: str, order: object) -> Array:
+    try:
+        positions = np.asarray(order)
+        kind = positions.dtype.kind
+        positions = positions.astype("datetime64[ns]").astype(np.int64) if kind == "M" else positions
+        positions = positions.astype(np.float64)
+    except (TypeError, ValueError):
+        positions = np.array(np.nan)
+    if positions.ndim != 1 or order is False:
+        raise ValueError(f"{side}_order={order!r} must be None, True or an array of positions or times")
+    if n is not None and len(positions) != n:
+        raise ValueError(f"{side}_order has {len(positions)} positions, but X has {n} {side}")
+    if not np.isfinite(positions).all():
+        at = int(np.argmin(np.isfinite(positions)))
+        raise ValueError(f"{side}_order holds {positions[at]} at {at}: positions must be finite numbers or times")
+    return positions
+
+
+def _chain(order: Array, distances: Array) -> sparse.csr_array:
+    """Neighbours in this order, of weight (median distance) / distance."""
+    apart = distances[distances > 0]
+    typical = float(np.median(apart)) if apart.size else 1.0
+    weights = typical / np.maximum(distances, _CLOSEST * typical)
+    ends = np.r_[order[:-1], order[1:]], np.r_[order[1:], order[:-1]]
+    return sparse.csr_array((np.r_[weights, weights], ends), shape=(len(order), len(order)))
