@@ -157,7 +157,7 @@ class Settings:
         return self.model == BLEND or self.model in SIGNED
 
     def for_table(self, *, cube: bool, scale_columns: bool) -> Settings:
-        """These settings; for a cube, and for columns that a factorisation is to count alike, auto in place of blend."""
+        """These settings; auto in place of blend for a cube, and for columns that NMF is to count alike."""
         return replace(self, model=AUTO) if self.model == BLEND and (cube or scale_columns) else self
 
     def layers(self, shape: tuple[int, int], n_observed: int) -> tuple[int, ...]:
@@ -208,8 +208,8 @@ def in_options(message: str) -> str:
 
 
 _FIXED = (
-    "Or plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF; or a system that these are "
-    "compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf)."
+    "Or plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF; or a system that these "
+    "are compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf)."
 )
 _MODEL = _model_option(
     "--model",
@@ -220,9 +220,9 @@ _MODEL = _model_option(
 _TABLE_MODEL = _model_option(
     "--model",
     type=click.Choice([BLEND, *MODELS]),
-    help="What held-out values tell: a blend of column means, nearest neighbours, regressions, forests and NMF (blend), "
-    f"or NMF alone (auto). {_FIXED} [default: blend; auto for cubes, ratings and with --scale-columns; nmf if anything "
-    "is given that auto would choose, such as --rank]",
+    help="What held-out values tell: a blend of column means, nearest neighbours, regressions, forests and NMF "
+    f"(blend), or NMF alone (auto). {_FIXED} [default: blend; auto for cubes, ratings and with --scale-columns; nmf if "
+    "anything is given that auto would choose, such as --rank]",
 )
 _MODEL_OPTIONS = (
     _model_option(

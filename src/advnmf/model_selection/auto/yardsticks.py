@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,23 @@ class HeldOutTable:
             seen = self.X.copy()
             seen[self.entries.rows[at], self.entries.columns[at]] = np.nan
             yield seen, at
+
+    def matches(self, entries: HeldOutEntries) -> tuple[Array, Array]:
+        """Where the entries of this table stand among others, for those that do, and flags of those."""
+        n, m = self.X.shape
+
+        def keys(each: HeldOutEntries) -> Array:
+            return (each.fold * n + each.rows) * m + each.columns
+
+        theirs, ours = keys(entries), keys(self.entries)
+        order = np.argsort(theirs)
+        at = order[np.minimum(np.searchsorted(theirs, ours, sorter=order), len(order) - 1)]
+        there = theirs[at] == ours
+        return at[there], there
+
+    def only(self, there: Array) -> HeldOutTable:
+        """The table with some of the held-out entries."""
+        return replace(self, entries=HeldOutEntries(*(each[there] for each in self.entries)))
 
     def means(self) -> Array:
         """Column means of the other folds, at the held-out entries."""
