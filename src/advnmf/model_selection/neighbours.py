@@ -11,12 +11,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from ..penalties import grid_graph
+from ..penalties import Smooth
 
 Array = np.ndarray
-
-# Positions closer than this share of their median distance count as that far apart.
-_CLOSEST = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,26 +26,31 @@ class Layout:
         The line at each point, last axis fastest.
     grid : tuple of int
         Shape of the grid.
-    graph : csr_array
-        Weights of neighbours: 1, or the median distance over theirs if positions were given.
+    positions : ndarray or None
+        Of the lines along the chain, if these were given.
     """
 
     order: Array
     grid: tuple[int, ...]
-    graph: sparse.csr_array
+    positions: Array | None = None
 
     @classmethod
     def of(cls, n: int, side: str, order: object = None, grid: object = None) -> Layout | None:
         """The layout of `n` lines from the parameters `{side}_order` and `{side}_grid`; None without either."""
         if grid is not None:
-            return cls(np.arange(n), shape := _checked_grid(n, side, grid), grid_graph(shape))
+            return cls(np.arange(n), _checked_grid(n, side, grid))
         if order is None:
             return None
         if order is True:
-            return cls(np.arange(n), (n,), grid_graph((n,)))
+            return cls(np.arange(n), (n,))
         positions = _checked_positions(n, side, order)
-        order = np.argsort(positions, kind="stable")
-        return cls(order, (n,), _chain(order, np.diff(positions[order])))
+        return cls(np.argsort(positions, kind="stable"), (n,), positions)
+
+    def smooth(self, strength: float, order: int) -> Smooth:
+        """The penalty of differences between neighbours, or of differences of these."""
+        if len(self.grid) > 1:
+            return Smooth(strength, grid=self.grid, order=order)
+        return Smooth(strength, chain=True if self.positions is None else self.positions, order=order)
 
     @cached_property
     def _places(self) -> Array:
@@ -70,7 +72,7 @@ class Layout:
 
     def beside(self, lines: Array) -> Array:
         """Flags of the neighbours of the flagged lines."""
-        return self.graph @ lines.astype(np.float64) > 0
+        return self._graph @ lines.astype(np.float64) > 0
 
     def pairs_within(self, parts: Array, n: int) -> Array:
         """How many neighbours (counted twice) have the same number in `parts`, for each of 0 .. n - 1."""
@@ -81,11 +83,20 @@ class Layout:
     def parts(self, lines: Array) -> Array:
         """The number, from 0, of the connected part of each of the flagged lines."""
         at = np.flatnonzero(lines)
-        return csgraph.connected_components(self.graph[at][:, at], directed=False)[1]
+        return csgraph.connected_components(self._graph[at][:, at], directed=False)[1]
 
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
-        return self.graph.nonzero()
+        """Both ends of each pair of neighbours, either way round."""
+        points = self.order.reshape(self.grid)
+        sides = [(points.take(range(n - 1), a), points.take(range(1, n), a)) for a, n in enumerate(self.grid)]
+        one, other = (np.concatenate([each[k].ravel() for each in sides]) for k in (0, 1))
+        return np.r_[one, other], np.r_[other, one]
+
+    @cached_property
+    def _graph(self) -> sparse.csr_array:
+        n = len(self.order)
+        return sparse.csr_array((np.ones(len(self._ends[0])), self._ends), shape=(n, n))
 
 
 def check_layout(side: str, order: object, grid: object) -> None:
@@ -123,12 +134,3 @@ def _checked_positions(n: int | None, side: str, order: object) -> Array:
         at = int(np.argmin(np.isfinite(positions)))
         raise ValueError(f"{side}_order holds {positions[at]} at {at}: positions must be finite numbers or times")
     return positions
-
-
-def _chain(order: Array, distances: Array) -> sparse.csr_array:
-    """Neighbours in this order, of weight (median distance) / distance."""
-    apart = distances[distances > 0]
-    typical = float(np.median(apart)) if apart.size else 1.0
-    weights = typical / np.maximum(distances, _CLOSEST * typical)
-    ends = np.r_[order[:-1], order[1:]], np.r_[order[1:], order[:-1]]
-    return sparse.csr_array((np.r_[weights, weights], ends), shape=(len(order), len(order)))

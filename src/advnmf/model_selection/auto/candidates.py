@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from ...adversaries import FrobeniusPenalty
 from ...engine.factors import Factors
@@ -38,8 +37,8 @@ class Candidate:
 
     Rank 0 stands for the column means.  ``ridge`` is in units of the root mean square of the observed values, and
     counts once for each observed entry of a row or column.  ``delta`` is the shape of the elastic loss, in units of
-    the typical residual of a sample.  ``smooth_samples`` and ``smooth_features`` are strengths of `Smooth` along the
-    layout of the rows and columns.
+    the typical residual of a sample.  ``smooth_samples`` and ``smooth_features`` are strengths of `Smooth` over
+    neighbouring rows and columns, ``order`` its order.
     """
 
     rank: int
@@ -51,6 +50,7 @@ class Candidate:
     correntropy: bool = False
     smooth_samples: float = 0.0
     smooth_features: float = 0.0
+    order: int = 1
     seed: int = 0
 
     def model(self, scales: Scales) -> NMF:
@@ -67,8 +67,8 @@ class Candidate:
             loss=loss,
             adversary=None if self.lam is None else FrobeniusPenalty(self.lam),
             alpha_W=self.ridge * scales.values,
-            penalty_W=_smooth(self.smooth_samples, scales.rows),
-            penalty_H=_smooth(self.smooth_features, scales.columns),
+            penalty_W=_smooth(self.smooth_samples, self.order, scales.rows),
+            penalty_H=_smooth(self.smooth_features, self.order, scales.columns),
             alpha_scale="observed",
             biases=self.biases,
             max_iter=MAX_ITER,
@@ -80,7 +80,7 @@ class Candidate:
 
     def same_shape(self, other: Candidate) -> bool:
         """Whether both differ at most in penalties and loss, so that one can start from the factors of the other."""
-        names = "ridge", "correntropy", *SMOOTH
+        names = "ridge", "correntropy", "order", *SMOOTH
         return replace(self, **{name: getattr(other, name) for name in names}) == other
 
     def describe(self) -> str:
@@ -91,7 +91,8 @@ class Candidate:
         parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
         for name, strength in (("samples", self.smooth_samples), ("features", self.smooth_features)):
             if strength:
-                parts.append(f"smooth over neighbouring {name} (strength {strength:.2g})")
+                order = ", along curves" if self.order == 2 else ""
+                parts.append(f"smooth over neighbouring {name} (strength {strength:.2g}{order})")
         if self.biases:
             parts.append("offsets of rows and columns")
         if self.delta is not None:
@@ -105,25 +106,24 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scales:
-    """The units of ``ridge`` and ``delta``, and the graphs over which codes and components may be smooth.
+    """The units of ``ridge`` and ``delta``, and where rows and columns lie.
 
     ``values`` is the root mean square of the values, ``residual`` the typical residual norm of a sample.
     """
 
     values: float
     residual: float = 1.0
-    rows: sparse.csr_array | None = None
-    columns: sparse.csr_array | None = None
+    rows: Layout | None = None
+    columns: Layout | None = None
 
     @classmethod
     def of(cls, values: Array, rows: Layout | None = None, columns: Layout | None = None) -> Scales:
         """The scales of these values."""
-        graphs = (None if layout is None else layout.graph for layout in (rows, columns))
-        return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0, 1.0, *graphs)
+        return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0, 1.0, rows, columns)
 
 
-def _smooth(strength: float, graph: sparse.csr_array | None) -> Smooth | None:
-    return Smooth(strength, graph=graph) if strength else None
+def _smooth(strength: float, order: int, layout: Layout | None) -> Smooth | None:
+    return layout.smooth(strength, order) if strength else None
 
 
 def column_means(*, correntropy: bool = False) -> Candidate:
@@ -164,9 +164,9 @@ def first_candidate(
     """
     per_number = 1 if biases else 8
     rank = int(np.clip(n_observed // (per_number * sum(shape)), 1, min(20, *shape)))
-    graphs = (None, None) if scales is None else (scales.rows, scales.columns)
-    smooth = (_FIRST_STRENGTH if graph is not None else 0.0 for graph in graphs)
-    return Candidate(rank, FIRST_RIDGE, biases, None, None, None, False, *smooth, seed)
+    layouts = (None, None) if scales is None else (scales.rows, scales.columns)
+    smooth = (0.0 if layout is None else _FIRST_STRENGTH for layout in layouts)
+    return Candidate(rank, FIRST_RIDGE, biases, None, None, None, False, *smooth, seed=seed)
 
 
 def highest_rank(shape: tuple[int, int], n_observed: int) -> int:

@@ -194,6 +194,15 @@ class AutoSearch:
                 best = self._line(best, partial(_with_strength, name), step, stage)
         return best
 
+    def _curved(self, best: Evaluation) -> Evaluation:
+        """Along curves instead of lines, if that is better."""
+        if not any(getattr(best.candidate, name) for name in SMOOTH) or not self._in_time("finals"):
+            return best
+        found = self._evaluate(replace(best.candidate, order=2), None, "finals")
+        for _, step in _STEPS:
+            found = self._smoothed(found, step, "finals")
+        return found if found.error < _GAIN * best.error else best
+
     def _less_smooth(self, best: Evaluation) -> Evaluation:
         """Without smoothness of the codes, of the components, unless that is worse."""
         for name in SMOOTH:
@@ -212,7 +221,7 @@ class AutoSearch:
             best = self._line(best, self._with_ridge, ridge_step, "finals")
             best = self._line(best, self._with_rank, rank_step, "finals")
             best = self._smoothed(best, ridge_step, "finals")
-        best = self._less_smooth(best)
+        best = self._less_smooth(self._curved(best))
         return self._line(best, self._with_ridge, _STEPS[-1][1], "finals")
 
     def _handle_outliers(self, best: Evaluation) -> Evaluation:
