@@ -49,7 +49,7 @@ def tell_yardsticks(result: Fit, seconds: float, seed: int) -> str:
     entries = result.model.held_out_ if isinstance(result.model, AutoNMF) else None
     if entries is None:
         return ""
-    ours = HeldOutTable(result.X, entries).error(entries.prediction)
+    ours = HeldOutTable.of(result.X, entries).error(entries.prediction)
     found = yardsticks(result.X, entries, Clock(seconds), seed)
     return f"errors in standard deviations of a column: {ours:.2f}; {describe(found)}{_better(found, ours)}"
 

@@ -17,8 +17,9 @@ from ...data.tabular import ArrayTable, FrameTable, Tabular, is_frame
 from ...models.base import DataWarning, finite
 from ...models.progress import Interrupted, at_once
 from .blend_search import NMF, BlendSearch, describe
-from .blending import column_error
+from .blending import column_error, column_errors
 from .evaluation import Clock
+from .holdout import check_holdout
 from .members import COLUMN_MEAN, FOREST, ITERATIVE, KNN, YARDSTICKS
 from .stages import SearchProgress
 from .uncertainty import Spread, interval_scale
@@ -53,6 +54,8 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Seconds for all of `fit`; no limit by default.  What would not end in time is left out.
     candidates : sequence of str or None, default=None
         Of "AutoNMF", "KNN", "IterativeImputer" and "forest"; None: all that the size of the table allows.
+    holdout : {"auto", "random"}, splitter or iterable of (train, test), default="auto"
+        How entries are held out, as in `AutoNMF`: by default in the pattern of the missing ones.
     n_jobs : int or None, default=None
         Folds that `AutoNMF` trains at a time.
     random_state : int, RandomState instance or None, default=None
@@ -92,6 +95,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         time_limit: float | None = None,
         *,
         candidates: Sequence[str] | None = None,
+        holdout: object = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -99,6 +103,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ) -> None:
         self.time_limit = time_limit
         self.candidates = candidates
+        self.holdout = holdout
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -124,7 +129,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.range_ = np.array([np.nanmin(numbers, axis=0), np.nanmax(numbers, axis=0)])
         candidates = CANDIDATES if self.candidates is None else tuple(self.candidates)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        search = BlendSearch(numbers, candidates, seed, self.n_jobs, clock, self._report)
+        search = BlendSearch(numbers, candidates, self.holdout, seed, self.n_jobs, clock, self._report)
         self._store(search.run() if numbers.size else search)
         if search.stop_reason == "interrupted":
             raise Interrupted
@@ -153,11 +158,10 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Error of the blend, and how its standard deviation follows from disagreement, size and column."""
         entries, std = search.table.entries, search.table.std
         residuals = (search.blended_predictions() - entries.truth) / std[entries.columns]
-        self.best_score_ = -column_error(residuals, entries.columns)
+        self.best_score_ = -column_error(residuals, entries.columns, search.table.weights)
+        self.column_errors_ = std * column_errors(residuals, entries.columns, search.table.weights, len(std))
         counts = np.bincount(entries.columns, minlength=len(std))
         sums = np.bincount(entries.columns, np.square(residuals), len(std))
-        with np.errstate(invalid="ignore"):
-            self.column_errors_ = std * np.sqrt(sums / counts)
         members = np.array([search.predictions[name] for name in self.members_]).reshape(len(self.members_), -1)
         terms = self._terms(members, entries.columns, search.predictions[COLUMN_MEAN])
         spread = interval_scale(residuals, terms)
@@ -260,6 +264,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Refuse invalid parameters."""
         check_seed(self.random_state)
         check_jobs(self.n_jobs)
+        check_holdout(self.holdout, None, None, None, None)
         check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, integer=True)
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, strict=True, finite=False)

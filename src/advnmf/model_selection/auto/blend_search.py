@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ...data.boundary import read_observed
 from ...models.base import DataWarning
-from .averaged import HeldOutEntries
 from .blending import Blend, blend
 from .estimator import AutoNMF
 from .evaluation import Clock
+from .holdout import Holdout
 from .members import COLUMN_MEAN, Member, members_for
 from .search_task import SearchTask
 from .stages import SearchProgress
@@ -78,6 +77,7 @@ class BlendSearch:
 
     X: Array
     candidates: tuple[str, ...]
+    holdout: object
     seed: int
     n_jobs: int | None
     clock: Clock
@@ -111,10 +111,9 @@ class BlendSearch:
 
     def _score(self) -> None:
         """The column mean, the imputers, quick ones first, and `AutoNMF` in the time that is left."""
-        entries = self._held_out()
-        if entries is None:
+        self.table = self._held_out()
+        if self.table is None:
             return
-        self.table = HeldOutTable(self.X, entries)
         self._found(COLUMN_MEAN, self.table.means())
         for member in self.others:
             reserve = self._final_seconds() + self._seconds([member])
@@ -128,18 +127,27 @@ class BlendSearch:
         if NMF in self.candidates:
             self._score_nmf()
 
-    def _held_out(self) -> HeldOutEntries | None:
-        """The held-out entries, as `AutoNMF` of the same seed takes them; None if there are too few entries."""
-        seed = int(check_random_state(self.seed).randint(2**31 - 1))
-        task = SearchTask.of(read_observed(self.X), seed, 0)
-        return None if task.held_out is None else task.held_out_entries(task.held_out.truth)
+    def _held_out(self) -> HeldOutTable | None:
+        """The table with held-out entries as `AutoNMF` would take them; None if there are too few entries."""
+        task = SearchTask.of(Holdout(read_observed(self.X), self.holdout), self.seed, 0)
+        if task.held_out is None:
+            return None
+        entries = task.held_out_entries(task.held_out.truth)
+        weights = np.ones(len(entries.truth)) if task.held_out.weights is None else task.held_out.weights
+        return HeldOutTable(self.X, entries, weights)
 
     def _score_nmf(self) -> None:
         """Fit `AutoNMF`; entries that it leaves out, gross outliers, count for nobody."""
         limit = None
         if np.isfinite(self.clock.limit):
             limit = max(self.clock.left - self._final_seconds(), 0.01 * self.clock.limit)
-        model = AutoNMF(limit, n_jobs=self.n_jobs, random_state=self.seed, callback=self._nmf_progress)
+        model = AutoNMF(
+            limit,
+            holdout=self.table.splits(),
+            n_jobs=self.n_jobs,
+            random_state=self.seed,
+            callback=self._nmf_progress,
+        )
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DataWarning)
@@ -189,7 +197,8 @@ class BlendSearch:
         entries, means = self.table.entries, self.predictions[COLUMN_MEAN]
         std = self.table.std[entries.columns]
         predictions = np.array([self.predictions[name] - means for name in names]).reshape(len(names), len(means)) / std
-        return blend(predictions, (entries.truth - means) / std, entries.rows, entries.columns, self.X.shape[1])
+        truth = (entries.truth - means) / std
+        return blend(predictions, truth, entries.rows, entries.columns, self.table.weights, self.X.shape[1])
 
     def blended_predictions(self) -> Array:
         """Of the blend at the held-out entries, by weights that did not see them, in the unit of X."""

@@ -24,6 +24,12 @@ class HeldOutTable:
 
     X: Array
     entries: HeldOutEntries
+    weights: Array
+
+    @classmethod
+    def of(cls, X: Array, entries: HeldOutEntries) -> HeldOutTable:
+        """With entries that all count alike."""
+        return cls(X, entries, np.ones(len(entries.truth)))
 
     @property
     def std(self) -> Array:
@@ -55,7 +61,17 @@ class HeldOutTable:
 
     def only(self, there: Array) -> HeldOutTable:
         """The table with some of the held-out entries."""
-        return replace(self, entries=HeldOutEntries(*(each[there] for each in self.entries)))
+        entries = HeldOutEntries(*(each[there] for each in self.entries))
+        return replace(self, entries=entries, weights=self.weights[there])
+
+    def splits(self) -> list[tuple[Array, Array, Array]]:
+        """For each fold flags of training and held-out entries, and the weights of these, row by row."""
+        found = []
+        for seen, at in self.folds():
+            train = ~np.isnan(seen)
+            order = np.lexsort((self.entries.columns[at], self.entries.rows[at]))
+            found.append((train, ~np.isnan(self.X) & ~train, self.weights[at][order]))
+        return found
 
     def means(self) -> Array:
         """Column means of the other folds, at the held-out entries."""
@@ -83,12 +99,12 @@ class HeldOutTable:
     def error(self, predictions: Array) -> float:
         """Of predictions at the held-out entries."""
         columns = self.entries.columns
-        return column_error((predictions - self.entries.truth) / self.std[columns], columns)
+        return column_error((predictions - self.entries.truth) / self.std[columns], columns, self.weights)
 
 
 def yardsticks(X: Array, entries: HeldOutEntries, clock: Clock, seed: int = 0) -> dict[str, float]:
     """Errors of the column mean and, where the table is small enough, of KNN and IterativeImputer."""
-    table = HeldOutTable(X, entries)
+    table = HeldOutTable.of(X, entries)
     found = {COLUMN_MEAN: table.error(table.means())}
     for member in members_for(X):
         if member.name in YARDSTICKS and (predictions := table.predictions(member, seed, clock)) is not None:
