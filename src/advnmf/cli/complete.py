@@ -7,13 +7,14 @@ import os
 import numpy as np
 import rich_click as click
 
-from ..io.files import FileError
+from ..io.files import FileError, check_target
 from ..io.tables import Table, all_missing, check_table, check_table_target, like_triplets, read_table, write_table
 from .fitting import Fit, fit
 from .options import AUTO, AUTO_SECONDS, BLEND, Settings, file_option, max_memory_option, table_model_options
 from .progress import note
 from .rating_files import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
-from .telling import tell_errors, tell_yardsticks
+from .table_page import write_page
+from .telling import column_names, tell_errors, tell_yardsticks
 
 _MOST_NAMES = 6
 
@@ -69,6 +70,11 @@ _MOST_NAMES = 6
     help="Write the standard deviations of the filled cells to OUT2, a table like OUT with 0 for what was observed.",
 )
 @file_option(
+    "--report",
+    metavar="PAGE",
+    help="Write a page (html, one file) on what is missing, how far off the filled cells are, and which are least sure.",
+)
+@file_option(
     "--scale-columns",
     is_flag=True,
     help="Give all columns the same weight in the fit: for columns in different units.",
@@ -104,6 +110,7 @@ def complete(
     ignore_columns: tuple[str, ...],
     key: str | None,
     std: str | None,
+    report: str | None,
     scale_columns: bool,
     clip_negative: bool,
     keep_codes: bool,
@@ -143,7 +150,8 @@ def complete(
     if triplets is not None:
         flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
         lists = {"columns": columns, "ignore-columns": ignore_columns}
-        _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands, "std": std})
+        _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
+        _refuse({"std": std, "report": report})
         _refuse({name: value or None for name, value in {**flags, **lists}.items()})
         format_ = {"na": na, "delimiter": delimiter, "decimal": decimal or ".", "max_bytes": max_memory}
         ratings = open_ratings(source, triplets, quiet, **format_)
@@ -168,8 +176,13 @@ def complete(
         max_bytes=max_memory,
     )
     settings = settings.for_table(cube=table.cube is not None, scale_columns=scale_columns)
+    for option, path in (("std", std), ("report", report)):
+        if path is not None:
+            _check_further(option, path, target, table, settings)
     if std is not None:
-        _check_std(std, target, table, settings, delimiter, force)
+        check_table_target(std, table, delimiter=delimiter, overwrite=force)
+    if report is not None:
+        check_target(report, overwrite=force)
     check_table(table, allow_negative=clip_negative or settings.signed, allow_codes=keep_codes)
     if not columns and (names := like_triplets(table)):
         raise FileError(
@@ -190,12 +203,16 @@ def complete(
     result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
     write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
-    for line in (tell_errors(result, table), _yardsticks(result, settings)):
-        if line:
-            note(line, quiet)
+    told = [line for line in (tell_errors(result, table), _yardsticks(result, settings)) if line]
+    for line in told:
+        note(line, quiet)
     if std is not None:
         write_table(std, all_missing(table), result.std(), delimiter=delimiter, overwrite=force)
         note(f"wrote {std}: standard deviations, 0 for observed cells", quiet)
+    if report is not None:
+        lines = [*filter(None, (_describe(table), _left_alone(table))), result.summary, *told]
+        write_page(report, table, column_names(table), result, lines, force)
+        note(f"wrote {report}", quiet)
     return 130 if result.interrupted else 0
 
 
@@ -206,15 +223,16 @@ def _refuse(table_options: dict[str, object]) -> None:
         raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
 
 
-def _check_std(path: str, target: str, table: Table, settings: Settings, delimiter: str | None, force: bool) -> None:
-    """Refuse `--std` where there are no standard deviations, or they could not be written."""
+def _check_further(option: str, path: str, target: str, table: Table, settings: Settings) -> None:
+    """Refuse `--std` and `--report` where nothing is known of errors, or the file is OUT as well."""
     if settings.model not in (AUTO, BLEND):
-        raise click.UsageError(f"--std needs held-out values, which {settings.model} has none of: leave out --model")
+        raise click.UsageError(
+            f"--{option} needs held-out values, which {settings.model} does without: leave out --model"
+        )
     if table.cube is not None:
-        raise click.UsageError("--std is for tables: write the standard deviations of a cube with AutoNMF.complete")
+        raise click.UsageError(f"--{option} is for tables, not for cubes: leave it out")
     if os.path.abspath(path) == os.path.abspath(target):
-        raise click.UsageError(f"--std {path} is OUT as well: give it another name")
-    check_table_target(path, table, delimiter=delimiter, overwrite=force)
+        raise click.UsageError(f"--{option} {path} is OUT as well: give it another name")
 
 
 def _yardsticks(result: Fit, settings: Settings) -> str:

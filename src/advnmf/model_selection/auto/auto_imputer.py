@@ -38,7 +38,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         filled_ij = mean_j + sum over members k of  w_jk (p_kij - mean_j),      w >= 0,  sum over k of w_jk <= 1
 
     The candidates are the column mean, `KNNImputer` and `IterativeImputer` of scikit-learn, a forest for each column
-    that begins where `IterativeImputer` ended, and `AutoNMF`; columns are standardised, and where they have heavy
+    that begins where nearest neighbours ended, and `AutoNMF`; columns are standardised, and where they have heavy
     tails their logarithms are tried too.  All predict the same held-out entries.  The weights minimise the squared
     error in standard deviations of each column, so units do not matter; columns with many held-out entries have
     weights of their own where that helps.  Members that count are then fitted to all observed entries.
@@ -80,6 +80,8 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Minus the error of the blend, at entries that its weights did not see; NaN if none could be held out.
     column_errors_ : ndarray of shape (n_completed,)
         Root mean square error of the blend in each column, in its unit; NaN where nothing was held out.
+    held_out_ : HeldOutEntries or None
+        Rows, columns (among the completed), truth, prediction of the blend and fold of the held-out entries.
     completed_ : ndarray of bool of shape (n_features_in_,)
         Columns that are completed.
     left_alone_ : dict
@@ -147,7 +149,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if search.blended is None:
             self._warn("X has too few observed entries to hold any out: missing ones are filled with the column means")
             self.column_weights_, self.best_score_ = np.zeros((m, 0)), np.nan
-            self.column_errors_, self.spread_ = np.full(m, np.nan), None
+            self.column_errors_, self.spread_, self.held_out_ = np.full(m, np.nan), None, None
         else:
             self.column_weights_ = search.blended.weights
             self._calibrate(search)
@@ -157,7 +159,8 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _calibrate(self, search: BlendSearch) -> None:
         """Error of the blend, and how its standard deviation follows from disagreement, size and column."""
         entries, std = search.table.entries, search.table.std
-        residuals = (search.blended_predictions() - entries.truth) / std[entries.columns]
+        self.held_out_ = entries._replace(prediction=search.blended_predictions())
+        residuals = (self.held_out_.prediction - entries.truth) / std[entries.columns]
         self.best_score_ = -column_error(residuals, entries.columns, search.table.weights)
         self.column_errors_ = std * column_errors(residuals, entries.columns, search.table.weights, len(std))
         counts = np.bincount(entries.columns, minlength=len(std))
