@@ -104,8 +104,8 @@ def test_spread_is_calibrated_on_what_it_is_given(seed):
     sizes = rng.gamma(1.0, size=4000)
     predictions = sizes + rng.standard_normal((4, 4000)) * 0.1 * sizes
     residuals = rng.standard_normal(4000) * (0.05 + 0.2 * sizes)
-    terms = spread_terms(predictions, predictions.mean(axis=0))
-    std = Spread(*interval_scale(residuals, terms)).std(terms)
+    terms = spread_terms(predictions, predictions.mean(axis=0), np.ones(4000), np.full(4000, 9))
+    std = Spread(*interval_scale(residuals, terms, np.ones(4000))).std(terms)
     assert np.mean(np.abs(residuals) <= 1.645 * std) == pytest.approx(0.9, abs=0.005)
     # It follows the size of the errors: both halves are covered.
     large = sizes > np.median(sizes)
@@ -614,7 +614,7 @@ def test_what_it_does_is_printed(capsys):
 
 
 @pytest.mark.parametrize(
-    "module", ["search_task.HeldOut", "stages.evaluate", "estimator.explain", "estimator.interval_scale"]
+    "module", ["search_task.HeldOut", "stages.evaluate", "estimator.explain", "calibration.interval_scale"]
 )
 def test_an_interruption_anywhere_leaves_what_was_there(module, monkeypatch):
     """Before the first candidate, and after the last fit: KeyboardInterrupt comes out, and no half a model stays."""

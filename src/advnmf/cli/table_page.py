@@ -1,4 +1,4 @@
-"""The page that `advnmf complete --report` writes: what is missing, how far off the fills are, and which are least sure."""
+"""The page of `advnmf complete --report`: what is missing, how far off filled cells are, and which are least sure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _N_CELLS = 20
 _MOST_DOTS = 4000
 # Rows and columns of the map at most; a pixel then stands for several cells.
 _MOST_ROWS, _MOST_COLUMNS = 400, 200
-_MOST_NAMES = 40
+# Names of columns below the map; more than the second stand on end.
+_MOST_NAMES, _MOST_UPRIGHT = 40, 6
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class PagePicture:
 
 
 def write_page(
-    path: str, table: Table, names: Sequence[str], result: Fit, lines: Sequence[str], overwrite: bool
+    path: str, table: Table, names: Sequence[str], result: Fit, lines: Sequence[str], *, overwrite: bool
 ) -> None:
     """Write the page of a completed table; `lines` are what the command has told."""
     page = render_page(
@@ -61,9 +62,8 @@ def _map(missing: Array, names: Sequence[str]) -> PagePicture:
     ax.imshow(share, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest", extent=_extent(missing))
     ax.set_ylabel("row")
     if len(names) <= _MOST_NAMES:
-        ax.set_xticks(
-            np.arange(len(names)) + 0.5, [_short(name) for name in names], rotation=90 if len(names) > 6 else 0
-        )
+        angle = 90 if len(names) > _MOST_UPRIGHT else 0
+        ax.set_xticks(np.arange(len(names)) + 0.5, [_short(name) for name in names], rotation=angle)
     else:
         ax.set_xlabel("column")
     caption = f"Dark cells are missing: {np.count_nonzero(missing)} of {missing.size}."
@@ -100,9 +100,7 @@ def _scatter(result: Fit) -> PagePicture | None:
     ax.plot(ends, ends, color=GREY, linewidth=1)
     ax.plot(truth, predicted, ".", color=COLORS[0], alpha=0.5, markersize=4)
     ax.set(xlabel="true value", ylabel="prediction")
-    caption = (
-        "Held-out cells, in standard deviations of their column from its mean. On the line the prediction is right."
-    )
+    caption = "Held-out cells, in standard deviations of their column from its mean; right predictions lie on the line."
     return PagePicture("held-out cells", caption, embedded(figure))
 
 

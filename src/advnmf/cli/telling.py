@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from .. import AutoImputer, AutoNMF
 from ..io.tables import Table
-from ..io.tables.numbers import unquote
 from ..model_selection.auto.blend_search import describe
 from ..model_selection.auto.evaluation import Clock
 from ..model_selection.auto.yardsticks import HeldOutTable, yardsticks
@@ -23,11 +20,7 @@ _BETTER = 0.98
 
 def column_names(table: Table) -> list[str]:
     """Names of the columns that are completed; "column 3" where there are none."""
-    text = table.text
-    if text is None:
-        return [f"column {j + 1}" for j in range(table.values.shape[1])]
-    names = [unquote(text.rows[0][j]).strip() if text.header else "" for j in text.columns]
-    return [name or f"column {j + 1}" for name, j in zip(names, text.columns, strict=True)]
+    return list(table.names) or [f"column {j + 1}" for j in range(table.values.shape[1])]
 
 
 def tell_errors(result: Fit, table: Table) -> str:
@@ -59,9 +52,3 @@ def _better(found: dict[str, float], ours: float) -> str:
     if found[name] >= _BETTER * ours:
         return ""
     return f"; {name} is better here: {found[name]:.2f} against {ours:.2f} (leave out --model auto)"
-
-
-def left_empty(names: Sequence[str], values: Array) -> str:
-    """Columns that nothing is known of."""
-    empty = [name for name, column in zip(names, values.T, strict=True) if np.isnan(column).any()]
-    return f"left empty: {', '.join(empty[:_MOST_COLUMNS])}" if empty else ""

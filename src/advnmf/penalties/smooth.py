@@ -97,15 +97,20 @@ class Smooth(Penalty):
             return of_positions(self.chain, self.order)
         return of_grid(self.grid or (n,), self.order)
 
-    def _check_size(self, n: int) -> None:
+    @property
+    def n_rows(self) -> int | None:
+        """The number of rows that it is for; None for any."""
         if self.graph is not None:
-            size, what = self.graph.shape[0], f"a graph of shape {self.graph.shape}"
-        elif self.grid is not None:
-            size, what = math.prod(self.grid), f"grid={self.grid}"
-        else:
-            size = n if self.chain is True else len(self.chain)
-            what = f"chain={size} positions"
-        if size != n:
+            return self.graph.shape[0]
+        if self.grid is not None:
+            return math.prod(self.grid)
+        return None if self.chain is True else len(self.chain)
+
+    def _check_size(self, n: int) -> None:
+        size = self.n_rows
+        if size not in (None, n):
+            what = f"grid={self.grid}" if self.grid is not None else f"chain={size} positions"
+            what = what if self.graph is None else f"a graph of shape {self.graph.shape}"
             raise ValueError(f"Smooth has {what}, that is {size} rows, but this factor has {n}: give one that fits")
 
 

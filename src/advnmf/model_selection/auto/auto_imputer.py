@@ -81,7 +81,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     column_errors_ : ndarray of shape (n_completed,)
         Root mean square error of the blend in each column, in its unit; NaN where nothing was held out.
     held_out_ : HeldOutEntries or None
-        Rows, columns (among the completed), truth, prediction of the blend and fold of the held-out entries.
+        Rows, columns, truth, prediction of the blend and fold of the held-out entries.
     completed_ : ndarray of bool of shape (n_features_in_,)
         Columns that are completed.
     left_alone_ : dict
@@ -159,7 +159,8 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _calibrate(self, search: BlendSearch) -> None:
         """Error of the blend, and how its standard deviation follows from disagreement, size and column."""
         entries, std = search.table.entries, search.table.std
-        self.held_out_ = entries._replace(prediction=search.blended_predictions())
+        places = np.flatnonzero(self.completed_)[entries.columns]
+        self.held_out_ = entries._replace(columns=places, prediction=search.blended_predictions())
         residuals = (self.held_out_.prediction - entries.truth) / std[entries.columns]
         self.best_score_ = -column_error(residuals, entries.columns, search.table.weights)
         self.column_errors_ = std * column_errors(residuals, entries.columns, search.table.weights, len(std))

@@ -7,6 +7,7 @@ Their predictions are averaged, in units of the columns if these were standardis
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from ...arrays.typing import MatrixLike
 from ...data import ObservedData
 from ...data.observed import Observed
+from ...engine.factors import fill_rows
 from ...engine.offsets import with_ones
-from ...models.base import CompletionModel, finite
+from ...models.base import CompletionModel
 from ...models.fitted import (
     Bounds,
     Each,
@@ -62,21 +64,27 @@ class AveragedModels(RankingMixin, CompletionModel):
     ``scaling_`` are the units of the columns, ``clip_`` the range of each, ``spread_`` how far off predictions may be.
     """
 
+    _takes_censored = True
+
     def complete(
         self,
         X: MatrixLike,
         *,
         mask: MatrixLike | None = None,
         weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
         return_std: bool = False,
     ) -> Array | tuple[Array, Array]:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
 
+        A censored entry becomes the possible value that is nearest to the reconstruction.
+
         With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones):
-        ``prediction +- 1.645 std`` covers 90 % of the held-out entries.
+        ``prediction +- 1.645 std`` covers 90 % of the held-out entries of each kind of hole.  It is infinite in columns
+        in which nothing was observed in `fit`, unless such columns could be held out (`features_order`).
         """
         check_is_fitted(self)
-        observed = self._read(X, mask, weights)
+        observed = self._read(X, mask, weights, censored=censored)
         codes = self._encode_data(self._data(observed))
         filled = self._completed(observed, codes)
         return (filled, self._std(observed, codes)) if return_std else filled
@@ -103,8 +111,11 @@ class AveragedModels(RankingMixin, CompletionModel):
         shift, scale = (0, 1) if self.scaling_ is None else self.scaling_[:2].astype(codes.dtype)
         each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
         mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
-        std = (scale * Spread(*self.spread_).std(spread_terms(each, mean))).astype(codes.dtype)
-        return finite(np.where(observed.known, codes.dtype.type(0), std), "the standard deviation")
+        n_observed = np.count_nonzero(observed.observed, axis=1)[:, None]
+        std = scale * Spread(*self.spread_).std(spread_terms(each, mean, self.column_levels_, n_observed))
+        std = np.where(n_observed == 0, self.row_std_, std)
+        std = np.where(self.column_counts_ == 0, scale * self.column_std_, std)
+        return np.where(observed.exact, 0, std).astype(codes.dtype)
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""
@@ -119,7 +130,14 @@ class AveragedModels(RankingMixin, CompletionModel):
         """Codes of samples, those of all models side by side."""
         if self.scaling_ is not None:
             data = standardised_data(data, self.scaling_)
-        return np.hstack([model.solve_codes(data) for model in self.models_])
+        models = [_suited(model, data.shape[0]) for model in self.models_]
+        return np.hstack(
+            [fill_rows(model.solve_codes(data), ~model.known_rows(data), model.mean_code_) for model in models]
+        )
+
+    def known_rows(self, data: ObservedData) -> Array:
+        """Which samples a model determines."""
+        return np.any([_suited(model, data.shape[0]).known_rows(data) for model in self.models_], axis=0)
 
     @property
     def mean_code_(self) -> Array:
@@ -189,7 +207,10 @@ class AveragedModels(RankingMixin, CompletionModel):
             "clip_": Perhaps(Bounds("features")),
             "scaling_": Perhaps(Floats(4, "features", alone=True)),
             "best_score_": Number(finite=False, nan=True),
-            "spread_": Perhaps(Record(*[Number(low=0.0)] * 3)),
+            "spread_": Perhaps(Record(*[Number(low=0.0)] * 4)),
+            "column_levels_": Perhaps(Floats("features", low=0.0, alone=True)),
+            "row_std_": Perhaps(Floats("features", low=0.0, alone=True)),
+            "column_std_": Number(low=0.0, finite=False),
             "stop_reason_": Word(),
             "candidates_": Each(Record(Word(), error, Whole(), seconds, Flag())),
             "explanation_": Word(),
@@ -208,6 +229,15 @@ class AveragedModels(RankingMixin, CompletionModel):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _suited(model: NMF, n_rows: int) -> NMF:
+    """The model; without smoothness of the codes if that is over a grid or positions of another number of rows."""
+    if model.penalty_W is None or model.penalty_W.n_rows in (None, n_rows):
+        return model
+    plain = copy(model)
+    plain.penalty_W = None
+    return plain
 
 
 class _LayerSizesOrNone(LayerSizes):

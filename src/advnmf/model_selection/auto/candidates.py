@@ -37,8 +37,8 @@ class Candidate:
 
     Rank 0 stands for the column means.  ``ridge`` is in units of the root mean square of the observed values, and
     counts once for each observed entry of a row or column.  ``delta`` is the shape of the elastic loss, in units of
-    the typical residual of a sample.  ``smooth_samples`` and ``smooth_features`` are strengths of `Smooth` over
-    neighbouring rows and columns, ``order`` its order.
+    the typical residual of a sample.  ``smooth_samples`` and ``smooth_features`` are strengths of `Smooth` along the
+    layout of the rows and columns, ``smooth_order`` is its order.
     """
 
     rank: int
@@ -50,7 +50,7 @@ class Candidate:
     correntropy: bool = False
     smooth_samples: float = 0.0
     smooth_features: float = 0.0
-    order: int = 1
+    smooth_order: int = 1
     seed: int = 0
 
     def model(self, scales: Scales) -> NMF:
@@ -67,8 +67,8 @@ class Candidate:
             loss=loss,
             adversary=None if self.lam is None else FrobeniusPenalty(self.lam),
             alpha_W=self.ridge * scales.values,
-            penalty_W=_smooth(self.smooth_samples, self.order, scales.rows),
-            penalty_H=_smooth(self.smooth_features, self.order, scales.columns),
+            penalty_W=self._smooth(self.smooth_samples, scales.rows),
+            penalty_H=self._smooth(self.smooth_features, scales.columns),
             alpha_scale="observed",
             biases=self.biases,
             max_iter=MAX_ITER,
@@ -78,9 +78,12 @@ class Candidate:
             random_state=self.seed,
         )
 
+    def _smooth(self, strength: float, layout: Layout | None) -> Smooth | None:
+        return layout.smooth(strength, self.smooth_order) if strength else None
+
     def same_shape(self, other: Candidate) -> bool:
         """Whether both differ at most in penalties and loss, so that one can start from the factors of the other."""
-        names = "ridge", "correntropy", "order", *SMOOTH
+        names = "ridge", "correntropy", "smooth_order", *SMOOTH
         return replace(self, **{name: getattr(other, name) for name in names}) == other
 
     def describe(self) -> str:
@@ -91,8 +94,8 @@ class Candidate:
         parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
         for name, strength in (("samples", self.smooth_samples), ("features", self.smooth_features)):
             if strength:
-                order = ", along curves" if self.order == 2 else ""
-                parts.append(f"smooth over neighbouring {name} (strength {strength:.2g}{order})")
+                along = "along curves " if self.smooth_order == 2 else ""
+                parts.append(f"smooth {along}over neighbouring {name} (strength {strength:.2g})")
         if self.biases:
             parts.append("offsets of rows and columns")
         if self.delta is not None:
@@ -106,7 +109,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scales:
-    """The units of ``ridge`` and ``delta``, and where rows and columns lie.
+    """The units of ``ridge`` and ``delta``, and where rows and columns lie, along which factors may be smooth.
 
     ``values`` is the root mean square of the values, ``residual`` the typical residual norm of a sample.
     """
@@ -120,10 +123,6 @@ class Scales:
     def of(cls, values: Array, rows: Layout | None = None, columns: Layout | None = None) -> Scales:
         """The scales of these values."""
         return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0, 1.0, rows, columns)
-
-
-def _smooth(strength: float, order: int, layout: Layout | None) -> Smooth | None:
-    return layout.smooth(strength, order) if strength else None
 
 
 def column_means(*, correntropy: bool = False) -> Candidate:
@@ -165,7 +164,7 @@ def first_candidate(
     per_number = 1 if biases else 8
     rank = int(np.clip(n_observed // (per_number * sum(shape)), 1, min(20, *shape)))
     layouts = (None, None) if scales is None else (scales.rows, scales.columns)
-    smooth = (0.0 if layout is None else _FIRST_STRENGTH for layout in layouts)
+    smooth = (_FIRST_STRENGTH if layout is not None else 0.0 for layout in layouts)
     return Candidate(rank, FIRST_RIDGE, biases, None, None, None, False, *smooth, seed=seed)
 
 

@@ -11,10 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
-from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, describe_empty
+from ...data.check import MOST_STARTS, check_choice, check_jobs, check_number, describe_unknown
 from ...data.observed import Observed
 from ...engine.loop import StoppingCriteria
 from ...models.progress import Interrupted, at_once
+from . import calibration
 from .averaged import AveragedModels
 from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
 from .column_scales import with_means
@@ -23,7 +24,6 @@ from .explanation import describe_outliers, explain
 from .holdout import Holdout, check_holdout
 from .search_task import SearchTask
 from .stages import AutoSearch, ColumnsNeedScales, SearchProgress
-from .uncertainty import interval_scale, spread_terms
 
 Array = np.ndarray
 
@@ -136,7 +136,13 @@ class AutoNMF(AveragedModels):
 
     @at_once
     def fit(
-        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+        self,
+        X: MatrixLike,
+        y: object = None,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
     ) -> Self:
         """Search, then fit to all observed entries.
 
@@ -149,13 +155,18 @@ class AutoNMF(AveragedModels):
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry.
+        censored : array-like, optional
+            Which entries are bounds, such as limits of detection, as `NMF.fit` takes it.  They are trained on, but
+            never held out, and never outliers.
         """
         self.check_parameters()
         clock = Clock(self.time_limit)
-        observed = self._read(X, mask, weights, reset=True)
+        observed = self._read(X, mask, weights, censored=censored, reset=True)
         data = self._data(observed, fitting=True)
-        self._warn(describe_empty(data))
-        task = SearchTask.of(self._holdout(observed), *self._seeds(), data.pattern)
+        holdout = self._holdout(observed)
+        lines = holdout.lines(observed)
+        self._warn(describe_unknown(lines.rows, lines.columns))
+        task = SearchTask.of(holdout, *self._seeds(), data.pattern)
         if task.held_out is None:
             self._warn(
                 [f"X has too few observed entries to hold any out ({task.n}): rank 1 and a ridge are taken unseen"]
@@ -164,6 +175,8 @@ class AutoNMF(AveragedModels):
         else:
             task = self._fit_chosen(task, clock)
         self._warn(describe_outliers(task.outliers))
+        if holdout.not_imitated:
+            self._warn([f"no error can be stated, as nothing observed stands for {holdout.not_imitated}"])
         if self.n_components_ == 0 and self.stop_reason_ != "interrupted":
             self._warn(
                 [
@@ -223,6 +236,8 @@ class AutoNMF(AveragedModels):
         self.models_ = [task.fit(candidate.model(task.scales), None, criteria)]
         self.n_components_ = self.models_[0].n_components_
         self.scaling_ = self.clip_ = self.spread_ = self._held_out_ = None
+        self.column_levels_ = self.row_std_ = None
+        self.column_std_ = np.inf
         self.best_score_, self.stop_reason_ = np.nan, self.models_[0].stop_reason_
         if self.stop_reason_ not in ("interrupted", "time_limit"):
             self.stop_reason_ = "done"
@@ -245,11 +260,16 @@ class AutoNMF(AveragedModels):
         self.clip_ = None
         if held_out.rmse(clipped) < held_out.rmse(mean):
             self.clip_, mean = task.seen.columns_back(task.range), clipped
-        self.best_score_ = -held_out.rmse(mean)
         self._held_out_ = task.held_out_entries(mean)
-        residuals, terms = held_out.truth - mean, spread_terms(predictions, mean)
-        clean = np.square(residuals) < held_out.cap
-        self.spread_ = tuple(interval_scale(residuals[clean], terms[:, clean]))
+        spread, levels = calibration.of_entries(held_out, predictions, mean, task.shape[1])
+        self.spread_, self.column_levels_ = tuple(spread), task.seen.columns_back(levels[None, :])[0]
+        scale = 1.0 if self.scaling_ is None else self.scaling_[1, task.columns_of_held_out]
+        rows = calibration.of_held_out_rows(held_out, mean, scale, task.shape[1])
+        if rows is None:
+            rows = calibration.of_filled_rows(task, self._decode(self.mean_code_[None])[0].astype(np.float64))
+        self.row_std_ = rows.std if len(rows.std) == self.n_features_in_ else task.seen.columns_back(rows.std[None])[0]
+        self.column_std_ = calibration.of_columns(held_out, mean)
+        self.best_score_ = -calibration.announced(task, mean, rows)
 
     def _describe(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
         """Set `candidates_`, `stop_reason_` and the paragraph of `explain`."""

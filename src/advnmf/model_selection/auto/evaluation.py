@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ..holes import COLUMN, ROW, SINGLE
 from ..trials import Fold, Trial, advance_all, make_trial
 from .candidates import Candidate, Scales, factors_of_means
 
@@ -51,16 +53,23 @@ class HeldOut:
         Values and weights.
     lowest, highest : ndarray
         For each entry, the range of the training values of its fold.
+    kinds : ndarray
+        For each entry the kind of hole that it stands for: `SINGLE`, `ROW` or `COLUMN`.
+    n_left : ndarray
+        For each entry, the number of training entries of its row.
     cap : float
         Upper bound of a squared error, so that unpredictable outliers do not dominate the mean; infinite if there are
         none.
     """
 
-    def __init__(self, folds: Sequence[Fold]) -> None:
+    def __init__(self, folds: Sequence[Fold], *, together: bool = False) -> None:
         self.folds = list(folds)
+        # Whether the entries of a row are held out together, so that their errors are not independent.
+        self.together = together
         self.truth = np.concatenate([fold.held_out.values for fold in folds]).astype(np.float64)
         # Of the training entries only: held-out entries may lie outside this range, as missing ones may.
-        ranges = [(seen.min(), seen.max()) for seen in (fold.entries.values[fold.train] for fold in folds)]
+        reach = [fold.entries.reach(fold.train) for fold in folds]
+        ranges = [(low.min(), high.max()) for low, high in reach]
         sizes = [len(fold.held_out.values) for fold in folds]
         self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
         weights = [fold.held_out.omega for fold in folds]
@@ -68,6 +77,8 @@ class HeldOut:
         if any(each is not None for each in weights):
             ones = (np.ones(n) if each is None else each for each, n in zip(weights, sizes, strict=True))
             self.weights = np.concatenate(list(ones)).astype(np.float64)
+        self.n_left, in_column = (np.concatenate([_n_left(fold, axis) for fold in folds]) for axis in (0, 1))
+        self.kinds = np.where(in_column == 0, COLUMN, np.where(self.n_left == 0, ROW, SINGLE))
         self.cap = np.inf
 
     def score(self, truth: Array, prediction: Array, weights: Array | None) -> float:
@@ -94,10 +105,31 @@ class HeldOut:
         return float(np.average(values, weights=self.weights))
 
     def standard_error(self, values: Array) -> float:
-        """Standard error of `mean`."""
-        centred = np.square(values - self.mean(values))
-        share = np.ones(len(values)) if self.weights is None else self.weights
-        return float(np.sqrt(np.sum(share**2 * centred)) / share.sum())
+        """Standard error of `mean`; entries that are held out together are one observation."""
+        sums = np.bincount(self._groups, self.shares * (values - self.mean(values)))
+        return float(np.sqrt(np.sum(np.square(sums))) / self.shares.sum())
+
+    @property
+    def shares(self) -> Array:
+        """The weights; ones if there are none."""
+        return np.ones(len(self.truth)) if self.weights is None else self.weights
+
+    @cached_property
+    def _groups(self) -> Array:
+        """The number of the group of entries that each belongs to: a column, a row, or the entry itself."""
+        rows, columns = self.pairs
+        folds = np.repeat(np.arange(len(self.folds)), [len(fold.held_out.values) for fold in self.folds])
+        alone = np.arange(len(rows)) if not self.together else rows
+        lines = np.where(self.kinds == COLUMN, columns, np.where(self.kinds == ROW, rows, alone))
+        whole = self.kinds if not self.together else self.kinds == COLUMN
+        folds = np.where((self.kinds == SINGLE) & (not self.together), 0, folds)
+        return np.unique(np.array([whole, folds, lines]), axis=1, return_inverse=True)[1].ravel()
+
+
+def _n_left(fold: Fold, axis: int) -> Array:
+    """For each held-out entry, the number of training entries in its row (axis 0), in its column (1)."""
+    training = fold.entries.only(fold.train)
+    return np.bincount(training.pairs()[axis], minlength=training.shape[axis])[fold.pairs[axis]]
 
 
 @dataclass

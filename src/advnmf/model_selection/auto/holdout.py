@@ -64,6 +64,11 @@ class Holdout:
         """The pattern of what is missing in `X`; None if it is not imitated."""
         return self._pattern_split(1, 0.1, 0).holes(self.entries) if self.how == "auto" else None
 
+    @property
+    def together(self) -> bool:
+        """Whether entries of a row are held out together."""
+        return self.holes is not None and self.holes.kind in ("structured", "uneven")
+
     @cached_property
     def not_imitated(self) -> str:
         """The holes of which no error can be stated, in words."""

@@ -132,7 +132,7 @@ class AutoSearch:
         for trial in means.trials:
             if trial.error is not None:  # an error of the data, not of a candidate
                 raise trial.error
-        best = self._climb(self._evaluate(first, _SCREEN, "climb"), "climb")
+        best = self._climb(self._bent(self._evaluate(first, _SCREEN, "climb"), "climb"), "climb")
         if self.column_weights is not None:
             of_means, of_best = (self.held_out.mean(self.column_weights * found.errors) for found in (means, best))
             if not of_best < of_means:
@@ -194,14 +194,15 @@ class AutoSearch:
                 best = self._line(best, partial(_with_strength, name), step, stage)
         return best
 
-    def _curved(self, best: Evaluation) -> Evaluation:
-        """Along curves instead of lines, if that is better."""
-        if not any(getattr(best.candidate, name) for name in SMOOTH) or not self._in_time("finals"):
+    def _bent(self, best: Evaluation, stage: str) -> Evaluation:
+        """With smoothness of the other order, if that is better once its strength is searched."""
+        if not any(getattr(best.candidate, name) for name in SMOOTH) or not self._in_time(stage):
             return best
-        found = self._evaluate(replace(best.candidate, order=2), None, "finals")
-        for _, step in _STEPS:
-            found = self._smoothed(found, step, "finals")
-        return found if found.error < _GAIN * best.error else best
+        candidate = replace(best.candidate, smooth_order=3 - best.candidate.smooth_order)
+        other = self._evaluate(candidate, _SCREEN if stage == "climb" else None, stage, after=best)
+        for step in (10.0, 3.0):
+            other = self._smoothed(other, step, stage)
+        return min(best, other, key=lambda found: found.error)
 
     def _less_smooth(self, best: Evaluation) -> Evaluation:
         """Without smoothness of the codes, of the components, unless that is worse."""
@@ -221,7 +222,7 @@ class AutoSearch:
             best = self._line(best, self._with_ridge, ridge_step, "finals")
             best = self._line(best, self._with_rank, rank_step, "finals")
             best = self._smoothed(best, ridge_step, "finals")
-        best = self._less_smooth(self._curved(best))
+        best = self._less_smooth(self._bent(best, "finals"))
         return self._line(best, self._with_ridge, _STEPS[-1][1], "finals")
 
     def _handle_outliers(self, best: Evaluation) -> Evaluation:

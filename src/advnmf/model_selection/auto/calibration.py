@@ -1,0 +1,81 @@
+"""The announced error and the intervals, from held-out entries, by kind of hole.
+
+    MSE = sum over kinds k of  (share of the missing entries that are of kind k) MSE_k
+
+Rows without observed entries that have no order need none held out: they are filled with one and the same row p, and
+how far off that is all observed rows tell.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..holes import COLUMN, ROW, SINGLE
+from .evaluation import HeldOut
+from .search_task import SearchTask
+from .uncertainty import Spread, column_levels, factor_of_intervals, interval_scale, spread_terms
+
+Array = np.ndarray
+
+
+class EmptyRows(NamedTuple):
+    """How far off a row without observed entries is: in each column, and the mean square over all."""
+
+    std: Array
+    error: float
+
+
+def of_filled_rows(task: SearchTask, row: Array) -> EmptyRows:
+    """That of rows filled with `row`, in the unit of X."""
+    rows, columns, values = task.clean_entries()
+    return _of_rows(values - row[columns], columns, len(row), np.ones(len(rows)))
+
+
+def of_held_out_rows(held_out: HeldOut, mean: Array, scale: Array | float, n_columns: int) -> EmptyRows | None:
+    """That of the rows that were held out as a whole, where residuals count `scale`; None if there were none."""
+    here = held_out.kinds == ROW
+    if not here.any():
+        return None
+    residuals = ((held_out.truth - mean) * scale)[here]
+    return _of_rows(residuals, held_out.pairs[1][here], n_columns, held_out.shares[here])
+
+
+def _of_rows(residuals: Array, columns: Array, n: int, weights: Array) -> EmptyRows:
+    levels = column_levels(residuals, columns, n, weights)
+    known = np.bincount(columns, minlength=n) > 0
+    factor = factor_of_intervals(np.abs(residuals) / np.maximum(levels[columns], np.finfo(float).tiny), weights)
+    return EmptyRows(factor * levels, float(np.mean(np.square(levels[known]))))
+
+
+def of_columns(held_out: HeldOut, mean: Array) -> float:
+    """s of columns without observed entries, in the unit of the task; infinite if none were held out."""
+    here = held_out.kinds == COLUMN
+    if not here.any():
+        return np.inf
+    return factor_of_intervals(np.abs(held_out.truth - mean)[here], held_out.shares[here])
+
+
+def of_entries(held_out: HeldOut, predictions: Array, mean: Array, n_columns: int) -> tuple[Spread, Array]:
+    """The spread of entries that are missing by themselves, and the levels of the columns; in the unit of the task."""
+    residuals = held_out.truth - mean
+    here = (held_out.kinds == SINGLE) & (np.square(residuals) < held_out.cap)
+    if not here.any():
+        here = np.ones(len(residuals), bool)
+    columns, weights = held_out.pairs[1][here], held_out.shares[here]
+    levels = column_levels(residuals[here], columns, n_columns, weights)
+    terms = spread_terms(predictions[:, here], mean[here], levels[columns], held_out.n_left[here])
+    return interval_scale(residuals[here], terms, weights), levels
+
+
+def announced(task: SearchTask, mean: Array, rows: EmptyRows) -> float:
+    """The expected root mean square error over the missing entries; NaN if some of them cannot be imitated."""
+    held_out, holes = task.held_out, task.holdout.holes
+    if task.holdout.not_imitated:
+        return np.nan
+    share = 0.0
+    if holes is not None and holes.empty_rows.any() and holes.rows is None:
+        share = float(np.count_nonzero(holes.empty_rows)) * holes.missing.shape[1] / np.count_nonzero(holes.missing)
+    error = held_out.mean(held_out.errors(mean)) if share < 1 else 0.0
+    return float(np.sqrt((1 - share) * error + share * rows.error))
