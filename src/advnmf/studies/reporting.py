@@ -18,7 +18,6 @@ from .summaries import ExperimentResults, Summary, collect
 __all__ = ["write_report"]
 
 PAGE = "index.html"
-_DPI = 110
 # Columns of the tables: name and attribute.
 _PLACE = {"target": "experiment"} | {name: name for name in ("dataset", "fraction", "mask", "protocol", "method")}
 _RESULTS = ("n_runs", "rmse_mean", "rmse_std", "mae_mean", "mae_std", "seconds_mean")

@@ -22,13 +22,11 @@ from .evaluation import Clock
 from .holdout import check_holdout
 from .members import COLUMN_MEAN, FOREST, ITERATIVE, KNN, YARDSTICKS
 from .stages import SearchProgress
-from .uncertainty import Spread, interval_scale
+from .uncertainty import Spread, column_levels, interval_scale
 
 Array = np.ndarray
 
 CANDIDATES = (NMF, KNN, ITERATIVE, FOREST)
-# Held-out entries of all columns that are added to those of a column, where it gets a scale of its own.
-_PRIOR_OF_SCALE = 20
 _LEAST_SHOWN = 0.005
 
 
@@ -164,31 +162,12 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         residuals = (self.held_out_.prediction - entries.truth) / std[entries.columns]
         self.best_score_ = -column_error(residuals, entries.columns, search.table.weights)
         self.column_errors_ = std * column_errors(residuals, entries.columns, search.table.weights, len(std))
-        counts = np.bincount(entries.columns, minlength=len(std))
-        sums = np.bincount(entries.columns, np.square(residuals), len(std))
+        self.column_levels_ = column_levels(residuals, entries.columns, len(std), search.table.weights)
         members = np.array([search.predictions[name] for name in self.members_]).reshape(len(self.members_), -1)
-        terms = self._terms(members, entries.columns, search.predictions[COLUMN_MEAN])
-        spread = interval_scale(residuals, terms)
-        variance = np.square(spread.std(terms))
-        expected = np.bincount(entries.columns, variance, len(std))
-        overall = sums.sum() / max(expected.sum(), np.finfo(float).tiny)
-        share = counts / (counts + _PRIOR_OF_SCALE)
-        own = np.divide(sums, expected * max(overall, 1e-300), out=np.ones(len(std)), where=expected > 0)
-        self.column_scales_ = np.sqrt(share * own + 1 - share)
-        scaled = interval_scale(residuals, terms * np.square(self.column_scales_)[entries.columns])
-        self.spread_ = tuple(scaled)
-
-    def _terms(self, members: Array, columns: Array | slice, means: Array) -> Array:
-        """(1, v, p^2) in standard deviations: variance among the members and the column mean, and the prediction."""
-        std = np.where(self.std_ > 0, self.std_, 1.0)[columns]
-        weights = self.column_weights_[columns].T
-        if members.ndim == 3:
-            weights = weights[:, None, :]
-        Z = (members - means) / std
-        mean = (weights * Z).sum(axis=0)
-        rest = 1 - weights.sum(axis=0)
-        variance = (weights * np.square(Z - mean)).sum(axis=0) + rest * np.square(mean)
-        return np.array([np.ones_like(mean), variance, np.square(mean)])
+        weights = self.column_weights_[entries.columns].T
+        Z = (members - search.predictions[COLUMN_MEAN]) / std[entries.columns]
+        terms = _terms(weights, Z, self.column_levels_[entries.columns], search.table.n_observed())
+        self.spread_ = tuple(interval_scale(residuals, terms, search.table.weights))
 
     # --- using ----------------------------------------------------------------------------------------------------
 
@@ -215,14 +194,20 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             values = self.mean_ + (self.column_weights_.T[:, None, :] * (members - self.mean_)).sum(axis=0)
             filled[rows] = np.where(np.isnan(part), np.clip(values, *self.range_), part)
             if return_std:
-                std[rows] = np.where(np.isnan(part), self._std(members), 0.0)
+                std[rows] = np.where(np.isnan(part), self._std(part, members), 0.0)
         result = table.filled(finite(filled, "the completion"))
         return (result, table.like(std)) if return_std else result
 
-    def _std(self, members: Array) -> Array:
-        scale = np.where(self.std_ > 0, self.std_, 0.0)
-        terms = self._terms(members, slice(None), self.mean_)
-        return scale * self.column_scales_ * Spread(*self.spread_).std(terms)
+    def _std(self, part: Array, members: Array) -> Array:
+        weights, Z = self.column_weights_.T[:, None, :], (members - self.mean_) / self._scale
+        n_observed = np.count_nonzero(~np.isnan(part), axis=1)[:, None]
+        terms = _terms(weights, Z, np.broadcast_to(self.column_levels_, part.shape), n_observed)
+        return self._scale * Spread(*self.spread_).std(terms)
+
+    @property
+    def _scale(self) -> Array:
+        """Standard deviation of each column; 1 if it is constant."""
+        return np.where(self.std_ > 0, self.std_, 1.0)
 
     def explain(self) -> str:
         """What was used, in a sentence, with its error beside those of the yardsticks."""
@@ -285,3 +270,12 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _terms(weights: Array, Z: Array, levels: Array, n_observed: Array) -> Array:
+    """What `Spread` takes, in standard deviations from the mean of a column: members are Z, the column mean is 0."""
+    mean = (weights * Z).sum(axis=0)
+    rest = 1 - weights.sum(axis=0)
+    disagreement = (weights * np.square(Z - mean)).sum(axis=0) + rest * np.square(mean)
+    constant = np.square(levels)
+    return np.array([constant, disagreement, np.square(mean), constant / (1 + n_observed)])

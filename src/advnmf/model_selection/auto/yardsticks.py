@@ -80,6 +80,13 @@ class HeldOutTable:
             found[at] = np.nanmean(seen, axis=0)[self.entries.columns[at]]
         return found
 
+    def n_observed(self) -> Array:
+        """Number of training entries in the row of each held-out entry."""
+        found = np.empty(len(self.entries.truth))
+        for seen, at in self.folds():
+            found[at] = np.count_nonzero(~np.isnan(seen), axis=1)[self.entries.rows[at]]
+        return found
+
     def predictions(self, member: Member, seed: int, clock: Clock, reserve: float = 0.0) -> Array | None:
         """Of a member at the held-out entries; None if there is no time for all folds and `reserve` seconds more.
 
