@@ -31,7 +31,7 @@ YARDSTICKS = (COLUMN_MEAN, KNN, ITERATIVE)
 # Beyond these sizes the imputers take too long.
 _MOST_CELLS, _MOST_COLUMNS, _MOST_FOR_FORESTS = 1_000_000, 100, 60
 # Rounds of IterativeImputer, and changes at which it has converged: further ones hardly move what is filled.
-_ROUNDS, _TOL = 5, 1e-2
+_ROUNDS, _TOL = 10, 1e-2
 # A logarithm needs so many values, and a skewness beyond this that it takes off.
 _FEWEST_FOR_LOGARITHM, _SKEWED = 10, 1.0
 
