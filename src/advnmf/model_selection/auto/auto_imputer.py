@@ -163,7 +163,9 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.best_score_ = -column_error(residuals, entries.columns, search.table.weights)
         self.column_errors_ = std * column_errors(residuals, entries.columns, search.table.weights, len(std))
         self.column_levels_ = column_levels(residuals, entries.columns, len(std), search.table.weights)
-        members = np.array([search.predictions[name] for name in self.members_]).reshape(len(self.members_), -1)
+        members = np.array([search.predictions[name] for name in self.members_]).reshape(
+            len(self.members_), len(residuals)
+        )
         weights = self.column_weights_[entries.columns].T
         Z = (members - search.predictions[COLUMN_MEAN]) / std[entries.columns]
         terms = _terms(weights, Z, self.column_levels_[entries.columns], search.table.n_observed())

@@ -53,7 +53,9 @@ class Moments:
         for a in range(k):
             for b in range(a + 1):
                 squares[..., a, b] = squares[..., b, a] = sums(predictions[a] * predictions[b])
-        products = np.stack([sums(each * truth) for each in predictions], axis=-1)
+        products = np.empty((*shape, k))
+        for a in range(k):
+            products[..., a] = sums(predictions[a] * truth)
         return cls(squares, products, sums(np.ones(len(truth))))
 
     def without(self, group: int) -> Moments:
@@ -134,6 +136,8 @@ def _cross_fitted(moments: Moments, prior: float, predictions: Array, groups: Ar
 def _nonnegative(square: Array, product: Array) -> Array:
     """The w >= 0 with sum at most 1 that minimises w' square w - 2 w' product."""
     k = len(product)
+    if k == 0:
+        return product
     scale = max(float(np.trace(square)) / k, np.finfo(float).tiny)
     root = np.linalg.cholesky(square / scale + _RIDGE * np.eye(k)).T
     target = solve_triangular(root, product / scale, trans=1)

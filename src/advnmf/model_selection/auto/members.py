@@ -30,8 +30,8 @@ YARDSTICKS = (COLUMN_MEAN, KNN, ITERATIVE)
 
 # Beyond these sizes the imputers take too long.
 _MOST_CELLS, _MOST_COLUMNS, _MOST_FOR_FORESTS = 1_000_000, 100, 60
-# Rounds of IterativeImputer, and changes at which it has converged: further ones hardly move what is filled.
-_ROUNDS, _TOL = 10, 1e-2
+# Rounds of IterativeImputer at most; where columns nearly repeat each other, fewer are clearly worse.
+_ROUNDS = 10
 # A logarithm needs so many values, and a skewness beyond this that it takes off.
 _FEWEST_FOR_LOGARITHM, _SKEWED = 10, 1.0
 
@@ -129,7 +129,7 @@ def _neighbours(k: int, weights: str) -> Any:
 
 
 def _iterative(seed: int) -> Any:
-    return IterativeImputer(max_iter=_ROUNDS, tol=_TOL, random_state=seed, keep_empty_features=True)
+    return IterativeImputer(max_iter=_ROUNDS, random_state=seed, keep_empty_features=True)
 
 
 def _forest(seed: int) -> Any:
