@@ -71,7 +71,7 @@ class ArrayTable(Tabular):
     def numbers(self) -> Array:
         """The columns to complete."""
         X, known = (each[:, self.completed] for each in (self.observed.X, self.observed.known))
-        return np.where(known, X, np.nan).astype(np.float64)
+        return np.ascontiguousarray(np.where(known, X, np.nan), np.float64)
 
     def filled(self, values: Array) -> Array:
         """In the precision of the array."""

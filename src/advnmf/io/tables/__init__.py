@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +35,7 @@ __all__ = [
     "Decimals",
     "Table",
     "TextLayout",
+    "all_missing",
     "check_table",
     "check_table_target",
     "like_triplets",
@@ -209,6 +212,11 @@ def write_table(
     packing = packing_of(path)
     content = pack(content, packing, os.path.basename(str(path))[: -len(".zip")]) if packing else content
     write_bytes(path, content, overwrite=overwrite)
+
+
+def all_missing(table: Table) -> Table:
+    """The table with nothing observed: what is written in its layout are other numbers in the place of all of it."""
+    return replace(table, values=np.full(table.values.shape, np.nan), stored=None, markers=())
 
 
 def check_table_target(
