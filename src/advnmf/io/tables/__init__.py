@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from ...data.columns import Kind
+from ...data.observed import as_signs
 from ..files import STANDARD, FileError, check_target, suffix, write_bytes
 from . import arrays, envi, text
 from .arrays import Container
@@ -34,6 +35,7 @@ __all__ = [
     "Decimals",
     "Table",
     "TextLayout",
+    "bounds_missing",
     "check_table",
     "check_table_target",
     "like_triplets",
@@ -63,6 +65,14 @@ class Table:
     def missing(self) -> np.ndarray:
         """Boolean array of the shape of `values`, True at the holes."""
         return np.isnan(self.values)
+
+    @property
+    def censored(self) -> np.ndarray | None:
+        """Signs "<" and ">" of the cells that give a bound, such as <0.05, whose value is the bound; None without any.
+
+        For `NMF.fit` and the like; such cells count as observed, and are written back as they are.
+        """
+        return None if self.text is None or self.text.sides is None else as_signs(self.text.sides)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -218,6 +228,12 @@ def write_table(
     packing = packing_of(path)
     content = pack(content, packing, os.path.basename(str(path))[: -len(".zip")]) if packing else content
     write_bytes(path, content, overwrite=overwrite)
+
+
+def bounds_missing(table: Table) -> Table:
+    """The table with the cells that give a bound among the missing ones, so that estimates are written there, too."""
+    signs = table.censored
+    return table if signs is None else replace(table, values=np.where(signs == "", table.values, np.nan))
 
 
 def check_table_target(
