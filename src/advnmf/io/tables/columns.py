@@ -95,12 +95,12 @@ class ParsedColumn:
         values = self.values[first:end]
         texts = {i - first: text for i, text in self.texts.items() if first <= i and (end is None or i < end)}
         bounds = {i - first: self.bounds[i] for i in self.bounds if i - first in texts}
-        if bounds and _are_measured(values, texts, bounds):
+        # By themselves "<5" and ">5" are groups.
+        bounds = bounds if np.count_nonzero(~np.isnan(values)) >= _FEWEST_BESIDE_BOUNDS else {}
+        if bounds:
             values = values.copy()
             values[list(bounds)] = [bound.value for bound in bounds.values()]
             texts = {i: text for i, text in texts.items() if i not in bounds}
-        else:
-            bounds = {}
         marks = len(texts) if all(map(is_marker, texts.values())) else 0
         texts = {} if marks else texts
         kind = _kind(name, values, texts)
@@ -130,12 +130,6 @@ def without_markers(raw: Sequence[str], values: list[float | None]) -> tuple[lis
     for i in text:
         values[i] = math.nan
     return values, len(text)
-
-
-def _are_measured(values: np.ndarray, texts: Mapping[int, str], bounds: Mapping[int, Bound]) -> bool:
-    """Whether bounds stand among numbers and marks of missing cells alone: "<5" and ">5" by themselves are groups."""
-    others = (text for i, text in texts.items() if i not in bounds)
-    return np.count_nonzero(~np.isnan(values)) >= _FEWEST_BESIDE_BOUNDS and all(map(is_marker, others))
 
 
 def _kind(name: str, values: np.ndarray, raw: Mapping[int, str]) -> Kind:
