@@ -28,8 +28,11 @@ class Bound(NamedTuple):
 def bound_of(raw: str, signs: Signs) -> Bound | None:
     """The bound that a raw cell gives; None where it is anything else."""
     found = _parts(raw)
-    value = None if found is None else signs.value(found[1])
-    return None if value is None else Bound(value, _SIGNS[found[0]])
+    if found is None:
+        return None
+    sign, number = found
+    value = signs.value(number)
+    return None if value is None else Bound(value, _SIGNS[sign])
 
 
 def bare_number(text: str) -> str:

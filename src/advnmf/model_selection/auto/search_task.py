@@ -16,7 +16,7 @@ from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
 from .averaged import HeldOutEntries
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
-from .column_scales import Columns, standardised
+from .column_scales import Columns, drawn_in, standardised
 from .empty_lines import ObservedLines
 from .evaluation import Clock, HeldOut, evaluate
 from .holdout import Holdout
@@ -196,8 +196,10 @@ class SearchTask:
 
     @cached_property
     def values(self) -> Array:
-        """The observed values."""
-        return self.entries.observed_values.astype(np.float64)
+        """The observed values; bounds are drawn into the range of what was measured in their column."""
+        values = self.entries.observed_values.astype(np.float64)
+        measured = self.entries.measured[self.entries.observed]
+        return values if measured.all() else drawn_in(values, self.entries.pairs()[1], measured, self.shape[1])
 
     @cached_property
     def scales(self) -> Scales:
