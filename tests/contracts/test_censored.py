@@ -15,11 +15,11 @@ from advnmf.losses import Correntropy
 from advnmf.model_selection import CompletionSearchCV, EntryKFold, cross_val_score_entries
 from advnmf.model_selection.cross_validation import make_folds
 from advnmf.penalties import NO_PENALTY, ElasticNet
-from advnmf.solvers import MU, SOLVERS
+from advnmf.solvers import SOLVERS
 from cases import CENSORED, censored, chain, numeric_gradient, pairs
 
 both = pytest.mark.parametrize(("loss", "adversary"), pairs())
-solvers = pytest.mark.parametrize("solver", [*SOLVERS.values(), MU(n_repeats=2)], ids=repr)
+solvers = pytest.mark.parametrize("solver", SOLVERS.values(), ids=repr)
 
 
 def ran(problem, factors, solver, n_sweeps):
