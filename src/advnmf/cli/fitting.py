@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .. import AutoNMF
+from .. import AutoImputer, AutoNMF
 from ..models.base import CompletionModel
-from .options import AUTO_SECONDS, Settings
+from .options import AUTO, AUTO_SECONDS, BLEND, Settings
 from .progress import progress_bar, search_bar, warnings_as_notes
 
 Array = np.ndarray
@@ -26,13 +26,29 @@ _STOPPED = {
 
 @dataclass(frozen=True)
 class Fit:
-    """The values of a fitted model at all entries, and how the fit went."""
+    """A fitted model, its values at all entries, and how the fit went; `scale` is what the data were divided by."""
 
+    model: Any
     values: Array
     summary: str
-    interrupted: bool
     seconds: float
-    loss_curve: Array
+    X: Array
+    scale: Array
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return was_interrupted(self.model)
+
+    @property
+    def loss_curve(self) -> Array:
+        """The loss after each iteration; empty for a search."""
+        return getattr(self.model, "loss_curve_", np.array([]))
+
+    def std(self) -> Array:
+        """Standard deviations of the filled entries, 0 at the observed ones; of a search."""
+        with warnings_as_notes(quiet=True):
+            return self.model.complete(self.X, return_std=True)[1] * self.scale
 
 
 def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: bool = False) -> Fit:
@@ -40,33 +56,44 @@ def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: boo
 
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
-    # AutoNMF gives the same result on every scale, and reports errors on that of the data.
-    unscaled = settings.model == "auto" and not scale_columns
+    # The searches give the same result on every scale, and report errors on that of the data.
+    unscaled = settings.model in (AUTO, BLEND) and not scale_columns
     scale = np.ones((1, 1)) if unscaled else _scale(X, scale_columns)
+    scaled = X / scale
     began = time.monotonic()
     with warnings_as_notes(quiet):
-        model, summary = fit_model(X / scale, settings, quiet)
+        model, summary = (_fit_blend if settings.model == BLEND else fit_model)(scaled, settings, quiet)
     seconds = time.monotonic() - began
-    curve = getattr(model, "loss_curve_", np.array([]))
-    return Fit(model.reconstruct() * scale, summary, was_interrupted(model), seconds, curve)
+    values = model.complete(scaled) if settings.model == BLEND else model.reconstruct()
+    return Fit(model, values * scale, summary, seconds, scaled, scale)
 
 
 def fit_model(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
     """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings."""
-    return (_fit_auto if settings.model == "auto" else _fit_fixed)(X, settings, quiet)
+    return (_fit_auto if settings.model == AUTO else _fit_fixed)(X, settings, quiet)
 
 
-def was_interrupted(model: CompletionModel) -> bool:
+def was_interrupted(model: CompletionModel | AutoImputer) -> bool:
     """Whether Ctrl-C ended the fit."""
     return model.stop_reason_ == "interrupted"
 
 
+def _fit_blend(X: Array, settings: Settings, quiet: bool) -> tuple[AutoImputer, str]:
+    return _search(AutoImputer, X, settings, quiet)
+
+
 def _fit_auto(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+    return _search(AutoNMF, X, settings, quiet)
+
+
+def _search(
+    kind: type[AutoImputer | AutoNMF], X: Array | sparse.csr_array, settings: Settings, quiet: bool
+) -> tuple[Any, str]:
     limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
     with search_bar(limit, quiet) as callback:
-        model = AutoNMF(limit, random_state=settings.seed, callback=callback)
+        model = kind(limit, random_state=settings.seed, callback=callback)
         _fit_until_interrupted(model, X)
-    summary = f"auto: {model.explain().rstrip('.')}"
+    summary = f"{settings.model}: {model.explain().rstrip('.')}"
     return model, f"{summary}; interrupted" if was_interrupted(model) else summary
 
 
@@ -86,7 +113,7 @@ def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel
     return model, f"{', '.join(parts)}: {model.n_iter_} iterations in {time.monotonic() - began:.1f} s, {reason}"
 
 
-def _fit_until_interrupted(model: CompletionModel, X: Array | sparse.csr_array) -> None:
+def _fit_until_interrupted(model: Any, X: Array | sparse.csr_array) -> None:
     """Fit; after Ctrl-C the command continues with the fit as it is, if there is one."""
     try:
         model.fit(X)

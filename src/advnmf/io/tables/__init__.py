@@ -35,6 +35,7 @@ __all__ = [
     "Decimals",
     "Table",
     "TextLayout",
+    "all_missing",
     "bounds_missing",
     "check_table",
     "check_table_target",
@@ -234,6 +235,11 @@ def bounds_missing(table: Table) -> Table:
     """The table with the cells that give a bound among the missing ones, so that estimates are written there, too."""
     signs = table.censored
     return table if signs is None else replace(table, values=np.where(signs == "", table.values, np.nan))
+
+
+def all_missing(table: Table) -> Table:
+    """The table with nothing observed: what is written in its layout are other numbers in the place of all of it."""
+    return replace(table, values=np.full(table.values.shape, np.nan), stored=None, markers=())
 
 
 def check_table_target(
