@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from advnmf import ATNMF, DMF, EADNMF, NMF, AutoNMF, DeepNMF, NMFImputer
+from advnmf import ATNMF, DMF, EADNMF, NMF, AutoImputer, AutoNMF, DeepNMF, NMFImputer
 from advnmf.arrays.namespaces import to_numpy
 from advnmf.data import CensoredData, array_data
 from advnmf.data.boundary import read_observed
@@ -355,3 +355,23 @@ def test_the_imputer_passes_bounds_on_and_clips_each_feature():
         NMFImputer(model, clip=([0, 0, 0], 1)).fit(X)
     with pytest.raises(ValueError, match="must be None"):
         NMFImputer(model, clip=(np.full(8, 2.0), low)).fit(X)
+
+
+def test_the_blend_fills_bounds_by_nmf():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: see the extra test")
+    _, X, below = planted(15, (40, 6))
+    model = AutoImputer(2, candidates=["AutoNMF", "KNN"], random_state=0).fit(X, censored=below)
+    filled, std = model.complete(X, censored=below, return_std=True)
+    exact = ~np.isnan(X) & ~below
+    np.testing.assert_array_equal(filled[exact], X[exact])
+    assert ((filled >= 0) & (filled <= X))[below].all()
+    assert (filled < X)[below].mean() > 0.3
+    np.testing.assert_array_equal(std > 0, ~exact)
+    assert not below[model.held_out_.rows, model.held_out_.columns].any()
+    frame = pandas.DataFrame(X, columns=list("abcdef")).assign(name="x")
+    flags = np.hstack([below, np.zeros((len(X), 1), bool)])
+    np.testing.assert_allclose(model.complete(X, censored=below), filled)
+    framed = AutoImputer(2, candidates=["KNN"], random_state=0).fit(frame, censored=flags)
+    np.testing.assert_array_equal(framed.complete(frame, censored=flags)[list("abcdef")].to_numpy()[below], X[below])
+    with pytest.raises(ValueError, match="censored marks row"):
+        model.fit(X, censored=below | np.isnan(X))

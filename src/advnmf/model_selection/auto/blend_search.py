@@ -38,8 +38,8 @@ _LONGER = 1.3
 class Filler(Protocol):
     """A fitted imputer."""
 
-    def fill(self, X: Array) -> Array:
-        """X with its holes filled, in the unit of X."""
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
+        """X with its holes filled, in the unit of X; `censored` are the signs of bounds."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,18 @@ class FittedNMF:
 
     model: AutoNMF
 
-    def fill(self, X: Array) -> Array:
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
         """X completed."""
+        return self._complete(X, censored=censored)
+
+    def fill_with_std(self, X: Array, censored: Array) -> tuple[Array, Array]:
+        """X completed, and the standard deviations of what was filled in."""
+        return self._complete(X, censored=censored, return_std=True)
+
+    def _complete(self, X: Array, **how: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # of empty rows
-            return self.model.complete(X)
+            return self.model.complete(X, **how)
 
 
 class Ended(Exception):
@@ -62,6 +69,8 @@ class Ended(Exception):
 @dataclass
 class BlendSearch:
     """What is tried on a table whose columns have a value each, and what comes of it.
+
+    Bounds (`censored` are their signs) are values to all candidates but `AutoNMF`.
 
     Attributes
     ----------
@@ -76,6 +85,7 @@ class BlendSearch:
     """
 
     X: Array
+    censored: Array | None
     candidates: tuple[str, ...]
     holdout: object
     seed: int
@@ -129,7 +139,7 @@ class BlendSearch:
 
     def _held_out(self) -> HeldOutTable | None:
         """The table with held-out entries as `AutoNMF` would take them; None if there are too few entries."""
-        task = SearchTask.of(Holdout(read_observed(self.X), self.holdout), self.seed, 0)
+        task = SearchTask.of(Holdout(read_observed(self.X, censored=self.censored), self.holdout), self.seed, 0)
         if task.held_out is None:
             return None
         entries = task.held_out_entries(task.held_out.truth)
@@ -151,7 +161,7 @@ class BlendSearch:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DataWarning)
-                model.fit(self.X)
+                model.fit(self.X, censored=self.censored)
         except KeyboardInterrupt:
             self.stop_reason = "interrupted"
         if getattr(model, "held_out_", None) is None:
