@@ -148,6 +148,19 @@ def test_bounds_beat_half_of_them_ignoring_them_and_taking_them_for_values():
     assert of_censored[0] < 0.8 * of_censored[1:].min()
 
 
+def test_what_lies_above_a_bound_is_held_by_a_ridge():
+    # Complete but for bounds without an upper end: no ridge would leave them open.
+    truth, X, _ = planted(16, (30, 8), missing=0.0)
+    above = truth > np.quantile(truth, 0.6, axis=0)
+    X = np.where(above, np.quantile(truth, 0.6, axis=0), X)
+    model = NMF(5, max_iter=150, tol=0, random_state=0)
+    filled = model.fit_complete(X, censored=np.where(above, ">", ""))
+    assert model.alpha_W_ > 0
+    assert NMF(5, max_iter=1, tol=0).fit(X).alpha_W_ == 0
+    assert (filled >= X).all()
+    assert filled.max() < 30 * X.max()
+
+
 @pytest.mark.parametrize("model", [NMF(3), ATNMF(3), DeepNMF((5, 3)), EADNMF((5, 3)), NMF(3, biases=True)], ids=repr)
 def test_every_model_fills_what_is_possible(model):
     _, X, below = planted(2, (40, 10))
