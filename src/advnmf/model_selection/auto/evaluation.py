@@ -225,9 +225,17 @@ def evaluate(candidate: Candidate, held_out: HeldOut, scales: Scales) -> Evaluat
     for trial in trials:
         trial.keep = True
         if candidate.rank == 0:
-            data = trial.fold.data(model)
-            trial.start = factors_of_means(data.shape, data.mean, data.dtype)
+            trial.start = factors_of_means(trial.fold.entries.shape[0], _means(trial.fold), trial.fold.entries.X.dtype)
     return Evaluation(candidate, trials, held_out)
+
+
+def _means(fold: Fold) -> Array:
+    """The (weighted) mean of the training entries of each column; that of all where there are none."""
+    train = fold.entries.only(fold.train)
+    values, columns, n = train.observed_values.astype(np.float64), train.pairs()[1], train.shape[1]
+    weights = np.ones(len(values)) if train.weights is None else train.weights[train.observed]
+    sums, total = np.bincount(columns, weights * values, n), np.bincount(columns, weights, n)
+    return np.divide(sums, total, out=np.full(n, sums.sum() / total.sum()), where=total > 0)
 
 
 def better(held_out: HeldOut, new: Array, old: Array) -> bool:
