@@ -18,7 +18,7 @@ from ...data.observed import as_signs
 from ...data.tabular import ArrayTable, FrameTable, Tabular, is_frame
 from ...models.base import DataWarning, finite
 from ...models.progress import Interrupted, at_once
-from .blend_search import NMF, BlendSearch, FittedNMF, describe
+from .blend_search import NMF, BlendSearch, FittedNMF, describe, ranges
 from .blending import column_error, column_errors
 from .evaluation import Clock
 from .holdout import check_holdout
@@ -132,7 +132,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         signs = _signs(censored, X, table)
         self.completed_, self.left_alone_ = table.completed, table.left_alone
         self.mean_, self.std_ = numbers.mean(axis=0, where=~np.isnan(numbers)), np.nanstd(numbers, axis=0)
-        self.range_ = np.array([np.nanmin(numbers, axis=0), np.nanmax(numbers, axis=0)])
+        self.range_ = ranges(numbers, signs)
         candidates = CANDIDATES if self.candidates is None else tuple(self.candidates)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         search = BlendSearch(numbers, signs, candidates, self.holdout, seed, self.n_jobs, clock, self._report)

@@ -213,7 +213,7 @@ class BlendSearch:
     def blended_predictions(self) -> Array:
         """Of the blend at the held-out entries, by weights that did not see them, in the unit of X."""
         entries = self.table.entries
-        low, high = np.nanmin(self.X, axis=0)[entries.columns], np.nanmax(self.X, axis=0)[entries.columns]
+        low, high = ranges(self.X, self.censored)[:, entries.columns]
         found = self.predictions[COLUMN_MEAN] + self.table.std[entries.columns] * self.blended.cross_fitted
         return np.clip(found, low, high)
 
@@ -234,6 +234,15 @@ class BlendSearch:
 
     def _seconds_of(self, name: str) -> float:
         return self._seconds([member for member in self.others if member.name == name])
+
+
+def ranges(X: Array, censored: Array | None) -> Array:
+    """Lowest and highest value of each column, of shape (2, n); 0 or no end where a bound says no more."""
+    ends = np.array([np.nanmin(X, axis=0), np.nanmax(X, axis=0)])
+    if censored is None:
+        return ends
+    beyond = np.array([np.where(ends[0] < 0, -np.inf, 0.0), np.full(ends.shape[1], np.inf)])
+    return np.where([(censored == sign).any(axis=0) for sign in "<>"], beyond, ends)
 
 
 def _kind(name: str) -> str:
