@@ -13,6 +13,7 @@ from ..io.tables import (
     Decimals,
     Table,
     all_missing,
+    bounds_missing,
     check_table,
     check_table_target,
     like_triplets,
@@ -118,6 +119,12 @@ from .telling import column_names, tell_errors, tell_yardsticks
     help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
 )
 @file_option(
+    "--fill-censored",
+    is_flag=True,
+    help="Fill cells that give a bound, too (<0.05 below a limit of detection, >200), by estimates that it allows. "
+    "[default: they stay as they are, and the fit knows the bound]",
+)
+@file_option(
     "--triplets",
     type=ColumnsType(),
     help="IN is a table of ratings with these columns: names, or numbers from 1 (1,2,3) for a text file without "
@@ -152,6 +159,7 @@ def complete(
     scale_columns: bool,
     clip_negative: bool,
     keep_codes: bool,
+    fill_censored: bool,
     triplets: Columns | None,
     pairs: str | None,
     max_memory: int | None,
@@ -170,6 +178,8 @@ def complete(
     A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
     pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come
     back as they are. OUT can be hdr, npy, npz or mat, lines x samples x bands.
+
+    Cells such as <0.05 or >200 among numbers give bounds: the fit knows that the value lies below or above.
 
     What was observed comes back as it was: text cells as the very same text, arrays with their type and
     the other arrays of their file, cubes with their type and header.
@@ -192,6 +202,7 @@ def complete(
         raise click.UsageError("OUT is missing: name the file to write, or - for standard output")
     if triplets is not None:
         flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
+        flags |= {"fill-censored": fill_censored}
         lists = {"columns": columns, "ignore-columns": ignore_columns}
         _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
         _refuse({"skip-rows": skip_rows, "comment": comment, "unstored": unstored, "dry-run": dry_run or None})
@@ -245,15 +256,16 @@ def complete(
     check_table_target(target, table, delimiter=delimiter, overwrite=force)
     for line in describe(table):
         note(line, quiet)
-    if not table.missing.any():
+    to_fill = bounds_missing(table) if fill_censored else table
+    if not to_fill.missing.any():
         write_table(target, table, delimiter=delimiter, overwrite=force)
         note(f"nothing is missing: {target} is a copy", quiet)
         return 0
     X = table.values.astype(np.float64)
     if clip_negative:
         np.maximum(X, 0.0, out=X)
-    result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
-    write_table(target, table, result.values, delimiter=delimiter, decimals=digits, overwrite=force)
+    result = fit(X, settings, censored=table.censored, scale_columns=scale_columns, quiet=quiet)
+    write_table(target, to_fill, result.values, delimiter=delimiter, decimals=digits, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
     told = [line for line in (tell_errors(result, table), _yardsticks(result, settings)) if line]
     for line in told:

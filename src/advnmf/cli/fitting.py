@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Fit:
     seconds: float
     X: Array
     scale: Array
+    censored: Array | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -48,11 +50,18 @@ class Fit:
     def std(self) -> Array:
         """Standard deviations of the filled entries, 0 at the observed ones; of a search."""
         with warnings_as_notes(quiet=True):
-            return self.model.complete(self.X, return_std=True)[1] * self.scale
+            return self.model.complete(self.X, censored=self.censored, return_std=True)[1] * self.scale
 
 
-def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: bool = False) -> Fit:
-    """Fit the model that `settings` describe to a matrix with NaN at its holes.
+def fit(
+    X: Array,
+    settings: Settings,
+    *,
+    censored: Array | None = None,
+    scale_columns: bool = False,
+    quiet: bool = False,
+) -> Fit:
+    """Fit the model that `settings` describe to a matrix with NaN at its holes, and signs of its bounds.
 
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
@@ -62,15 +71,24 @@ def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: boo
     scaled = X / scale
     began = time.monotonic()
     with warnings_as_notes(quiet):
-        model, summary = (_fit_blend if settings.model == BLEND else fit_model)(scaled, settings, quiet)
+        fitted = _fit_blend if settings.model == BLEND else fit_model
+        model, summary = fitted(scaled, settings, quiet, **({} if censored is None else {"censored": censored}))
     seconds = time.monotonic() - began
-    values = model.complete(scaled) if settings.model == BLEND else model.reconstruct()
-    return Fit(model, values * scale, summary, seconds, scaled, scale)
+    values = model.complete(scaled, censored=censored) if settings.model == BLEND else model.reconstruct()
+    if censored is not None:
+        values = np.where(censored == "<", np.minimum(values, scaled), values)
+        values = np.where(censored == ">", np.maximum(values, scaled), values)
+    return Fit(model, values * scale, summary, seconds, scaled, scale, censored)
 
 
-def fit_model(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
-    """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings."""
-    return (_fit_auto if settings.model == AUTO else _fit_fixed)(X, settings, quiet)
+def fit_model(
+    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+) -> tuple[CompletionModel, str]:
+    """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings.
+
+    `given` is what else `fit` takes.
+    """
+    return (_fit_auto if settings.model == AUTO else _fit_fixed)(X, settings, quiet, **given)
 
 
 def was_interrupted(model: CompletionModel | AutoImputer) -> bool:
@@ -78,32 +96,34 @@ def was_interrupted(model: CompletionModel | AutoImputer) -> bool:
     return model.stop_reason_ == "interrupted"
 
 
-def _fit_blend(X: Array, settings: Settings, quiet: bool) -> tuple[AutoImputer, str]:
-    return _search(AutoImputer, X, settings, quiet)
+def _fit_blend(X: Array, settings: Settings, quiet: bool, **given: Array) -> tuple[AutoImputer, str]:
+    return _search(AutoImputer, X, settings, quiet, **given)
 
 
-def _fit_auto(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
-    return _search(AutoNMF, X, settings, quiet)
+def _fit_auto(
+    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+) -> tuple[CompletionModel, str]:
+    return _search(AutoNMF, X, settings, quiet, **given)
 
 
 def _search(
-    kind: type[AutoImputer | AutoNMF], X: Array | sparse.csr_array, settings: Settings, quiet: bool
+    kind: type[AutoImputer | AutoNMF], X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
 ) -> tuple[Any, str]:
     limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
     with search_bar(limit, quiet) as callback:
         model = kind(limit, random_state=settings.seed, callback=callback)
-        _fit_until_interrupted(model, X)
+        _fit_until_interrupted(model, X, **given)
     summary = f"{settings.model}: {model.explain().rstrip('.')}"
     return model, f"{summary}; interrupted" if was_interrupted(model) else summary
 
 
-def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+def _fit_fixed(X: Any, settings: Settings, quiet: bool, **given: Array) -> tuple[CompletionModel, str]:
     ratings = sparse.issparse(X)
     layers = settings.layers(X.shape, X.nnz if ratings else int(np.count_nonzero(~np.isnan(X))))
     began = time.monotonic()
     with progress_bar(settings.model, quiet) as callback:
         model = settings.build(layers, callback, ratings=ratings)
-        _fit_until_interrupted(model, X)
+        _fit_until_interrupted(model, X, **given)
     parts = [
         f"{settings.model} with offsets" if ratings else settings.model,
         f"rank {','.join(map(str, layers))}",
@@ -113,10 +133,15 @@ def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel
     return model, f"{', '.join(parts)}: {model.n_iter_} iterations in {time.monotonic() - began:.1f} s, {reason}"
 
 
-def _fit_until_interrupted(model: Any, X: Array | sparse.csr_array) -> None:
+def _fit_until_interrupted(model: Any, X: Array | sparse.csr_array, **given: Array) -> None:
     """Fit; after Ctrl-C the command continues with the fit as it is, if there is one."""
+    if given and not set(given) <= set(signature(model.fit).parameters):
+        raise ValueError(
+            f"cells such as <0.05 give bounds, which {type(model).__name__} does not take: leave out --model, or say "
+            "with --na that such cells are missing"
+        )
     try:
-        model.fit(X)
+        model.fit(X, **given)
     except KeyboardInterrupt:
         if getattr(model, "stop_reason_", None) != "interrupted":
             raise

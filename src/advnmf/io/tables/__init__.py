@@ -36,6 +36,7 @@ __all__ = [
     "Table",
     "TextLayout",
     "all_missing",
+    "bounds_missing",
     "check_table",
     "check_table_target",
     "like_triplets",
@@ -212,6 +213,12 @@ def write_table(
     packing = packing_of(path)
     content = pack(content, packing, os.path.basename(str(path))[: -len(".zip")]) if packing else content
     write_bytes(path, content, overwrite=overwrite)
+
+
+def bounds_missing(table: Table) -> Table:
+    """The table with the cells that give a bound among the missing ones, so that estimates are written there, too."""
+    signs = table.censored
+    return table if signs is None else replace(table, values=np.where(signs == "", table.values, np.nan))
 
 
 def all_missing(table: Table) -> Table:

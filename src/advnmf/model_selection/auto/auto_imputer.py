@@ -11,12 +11,14 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ...data.boundary import read_observed
+from ...arrays.typing import MatrixLike
+from ...data.boundary import check_censored, read_observed
 from ...data.check import check_jobs, check_number, check_seed
+from ...data.observed import as_signs
 from ...data.tabular import ArrayTable, FrameTable, Tabular, is_frame
 from ...models.base import DataWarning, finite
 from ...models.progress import Interrupted, at_once
-from .blend_search import NMF, BlendSearch, describe
+from .blend_search import NMF, BlendSearch, FittedNMF, describe, ranges
 from .blending import column_error, column_errors
 from .evaluation import Clock
 from .holdout import check_holdout
@@ -112,7 +114,7 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     # --- fitting --------------------------------------------------------------------------------------------------
 
     @at_once
-    def fit(self, X: Any, y: object = None) -> Self:
+    def fit(self, X: Any, y: object = None, *, censored: MatrixLike | None = None) -> Self:
         """Score the candidates at held-out entries, blend them, and fit those that count to all observed entries.
 
         Parameters
@@ -120,27 +122,32 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X : array-like or data frame of shape (n_samples, n_features)
             NaN, or what the data frame takes for missing, is missing.
         y : ignored
+        censored : array-like, optional
+            Of the shape of X: which entries are bounds, such as limits of detection, as `NMF.fit` takes it.  They are
+            never held out; all candidates but `AutoNMF` take them for values.
         """
         self.check_parameters()
         table = self._table(X, reset=True)
         clock, numbers = Clock(self.time_limit), table.numbers
+        signs = _signs(censored, X, table)
         self.completed_, self.left_alone_ = table.completed, table.left_alone
         self.mean_, self.std_ = numbers.mean(axis=0, where=~np.isnan(numbers)), np.nanstd(numbers, axis=0)
-        self.range_ = np.array([np.nanmin(numbers, axis=0), np.nanmax(numbers, axis=0)])
+        self.range_ = ranges(numbers, signs)
         candidates = CANDIDATES if self.candidates is None else tuple(self.candidates)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        search = BlendSearch(numbers, candidates, self.holdout, seed, self.n_jobs, clock, self._report)
+        search = BlendSearch(numbers, signs, candidates, self.holdout, seed, self.n_jobs, clock, self._report)
         self._store(search.run() if numbers.size else search)
         if search.stop_reason == "interrupted":
             raise Interrupted
         return self
 
-    def fit_transform(self, X: Any, y: object = None) -> Any:
-        """``fit(X).transform(X)``."""
-        return self.fit(X).transform(X)
+    def fit_transform(self, X: Any, y: object = None, *, censored: MatrixLike | None = None) -> Any:
+        """``fit(X).transform(X)``, with the same censored entries."""
+        return self.fit(X, censored=censored).transform(X, censored=censored)
 
     def _store(self, search: BlendSearch) -> None:
         self.fitted_, self.members_ = search.fitted, list(search.members)
+        self.nmf_ = None if search.nmf is None else FittedNMF(search.nmf)
         self.scores_ = dict(search.scores)
         self.stop_reason_ = search.stop_reason
         m = len(self.mean_)
@@ -173,12 +180,14 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # --- using ----------------------------------------------------------------------------------------------------
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any, *, censored: MatrixLike | None = None) -> Any:
         """``X`` completed; each row from its own observed entries and what was learnt in `fit`."""
-        return self.complete(X)
+        return self.complete(X, censored=censored)
 
-    def complete(self, X: Any, *, return_std: bool = False) -> Any:
+    def complete(self, X: Any, *, censored: MatrixLike | None = None, return_std: bool = False) -> Any:
         """``X`` completed, in the container and the types of ``X``.
+
+        Censored entries become the estimates of `AutoNMF`, which alone knows bounds; without it the bounds.
 
         With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones), in a container
         like that of X with the completed columns alone: ``prediction +- 1.645 std`` covers 90 % of held-out entries.
@@ -187,17 +196,23 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if return_std and self.spread_ is None:
             raise ValueError("return_std=True needs held-out entries, of which X had too few in fit")
         table = self._table(X, reset=False)
-        numbers = table.numbers
+        numbers, signs = table.numbers, _signs(censored, X, table)
         rows = np.flatnonzero(np.isnan(numbers).any(axis=1))
         filled, std = numbers.copy(), np.zeros(numbers.shape)
         if rows.size:
             part = numbers[rows]
-            members = np.array([each.fill(part) for each in self.fitted_]).reshape(len(self.fitted_), *part.shape)
+            beside = None if signs is None else signs[rows]
+            members = [each.fill(part, beside) for each in self.fitted_]
+            members = np.array(members).reshape(len(self.fitted_), *part.shape)
             values = self.mean_ + (self.column_weights_.T[:, None, :] * (members - self.mean_)).sum(axis=0)
             filled[rows] = np.where(np.isnan(part), np.clip(values, *self.range_), part)
             if return_std:
                 std[rows] = np.where(np.isnan(part), self._std(part, members), 0.0)
-        result = table.filled(finite(filled, "the completion"))
+        bounds = None if signs is None else signs != ""
+        if bounds is not None and self.nmf_ is not None:
+            estimates = self.nmf_.fill_with_std(numbers, signs) if return_std else (self.nmf_.fill(numbers, signs), std)
+            filled, std = (np.where(bounds, *pair) for pair in zip(estimates, (filled, std), strict=True))
+        result = table.filled(finite(filled, "the completion"), bounds)
         return (result, table.like(std)) if return_std else result
 
     def _std(self, part: Array, members: Array) -> Array:
@@ -272,6 +287,16 @@ class AutoImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _signs(censored: MatrixLike | None, X: Any, table: Tabular) -> Array | None:
+    """The signs of the columns to complete."""
+    if censored is None:
+        return None
+    present = np.ones(np.shape(X), bool)
+    present[:, table.completed] = ~np.isnan(table.numbers)
+    signs = as_signs(check_censored(censored, present, present))[:, table.completed]
+    return signs if (signs != "").any() else None
 
 
 def _terms(weights: Array, Z: Array, levels: Array, n_observed: Array) -> Array:

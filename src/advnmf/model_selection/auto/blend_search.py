@@ -38,8 +38,8 @@ _LONGER = 1.3
 class Filler(Protocol):
     """A fitted imputer."""
 
-    def fill(self, X: Array) -> Array:
-        """X with its holes filled, in the unit of X."""
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
+        """X with its holes filled, in the unit of X; `censored` are the signs of bounds."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,18 @@ class FittedNMF:
 
     model: AutoNMF
 
-    def fill(self, X: Array) -> Array:
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
         """X completed."""
+        return self._complete(X, censored=censored)
+
+    def fill_with_std(self, X: Array, censored: Array) -> tuple[Array, Array]:
+        """X completed, and the standard deviations of what was filled in."""
+        return self._complete(X, censored=censored, return_std=True)
+
+    def _complete(self, X: Array, **how: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # of empty rows
-            return self.model.complete(X)
+            return self.model.complete(X, **how)
 
 
 class Ended(Exception):
@@ -62,6 +69,8 @@ class Ended(Exception):
 @dataclass
 class BlendSearch:
     """What is tried on a table whose columns have a value each, and what comes of it.
+
+    Bounds (`censored` are their signs) are values to all candidates but `AutoNMF`.
 
     Attributes
     ----------
@@ -76,6 +85,7 @@ class BlendSearch:
     """
 
     X: Array
+    censored: Array | None
     candidates: tuple[str, ...]
     holdout: object
     seed: int
@@ -129,7 +139,7 @@ class BlendSearch:
 
     def _held_out(self) -> HeldOutTable | None:
         """The table with held-out entries as `AutoNMF` would take them; None if there are too few entries."""
-        task = SearchTask.of(Holdout(read_observed(self.X), self.holdout), self.seed, 0)
+        task = SearchTask.of(Holdout(read_observed(self.X, censored=self.censored), self.holdout), self.seed, 0)
         if task.held_out is None:
             return None
         entries = task.held_out_entries(task.held_out.truth)
@@ -151,7 +161,7 @@ class BlendSearch:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DataWarning)
-                model.fit(self.X)
+                model.fit(self.X, censored=self.censored)
         except KeyboardInterrupt:
             self.stop_reason = "interrupted"
         if getattr(model, "held_out_", None) is None:
@@ -203,7 +213,7 @@ class BlendSearch:
     def blended_predictions(self) -> Array:
         """Of the blend at the held-out entries, by weights that did not see them, in the unit of X."""
         entries = self.table.entries
-        low, high = np.nanmin(self.X, axis=0)[entries.columns], np.nanmax(self.X, axis=0)[entries.columns]
+        low, high = ranges(self.X, self.censored)[:, entries.columns]
         found = self.predictions[COLUMN_MEAN] + self.table.std[entries.columns] * self.blended.cross_fitted
         return np.clip(found, low, high)
 
@@ -224,6 +234,15 @@ class BlendSearch:
 
     def _seconds_of(self, name: str) -> float:
         return self._seconds([member for member in self.others if member.name == name])
+
+
+def ranges(X: Array, censored: Array | None) -> Array:
+    """Lowest and highest value of each column, of shape (2, n); 0 or no end where a bound says no more."""
+    ends = np.array([np.nanmin(X, axis=0), np.nanmax(X, axis=0)])
+    if censored is None:
+        return ends
+    beyond = np.array([np.where(ends[0] < 0, -np.inf, 0.0), np.full(ends.shape[1], np.inf)])
+    return np.where([(censored == sign).any(axis=0) for sign in "<>"], beyond, ends)
 
 
 def _kind(name: str) -> str:

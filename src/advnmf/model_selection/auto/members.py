@@ -102,8 +102,8 @@ class FittedMember:
     units: Units
     imputer: Imputer
 
-    def fill(self, X: Array) -> Array:
-        """X with its holes filled; other entries are those of X up to rounding."""
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
+        """X with its holes filled; other entries, bounds among them, are those of X up to rounding."""
         return self.units.back(self.imputer.transform(self.units.forward(X)))
 
 
