@@ -28,7 +28,7 @@ def test_the_blend_is_the_default_and_writes_what_is_asked(table):
     assert "blend: " in told
     assert "column mean 1.0" in told
     assert "typical errors of filled cells: " in told
-    before, after, errors = (list(csv.reader(path.open())) for path in (table, out, std))
+    before, after, errors = (list(csv.reader(path.read_text().splitlines())) for path in (table, out, std))
     for old, new, error in zip(before[1:], after[1:], errors[1:], strict=True):
         assert [b for a, b in zip(old, new, strict=True) if a] == [a for a in old if a]
         assert error[0] == old[0]
