@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,8 @@ __all__ = [
     "Decimals",
     "Table",
     "TextLayout",
+    "all_missing",
+    "bounds_missing",
     "check_table",
     "check_table_target",
     "like_triplets",
@@ -209,6 +212,17 @@ def write_table(
     packing = packing_of(path)
     content = pack(content, packing, os.path.basename(str(path))[: -len(".zip")]) if packing else content
     write_bytes(path, content, overwrite=overwrite)
+
+
+def bounds_missing(table: Table) -> Table:
+    """The table with the cells that give a bound among the missing ones, so that estimates are written there, too."""
+    signs = table.censored
+    return table if signs is None else replace(table, values=np.where(signs == "", table.values, np.nan))
+
+
+def all_missing(table: Table) -> Table:
+    """The table with nothing observed: what is written in its layout are other numbers in the place of all of it."""
+    return replace(table, values=np.full(table.values.shape, np.nan), stored=None, markers=())
 
 
 def check_table_target(

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...data.columns import Kind
 from ..files import FileError
+from .bounds import bound_of
 from .columns import Column, ParsedColumn, is_date
 from .lines import Lines, is_empty
 from .numbers import Parser, is_marker, text_of, unquote
@@ -75,13 +76,18 @@ def _are_units(cells: list[str], below: Sequence[Column], parse: Parser) -> bool
     if len(cells) > 2 and is_empty(cells):
         return True
     over = [cell for cell, column in zip(cells, below, strict=False) if _is_numeric(column)]
-    words = [text_of(cell) for cell in over if parse.is_text(cell) and not is_marker(cell)]
+    words = [text_of(cell) for cell in over if _is_word(cell, parse)]
     if any(map(parse.is_number, over)) or not words:
         return False
     if any(any(map(str.isdecimal, text)) and not _UNIT.fullmatch(text) for text in words):
         return False
     # A single word could be a mistake in a row; what looks like a unit, or stands above several columns, is none.
     return len(words) > max(1, len(over) / 2) or all(map(_UNIT.fullmatch, words))
+
+
+def _is_word(cell: str, parse: Parser) -> bool:
+    """Whether a cell is text that neither marks a missing value nor gives a bound for one."""
+    return parse.is_text(cell) and not is_marker(cell) and bound_of(cell, parse.signs) is None
 
 
 def _is_numeric(column: Column) -> bool:
@@ -92,7 +98,7 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], above: int,
                 parse: Parser) -> bool:  # fmt: skip
     """Whether the first row names the columns, by what it has above columns of numbers and above others."""
     first, below = rows[0], rows[1:]
-    text = [parse.is_text(cell) and not is_marker(cell) for cell in first]
+    text = [_is_word(cell, parse) for cell in first]
     if not below:
         return any(text)
     skipped = above + 1
@@ -110,7 +116,9 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], above: int,
     if any(is_date(unquote(cell)) and kind is Kind.DATES for cell, kind in zip(first, kinds, strict=False)):
         return False
     is_name = any(t and n for t, n in zip(text, numeric, strict=False))
-    is_value = any(parse.is_number(cell) and n for cell, n in zip(first, numeric, strict=False))
+    is_value = any(
+        n and (parse.is_number(cell) or bound_of(cell, parse.signs)) for cell, n in zip(first, numeric, strict=False)
+    )
     if is_name and not is_value:
         return True
     if not all(text) and any(

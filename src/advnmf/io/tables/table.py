@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...data.observed import as_signs
 from .arrays import Container
 from .columnar import Columnar
 from .columns import Column
@@ -39,6 +40,14 @@ class Table:
     def missing(self) -> np.ndarray:
         """Boolean array of the shape of `values`, True at the holes."""
         return np.isnan(self.values)
+
+    @property
+    def censored(self) -> np.ndarray | None:
+        """Signs "<" and ">" of the cells that give a bound, such as <0.05, whose value is the bound; None without any.
+
+        For `NMF.fit` and the like; such cells count as observed, and are written back as they are.
+        """
+        return None if self.text is None or self.text.sides is None else as_signs(self.text.sides)
 
     @property
     def names(self) -> tuple[str, ...]:

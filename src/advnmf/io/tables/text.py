@@ -15,6 +15,7 @@ import numpy as np
 
 from ...data.columns import Kind
 from ..files import FileError
+from .bounds import bare_number
 from .choosing import choose
 from .columns import Column, ParsedColumn, measured_again, shown
 from .cutting import check_delimiter, cut, join, replaced
@@ -53,6 +54,7 @@ class TextLayout:
     decimal: str = "."
     digits: tuple[Digits, ...] = ()  # of the columns that hold the matrix
     na: tuple[float, ...] = ()  # numbers that mark missing cells
+    sides: np.ndarray | None = None  # of the values that are bounds (-1 at most, 1 at least), if there are any
     encoding: str = "utf-8"
     mark: str = ""  # a byte order mark, if the file begins with one
     skipped: dict[str, int] = field(default_factory=dict)  # lines that are no rows
@@ -156,6 +158,7 @@ def _chosen(
         markers=sum(column.markers for column in chosen),
         digits=tuple(_digits(column, parse) for column in chosen),
         na=tuple(parse.numeric),
+        sides=_sides(chosen),
     )
     return np.ascontiguousarray(np.array([column.values for column in chosen]).T), layout
 
@@ -235,7 +238,8 @@ def _parsed(path: str, lines: Lines, options: TextOptions) -> tuple[list[ParsedC
 
 def _has_signs(column: ParsedColumn) -> bool:
     """Whether some text of a column looks like a number that is written with other signs."""
-    return any(is_signed_number(text_of(text)) for text in column.texts.values())
+    others = (text for i, text in column.texts.items() if i not in column.bounds)
+    return any(is_signed_number(bare_number(text_of(text))) for text in others)
 
 
 def _all_columns(lines: Lines, parse: Parser) -> list[ParsedColumn]:
@@ -260,12 +264,12 @@ def _below_words(lines: Lines) -> list[int]:
 
 
 def _raw_columns(lines: Lines, rows: list[int]) -> list[tuple[str, ...]]:
-    return list(zip(*(lines.cells(i) for i in rows), strict=True))
+    return list(zip(*(map(bare_number, lines.cells(i)) for i in rows), strict=True))
 
 
 def _ambiguous(path: str, lines: Lines, error: AmbiguousSigns) -> FileError:
     """The refusal of a table whose numbers may mean two things, with the first place where that shows."""
-    cells = ((i, j, text_of(cell)) for i in lines.rows for j, cell in enumerate(lines.cells(i)))
+    cells = ((i, j, text_of(bare_number(cell))) for i in lines.rows for j, cell in enumerate(lines.cells(i)))
     i, j = next((i, j) for i, j, text in cells if text == error.text)
     return FileError(
         f"{path}: line {lines.line(i)}, column {j + 1}: {shown(error.text)} may be {error.low:g} or {error.high:g}, "
@@ -299,6 +303,16 @@ def _columns(layout: TextLayout, parsed: list[ParsedColumn], index_columns: int 
     if index_columns == 0 and rest[0].kind is Kind.IDENTIFIERS and rest[0].by_pattern:
         rest[0] = replace(rest[0], kind=Kind.NUMBERS)
     return [*labels, *rest]
+
+
+def _sides(chosen: Sequence[Column]) -> np.ndarray | None:
+    """Of the values of a matrix; None where none is a bound."""
+    if not any(column.sides for column in chosen):
+        return None
+    sides = np.zeros((len(chosen[0].values), len(chosen)), np.int8)
+    for j, column in enumerate(chosen):
+        sides[list(column.sides), j] = list(column.sides.values())
+    return sides
 
 
 def _digits(column: Column, parse: Parser) -> Digits:

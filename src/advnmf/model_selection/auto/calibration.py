@@ -33,13 +33,12 @@ def of_filled_rows(task: SearchTask, row: Array) -> EmptyRows:
     return _of_rows(values - row[columns], columns, len(row), np.ones(len(rows)))
 
 
-def of_held_out_rows(held_out: HeldOut, mean: Array, scale: Array | float, n_columns: int) -> EmptyRows | None:
-    """That of the rows that were held out as a whole, where residuals count `scale`; None if there were none."""
+def of_held_out_rows(held_out: HeldOut, residuals: Array, n_columns: int) -> EmptyRows | None:
+    """That of the rows that were held out as a whole; None if there were none."""
     here = held_out.kinds == ROW
     if not here.any():
         return None
-    residuals = ((held_out.truth - mean) * scale)[here]
-    return _of_rows(residuals, held_out.pairs[1][here], n_columns, held_out.shares[here])
+    return _of_rows(residuals[here], held_out.pairs[1][here], n_columns, held_out.shares[here])
 
 
 def _of_rows(residuals: Array, columns: Array, n: int, weights: Array) -> EmptyRows:
@@ -49,17 +48,18 @@ def _of_rows(residuals: Array, columns: Array, n: int, weights: Array) -> EmptyR
     return EmptyRows(factor * levels, float(np.mean(np.square(levels[known]))))
 
 
-def of_columns(held_out: HeldOut, mean: Array) -> float:
+def of_columns(held_out: HeldOut, residuals: Array) -> float:
     """s of columns without observed entries, in the unit of the task; infinite if none were held out."""
     here = held_out.kinds == COLUMN
     if not here.any():
         return np.inf
-    return factor_of_intervals(np.abs(held_out.truth - mean)[here], held_out.shares[here])
+    return factor_of_intervals(np.abs(residuals)[here], held_out.shares[here])
 
 
-def of_entries(held_out: HeldOut, predictions: Array, mean: Array, n_columns: int) -> tuple[Spread, Array]:
-    """The spread of entries that are missing by themselves, and the levels of the columns; in the unit of the task."""
-    residuals = held_out.truth - mean
+def of_entries(
+    held_out: HeldOut, residuals: Array, predictions: Array, mean: Array, n_columns: int
+) -> tuple[Spread, Array]:
+    """The spread of entries that are missing by themselves, and the levels of the columns; in the unit of these."""
     here = (held_out.kinds == SINGLE) & (np.square(residuals) < held_out.cap)
     if not here.any():
         here = np.ones(len(residuals), bool)
@@ -69,7 +69,7 @@ def of_entries(held_out: HeldOut, predictions: Array, mean: Array, n_columns: in
     return interval_scale(residuals[here], terms, weights), levels
 
 
-def announced(task: SearchTask, mean: Array, rows: EmptyRows) -> float:
+def announced(task: SearchTask, residuals: Array, rows: EmptyRows) -> float:
     """The expected root mean square error over the missing entries; NaN if some of them cannot be imitated."""
     held_out, holes = task.held_out, task.holdout.holes
     if task.holdout.not_imitated:
@@ -77,5 +77,5 @@ def announced(task: SearchTask, mean: Array, rows: EmptyRows) -> float:
     share = 0.0
     if holes is not None and holes.empty_rows.any() and holes.rows is None:
         share = float(np.count_nonzero(holes.empty_rows)) * holes.missing.shape[1] / np.count_nonzero(holes.missing)
-    error = held_out.mean(held_out.errors(mean)) if share < 1 else 0.0
+    error = held_out.mean(np.minimum(np.square(residuals), held_out.cap)) if share < 1 else 0.0
     return float(np.sqrt((1 - share) * error + share * rows.error))
