@@ -276,6 +276,7 @@ RNG = np.random.default_rng(0)
         (65535, RNG.random(50) * 4000),
         (-32768, RNG.random(50) * 4000),
         (1e20, RNG.random(50)),
+        (-99.9, RNG.uniform(-40, 35, 50)),
         (-3.4028234663852886e38, RNG.random(50)),
     ],
 )

@@ -169,6 +169,13 @@ LAYOUTS = {
         ["text"],
         {},
     ),
+    "a population that only grows, beside dates": (
+        lines("date,pop,a", *(f"{1990 + k}-01,{1000 + k * k},{k % 3}.5" for k in range(1, 10))),
+        ("pop", "a"),
+        [[1000 + k * k, k % 3 + 0.5] for k in range(1, 10)],
+        ["dates or times"],
+        {},
+    ),
     "parts of dates": (
         lines("YEAR,MO,DY,T", "2020,1,3,1.5", "2020,1,1,", "2020,1,2,2.5"),
         ("T",),

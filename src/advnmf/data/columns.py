@@ -17,7 +17,7 @@ __all__ = ["Kind", "are_calendar_days", "called_identifier", "is_counter", "kind
 _ENOUGH_ROWS = 8
 _IDS = frozenset(
     (
-        *("id", "ids", "uid", "uuid", "guid", "key", "rowid", "rowname", "rownames", "row.names", "row names"),
+        *("id", "ids", "pid", "uid", "uuid", "guid", "key", "rowid", "rowname", "rownames", "row.names", "row names"),
         *("row name", "row", "row number", "row no", "row no.", "index", "idx", "unnamed: 0", "#", "record"),
         *("serial", "serial no", "seqn", "seq", "zip", "zipcode", "zip code", "postal code", "postcode", "fips"),
     )
@@ -94,7 +94,7 @@ def called_identifier(name: str) -> bool:
     plain = name.lower()
     return (
         plain in _IDS
-        or bool(re.search(r"[_ .-](?:id|no|nr|code|key)$|^id[_ .-]", plain))
+        or bool(re.search(r"[_ .-](?:id|code|key)$|^id[_ .-]", plain))
         or bool(re.search(r"[a-z](ID|Id)$", name))
     )
 
@@ -105,7 +105,9 @@ def _is_identifier(name: str, there: np.ndarray, n_rows: int) -> bool:
         return False
     if called_identifier(name):
         return True
-    return name.strip().lower() in _NUMBERS and len(np.unique(there)) == n_rows
+    name = name.strip().lower()
+    numbered = name in _NUMBERS or (n_rows >= _ENOUGH_ROWS and re.search(r"[_ .-](?:no|nr)$", name) is not None)
+    return bool(numbered) and len(np.unique(there)) == n_rows
 
 
 def _is_time(name: str, there: np.ndarray) -> bool:

@@ -30,7 +30,9 @@ class Code:
 
 def find_codes(values: np.ndarray) -> list[Code]:
     """Numbers of a matrix that look like marks: nearly all of what is negative, or far above the rest of a column."""
-    return [*_negative_codes(values), *_high_codes(values)]
+    negative = _negative_codes(values)
+    named = {code.value for code in negative}
+    return [*negative, *(code for code in _low_codes(values) if code.value not in named), *_high_codes(values)]
 
 
 def is_noise(values: np.ndarray) -> bool:
@@ -60,6 +62,22 @@ def _is_mark(value: float, count: int, share: float, highest: float) -> bool:
         return value != -1 or count > 1
     repeated = count > 1 and -value > highest
     return repeated or (count >= 10 and share >= _NEARLY_ALL and -value >= 0.05 * highest)
+
+
+def _low_codes(values: np.ndarray) -> list[Code]:
+    """The smallest number of a column where it is written like a mark and far below the others, whatever their sign."""
+    found: dict[float, Code] = {}
+    for j, bottom in enumerate((-_highest(-values.astype(np.float64))).tolist()):
+        if bottom in found or not _written_like_a_mark(-bottom):
+            continue
+        column = values[:, j]
+        others = column[column > bottom]
+        if len(others) < 2 or not np.isfinite(others).all():
+            continue
+        gap, spread = float(others.min()) - bottom, float(np.ptp(others))
+        if gap >= (0.5 if len(column[column == bottom]) > 1 else 1) * spread > 0:
+            found[bottom] = _code(values, bottom)
+    return list(found.values())
 
 
 def _high_codes(values: np.ndarray) -> list[Code]:

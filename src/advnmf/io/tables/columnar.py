@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ...data.columns import Kind, kind_of_numbers
+from ...data.columns import Kind, is_counter, kind_of_numbers
 from ..files import FileError
 from ..limits import max_bytes_of
 from . import frames
 from .arrays import in_type
 from .choosing import choose
-from .columns import Column
+from .columns import Column, measured_again
 from .numbers import MISSING
 from .source import Source
 from .text import TextOptions
@@ -65,7 +65,7 @@ def read(source: Source, options: TextOptions, max_bytes: int | None = None) -> 
         raise FileError(f"{path} is empty: it has {len(names)} columns and {len(frame)} rows")
     if len(set(names)) < len(names):
         raise FileError(f"{path} has several columns of the same name: rename them")
-    columns = [_classified(frame, at, name, options.na) for at, name in enumerate(names)]
+    columns = measured_again([_classified(frame, at, name, options.na) for at, name in enumerate(names)])
     for k in range(min(options.index_columns or 0, len(columns))):
         columns[k] = replace(columns[k], kind=Kind.LABELS)
     chosen = choose(
@@ -90,7 +90,7 @@ def _classified(frame: Any, at: int, name: str, na: tuple[str, ...]) -> Column:
     kind = kind_of_numbers(name, values, whole=letter == "i")
     if name.startswith("__index_level_"):
         kind = Kind.LABELS
-    return Column(at, name, kind, values, {}, by_pattern=kind is Kind.IDENTIFIERS)
+    return Column(at, name, kind, values, {}, by_pattern=letter == "i" and is_counter(values))
 
 
 def _filled_integers(frame: Any, name: str, column: np.ndarray, holes: np.ndarray) -> np.ndarray:

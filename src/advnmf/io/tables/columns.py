@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -109,6 +109,19 @@ class ParsedColumn:
             kind = kind_of_numbers(name, values, whole=by_pattern)
         sides = {i: bound.side for i, bound in bounds.items()}
         return Column(at, name, kind, values, texts, marks, by_pattern, self.sample[first:], sides)
+
+
+def measured_again(columns: Sequence[Column]) -> list[Column]:
+    """The columns, those taken for measured that grow in uneven steps, as a population, beside names of the rows."""
+    named = False
+    found = []
+    for column in columns:
+        grown = column.by_pattern and column.kind is Kind.IDENTIFIERS and not called_identifier(column.name)
+        if named and grown and len(np.unique(np.diff(column.values))) > 1:
+            column = replace(column, kind=Kind.NUMBERS)
+        named = named or column.kind in (Kind.DATES, Kind.IDENTIFIERS, Kind.LABELS)
+        found.append(column)
+    return found
 
 
 def shown(text: str, longest: int = 40) -> str:

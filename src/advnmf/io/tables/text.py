@@ -17,7 +17,7 @@ from ...data.columns import Kind
 from ..files import FileError
 from .bounds import bare_number
 from .choosing import choose
-from .columns import Column, ParsedColumn, shown
+from .columns import Column, ParsedColumn, measured_again, shown
 from .cutting import check_delimiter, cut, join, replaced
 from .encodings import decode_text, encode_text
 from .heads import find_head
@@ -295,8 +295,9 @@ def _columns(layout: TextLayout, parsed: list[ParsedColumn], index_columns: int 
     """What each column of the file is."""
     columns = [column.classified(at, layout.names[at], layout.first) for at, column in enumerate(parsed)]
     if index_columns is None:
-        unnamed = layout.header and not layout.names[0] and columns[0].kind is not Kind.EMPTY
-        return [replace(columns[0], kind=Kind.LABELS), *columns[1:]] if unnamed else columns
+        if layout.header and not layout.names[0] and columns[0].kind is not Kind.EMPTY:
+            columns[0] = replace(columns[0], kind=Kind.LABELS)
+        return measured_again(columns)
     labels = [replace(column, kind=Kind.LABELS) for column in columns[:index_columns]]
     rest = columns[len(labels) :]
     if index_columns == 0 and rest[0].kind is Kind.IDENTIFIERS and rest[0].by_pattern:
