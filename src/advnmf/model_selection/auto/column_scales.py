@@ -92,6 +92,16 @@ def identity(n: int) -> Array:
     return np.repeat([[0.0], [1.0], [0.0], [0.0], [0.0], [1.0], [1.0]], n, axis=1)
 
 
+def drawn_in(values: Array, columns: Array, measured: Array, n: int) -> Array:
+    """Values of `n` columns, those that were not measured clipped to the range of those that were, if there are any."""
+    lowest, highest = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(lowest, columns[measured], values[measured])
+    np.maximum.at(highest, columns[measured], values[measured])
+    known = lowest <= highest
+    ends = np.where(known, lowest, -np.inf), np.where(known, highest, np.inf)
+    return np.where(measured, values, np.clip(values, *(end[columns] for end in ends)))
+
+
 def standardised(values: Array, columns: Array | slice, scaling: Array) -> Array:
     """z of entries in these columns, in the precision of `values`."""
     shift, scale, logged, added = scaling[:4, columns]

@@ -17,7 +17,7 @@ from ...models.nmf import NMF
 from ..trials import Fold
 from .averaged import HeldOutEntries
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
-from .column_scales import LOGGED, UNIT, Columns, centred, identity, restored, scaling_of, standardised
+from .column_scales import LOGGED, UNIT, Columns, centred, drawn_in, identity, restored, scaling_of, standardised
 from .empty_lines import ObservedLines
 from .evaluation import Clock, HeldOut, evaluate
 from .holdout import Holdout
@@ -225,8 +225,10 @@ class SearchTask:
 
     @cached_property
     def values(self) -> Array:
-        """The observed values."""
-        return self.entries.observed_values.astype(np.float64)
+        """The observed values; bounds are drawn into the range of what was measured in their column."""
+        values = self.entries.observed_values.astype(np.float64)
+        measured = self.entries.measured[self.entries.observed]
+        return values if measured.all() else drawn_in(values, self.entries.pairs()[1], measured, self.shape[1])
 
     @cached_property
     def scales(self) -> Scales:
@@ -310,14 +312,16 @@ class SearchTask:
     def training_ranges(self) -> tuple[Array, Array]:
         """For each held-out entry, the lowest and the highest training entry of its column and fold."""
         ends = self._of_training(lambda values, columns, n: Columns.of(values, columns, n).range)
-        open_ = np.isinf(self.ranges[:, self.held_out.pairs[1]])
-        low, high = np.where(open_, self.ranges[:, self.held_out.pairs[1]], ends)
+        columns, task = self.held_out.pairs[1], self.given or self
+        low, high = np.where(task._open_ends[:, columns], self.ranges[:, columns], ends)
         return low, high
 
     @cached_property
     def ranges(self) -> Array:
-        """Lowest and highest value of each column, in the unit of X."""
-        return (self.given or self)._opened(self.as_given.range)
+        """Lowest and highest value of each column, in the unit of X; 0 or no end where a bound says no more."""
+        ends = self.as_given.range
+        beyond = np.array([np.where(ends[0] < 0, -np.inf, 0.0), np.full(ends.shape[1], np.inf)])
+        return np.where((self.given or self)._open_ends, beyond, ends)
 
     def _of_training(self, measure: Callable[[Array, Array, int], Array]) -> Array:
         """What is measured of the columns of the training entries, in the unit of X, for each held-out entry."""
@@ -343,15 +347,11 @@ class SearchTask:
         clean = ~np.isin(rows.astype(np.int64) * n + columns, self.outliers[0].astype(np.int64) * n + self.outliers[1])
         return rows[clean], columns[clean], values[clean]
 
-    def _opened(self, ends: Array) -> Array:
-        """Ranges of the columns, without the end beyond which a censored entry may lie."""
+    @cached_property
+    def _open_ends(self) -> Array:
+        """Flags of the ends of the ranges of columns beyond which a censored entry may lie, of shape (2, n)."""
         columns, reach = self.entries.pairs()[1], self.entries.reach(self.entries.observed)
-        return np.array(
-            [
-                np.where(np.bincount(columns, np.isinf(possible), self.shape[1]) > 0, side * np.inf, end)
-                for side, possible, end in zip((-1, 1), reach, ends, strict=True)
-            ]
-        )
+        return np.array([np.bincount(columns, np.isinf(possible), self.shape[1]) > 0 for possible in reach])
 
     def held_out_entries(self, prediction: Array) -> HeldOutEntries:
         """The held-out entries in the places of X, with predictions in the unit of X."""
