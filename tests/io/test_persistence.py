@@ -588,7 +588,7 @@ def test_arrays_are_believed_of_no_file(path, index):
     content = members(fitted(index))
     tree = json.loads(content["header.json"])["model"]
     # The ends of a range may be infinite, and of any precision.
-    ends = arrays_of(tree["fitted"].get("clip_range_"))
+    ends = [entry for name in ("clip_range_", "clip_") for entry in arrays_of(tree["fitted"].get(name))]
     for number, entry in enumerate(arrays_of(tree)):
         A = np.lib.format.read_array(io.BytesIO(content[entry[0]]))
         for B in harmed(A):

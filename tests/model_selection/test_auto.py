@@ -16,8 +16,11 @@ from advnmf import NMF, AutoNMF, load, save
 from advnmf.data.boundary import read_observed
 from advnmf.engine.loop import Sweeps
 from advnmf.model_selection.auto.candidates import Candidate, Scales
+from advnmf.model_selection.auto.column_scales import LOGGED, Columns, restored, scaling_of, standardised
 from advnmf.model_selection.auto.evaluation import Clock, HeldOut, better, evaluate
+from advnmf.model_selection.auto.holdout import Holdout
 from advnmf.model_selection.auto.outliers import flag_outliers
+from advnmf.model_selection.auto.search_task import SearchTask
 from advnmf.model_selection.auto.stages import AutoSearch
 from advnmf.model_selection.auto.uncertainty import Spread, interval_scale, spread_terms
 from advnmf.model_selection.cross_validation import make_folds
@@ -648,3 +651,80 @@ def test_held_out_entries_are_those_of_x(stored):
     assert set(fold.tolist()) == {0, 1, 2, 3, 4}
     spread = np.ma.masked_invalid(full).std(axis=0).data[columns]
     assert np.sqrt(np.mean(np.square((prediction - truth) / spread))) < 0.6
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_negative_columns_are_centred(stored):
+    """Degrees and differences: another zero and another unit of them give the same fills."""
+    X, truth = mixed(n=80)
+    unit, zero = np.array([1, 1e-3, 1, 1, 1, 1, 1, 1]), np.array([0, 0, -2000, 0, 0, -30, 0, 0])
+    holes = np.isnan(X)
+
+    def given(X):
+        return sparse.csr_array(np.nan_to_num(X)) if stored else X
+
+    shifted = X * unit + zero
+    model = AutoNMF(max_candidates=3, random_state=0).fit(given(shifted))
+    assert (shifted[~holes] < 0).any()
+    filled = (model.complete(given(shifted)) - zero) / unit
+    np.testing.assert_array_equal(model.scaling_[0] < 0, np.nanmean(shifted, axis=0) < 0)
+    errors = np.sqrt(np.nanmean(np.where(holes, np.square(filled - truth), np.nan), axis=0))
+    assert (errors < 0.6 * truth.std(axis=0)).all()
+    assert "standard deviations of each column" in model.explain()
+
+
+def test_predictions_of_held_out_entries_have_not_seen_them():
+    """Whatever is put into the held-out entries of a fold, centres, means and ranges of its columns stay."""
+    X, _ = mixed(n=60)
+    task = SearchTask.of(Holdout(read_observed(X), "random"), 0, 0).in_units(logarithms=False)
+    fold = task.given.held_out.folds[0]
+    changed = np.where(fold.test, 3 * X + 1, X)
+    other = SearchTask.of(Holdout(read_observed(changed), "random"), 0, 0).in_units(logarithms=False)
+    here = slice(0, int(fold.test.sum()))
+    for one in (task, other):
+        np.testing.assert_array_equal(one.given.held_out.folds[0].test, fold.test)
+    np.testing.assert_array_equal(other.training_means[here], task.training_means[here])
+    np.testing.assert_array_equal(np.array(other.training_ranges)[:, here], np.array(task.training_ranges)[:, here])
+    np.testing.assert_array_equal(other.held_out_scaling[0, here], task.held_out_scaling[0, here])
+
+
+def test_skewed_columns_are_taken_by_their_logarithms():
+    """z is the same whatever the unit is; back and forth is nothing lost."""
+    rng = np.random.default_rng(0)
+    X = np.c_[np.exp(1.5 * rng.standard_normal(300)), rng.standard_normal(300), rng.gamma(0.3, 5, 300).round()]
+    columns = np.tile(np.arange(3), 300)
+    for unit in (1.0, 1e-6):
+        values = (X * [unit, 1, unit]).ravel()
+        scaling = scaling_of(values, columns, Columns.of(values, columns, 3), logarithms=True)
+        assert (scaling[LOGGED] == [1, 0, 1]).all()
+        z = standardised(values, columns, scaling)
+        np.testing.assert_allclose(restored(z, scaling[:, columns]), values, rtol=1e-9, atol=1e-9 * unit)
+        np.testing.assert_allclose(z.reshape(300, 3).std(axis=0), 1, rtol=1e-9)
+
+
+def test_a_column_that_is_predicted_no_better_is_filled_with_its_mean():
+    """Noise beside columns that tell of each other."""
+    rng = np.random.default_rng(0)
+    cause = rng.standard_normal((200, 1))
+    truth = np.hstack([10 + cause + 0.3 * rng.standard_normal((200, 4)), 500 + 90 * rng.standard_normal((200, 1))])
+    X = np.where(rng.random(truth.shape) < 0.15, np.nan, truth)
+    model = AutoNMF(max_candidates=6, random_state=0).fit(X)
+    filled, holes = model.complete(X), np.isnan(X)
+    errors = np.sqrt(np.nanmean(np.where(holes, np.square(filled - truth), np.nan), axis=0)) / truth.std(axis=0)
+    of_means = np.where(holes, np.square(np.nanmean(X, axis=0) - truth), np.nan)
+    of_means = np.sqrt(np.nanmean(of_means, axis=0)) / truth.std(axis=0)
+    assert (errors < 1.02 * of_means).all()
+    assert (errors[:4] < 0.5).all()
+
+
+@pytest.mark.parametrize(("seconds", "made"), [(10.0, 1), (0.001, 5)])
+def test_slow_sweeps_are_looked_at_one_by_one(seconds, made):
+    X, _ = planted()
+    held_out = HeldOut(make_folds(read_observed(X), 3, 0))
+    found = evaluate(Candidate(3, 1e-2), held_out, Scales(1.0))
+    clock = Clock(100.0)
+    assert found._chunk(clock) == 1
+    found.advance(1, clock, 0.0, None)
+    for trial in found.trials:
+        trial.seconds = seconds
+    assert found._chunk(clock) == made

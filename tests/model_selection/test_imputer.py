@@ -151,9 +151,17 @@ def test_bad_values_are_refused_next_to_nan(X, value, message):
     bad[5, 5] = value
     assert np.isnan(bad).any()
     with pytest.raises(ValueError, match=message):
-        NMFImputer().fit(bad)
+        NMFImputer(MODEL).fit(bad)
     with pytest.raises(ValueError, match=message):
         NMFImputer(MODEL).fit(X).transform(bad)
+
+
+def test_the_default_model_takes_negative_columns(X):
+    """As degrees are; a model that is nonnegative does not, above."""
+    shifted = X - [1.0] + np.where(np.arange(X.shape[1]) % 2, 0, -5.0)
+    filled = NMFImputer().fit_transform(shifted)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[~np.isnan(X)], shifted[~np.isnan(X)])
 
 
 # --- features with nothing observed ------------------------------------------------------------------------------

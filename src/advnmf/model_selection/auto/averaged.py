@@ -39,7 +39,7 @@ from ...models.fitted import (
 )
 from ...models.nmf import NMF
 from ...models.ranking import RankingMixin
-from .column_scales import FACTOR, LOGGED, OFFSET, SCALE, SHIFT, UNIT, identity, standardised_data, uncurved
+from .column_scales import ADDED, FACTOR, LOGGED, OFFSET, SCALE, SHIFT, UNIT, identity, standardised_data, uncurved
 from .uncertainty import Spread, spread_terms
 
 Array = np.ndarray
@@ -251,6 +251,8 @@ class AveragedModels(RankingMixin, CompletionModel):
             raise ValueError(f"n_components_ is not {self.models_[0].n_components_}, that of the first of models_")
         if self.scaling_ is not None and not (self.scaling_[[SCALE, UNIT]] > 0).all():
             raise ValueError("scaling_ holds a scale that is not positive")
+        if self.scaling_ is not None and not (self.scaling_[ADDED] >= 0).all():
+            raise ValueError("scaling_ adds a negative number before a logarithm")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -20,6 +20,10 @@ from .uncertainty import Spread, column_levels, factor_of_intervals, interval_sc
 Array = np.ndarray
 
 
+# Most entries that tell how far off a row without any is.
+_MOST = 1_000_000
+
+
 class EmptyRows(NamedTuple):
     """How far off a row without observed entries is: in each column, and the mean square over all."""
 
@@ -29,8 +33,13 @@ class EmptyRows(NamedTuple):
 
 def of_filled_rows(task: SearchTask, row: Array) -> EmptyRows:
     """That of rows filled with `row`, in the unit of X."""
-    rows, columns, values = task.clean_entries()
+    rows, columns, values = (each[:: _every(len(each))] for each in task.clean_entries())
     return _of_rows(values - row[columns], columns, len(row), np.ones(len(rows)))
+
+
+def _every(n: int) -> int:
+    """The step that takes at most `_MOST` of so many entries."""
+    return -(-n // _MOST)
 
 
 def of_held_out_rows(held_out: HeldOut, residuals: Array, n_columns: int) -> EmptyRows | None:

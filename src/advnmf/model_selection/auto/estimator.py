@@ -46,18 +46,22 @@ class AutoNMF(AveragedModels):
 
     - Gross outliers, up to about five per cent of the entries, are detected first and left out of the fit, with a
       `DataWarning`; the model then has a robust loss, so that outliers in new rows do little harm.
-    - If the scales of the columns differ by a factor of ten or more, and the fit is no better than the column means
-      when errors are measured in standard deviations of each column, the columns are standardised and the search
-      starts again; a column that is then not predicted better than by its mean is filled with its mean.
-    - Rows and columns without observed entries have no influence.  Filled entries are never negative.
+    - The units of the columns are found out: as given, or each column centred and scaled, skewed ones by their
+      logarithms too, with factors of any sign.  Rank and ridge are searched in all of these, and the search goes on in
+      the best.  If scales differ by a factor of ten or more, or some values are negative, each column counts in its own
+      unit there, else all in the unit of ``X``; columns that are all predicted well as given stay so.
+    - A column that is predicted no better than by its mean is filled with its mean; others are drawn towards it as far
+      as held-out entries ask.  Fills lie within the range of their column unless held-out entries say otherwise, and
+      are never negative where no observed value is.
+    - Rows and columns without observed entries have no influence.
 
     Parameters
     ----------
     time_limit : float or None, default=None
         Seconds for search and final fit together; no limit by default.
     max_candidates : int or None, default=None
-        Most candidates tried besides the column means (each random start of a model counts).  If the search starts
-        again with standardised columns, so does the count.
+        Most candidates tried besides the column means (each random start of a model counts).  Each kind of units
+        of the columns has a count of its own.
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
     sparse_missing : {"absent"}, default="absent"
@@ -88,12 +92,13 @@ class AutoNMF(AveragedModels):
         Minus the root mean square error over held-out entries of what was chosen, in the unit that `explain` names;
         NaN if no entries could be held out.
     clip_ : ndarray of shape (2, n_features) or None
-        The range that predictions are clipped to; None if clipping does not lower the held-out error.
+        The range that predictions are clipped to; None if no entries could be held out.
     held_out_ : HeldOutEntries or None
         Rows, columns, truth, prediction and fold of the held-out entries, in the unit of ``X``; `save` leaves it out.
-    scaling_ : ndarray of shape (4, n_features) or None
-        Rows shift, scale, offset and factor of standardised columns: the models are fitted to
-        z = max(0, x - shift) / scale and predict x = offset + factor z.  None if columns are not standardised.
+    scaling_ : ndarray of shape (7, n_features) or None
+        Rows shift, scale, logged, added, offset, factor and unit of the columns: the models are fitted to
+        z = (g(x) - shift) / scale, where g(x) is log(x + added) if logged is 1, else x; and predict
+        x = offset + factor h(shift + scale z) with the inverse h.  None if columns are as given.
     stop_reason_ : {"done", "time_limit", "max_candidates", "callback", "interrupted"}
         Why the search ended.
     n_features_in_, feature_names_in_
@@ -151,7 +156,7 @@ class AutoNMF(AveragedModels):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Nonnegative where observed; NaN is missing.  Of a sparse matrix, what is not stored is missing.
+            NaN is missing; columns may be negative.  Of a sparse matrix, what is not stored is missing.
         y : ignored
         mask : array-like of bool of the shape of X, optional
             True = observed.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .column_scales import LOGGED
 from .evaluation import Evaluation, better
 from .search_task import SearchTask
 from .stages import AutoSearch
@@ -43,7 +44,10 @@ def describe_outliers(outliers: tuple[Array, Array, Array] | None) -> list[str]:
 def _measure(search: AutoSearch, task: SearchTask) -> str:
     """The error measure and its unit."""
     own = task.scaling is not None
-    unit = "standard deviations of each column, as the columns' scales differ" if own else "the unit of X"
+    unit = "standard deviations of each column, which is centred and scaled" if own else "the unit of X"
+    if own and task.scaling[LOGGED].any():
+        n = np.count_nonzero(task.scaling[LOGGED])
+        unit += f", {n} skewed column{'s' if n > 1 else ''} by logarithm{'s' if n > 1 else ''}"
     text = f"the root mean square error over {len(search.held_out.truth)} held-out entries (in {unit}"
     if np.isfinite(search.held_out.cap):
         text += f"; some values are outliers, so no error counts for more than {search.held_out.cap**0.5:.3g}"
@@ -53,7 +57,7 @@ def _measure(search: AutoSearch, task: SearchTask) -> str:
 def _chosen(search: AutoSearch, chosen: Sequence[Evaluation]) -> str:
     single, means = chosen[0], np.sqrt(search.means.error)
     if single.candidate.rank == 0:
-        return f"the column means, error {means:.4g}: no model was better by more than a standard error."
+        return f"the column means, error {means:.4g}: no model was clearly better."
     error = search.held_out.rmse(np.mean([found.prediction for found in chosen], axis=0))
     of_single = f"{single.candidate.describe()}, error {np.sqrt(single.error):.4g}"
     text = of_single if len(chosen) == 1 else f"the mean of {len(chosen)} models, error {error:.4g} (best: {of_single})"

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.impute import MissingIndicator
-from sklearn.utils import Tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from ...arrays.typing import MatrixLike
@@ -184,8 +184,13 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         observed = read_observed(
             X, mask, weights, censored=censored, estimator=self, reset=reset, tensors=None, sparse_missing=None
         )
-        observed.data(fitting=reset)
+        observed.data(nonnegative=self._positive_only, fitting=reset)
         return observed
+
+    @property
+    def _positive_only(self) -> bool:
+        """Whether the model refuses negative values."""
+        return get_tags(_default() if self.estimator is None else self.estimator).input_tags.positive_only
 
     def check_parameters(self) -> None:
         """Refuse invalid parameters."""
@@ -213,7 +218,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.positive_only = True
+        tags.input_tags.positive_only = self._positive_only
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

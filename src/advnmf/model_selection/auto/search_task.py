@@ -84,15 +84,13 @@ class SearchTask:
         Columns that count alike are searched as given first.  Negative ones are centred in any case.  Many columns of
         one unit, as pixels and bands are, stay as they are.
         """
-        scaled = self.in_units(logarithms=False)
+        if not self.columns.differ and (self.sparse or self.n > _MOST_OF_ONE_UNIT):
+            return [self]
         logs = self.in_units(logarithms=True)
-        own = [scaled, *([logs] if logs.scaling[LOGGED].any() else [])]
+        own = [self.in_units(logarithms=False), *([logs] if logs.scaling[LOGGED].any() else [])]
         if (self.columns.lowest < 0).any():
             return own
-        if self.columns.differ:
-            return [*own, self]
-        few = not self.sparse and self.n <= _MOST_OF_ONE_UNIT
-        return [self, *own] if few else [self]
+        return [*own, self] if self.columns.differ else [self, *own]
 
     def _outliers(self, clock: Clock, n_jobs: int | None) -> Array | None:
         """Flags of gross outliers, or None; entries that a model predicts are not outliers."""

@@ -23,7 +23,8 @@ Array = np.ndarray
 # As many entries draw a column towards the others, or its mean error towards 0.
 _PRIOR = 10.0
 # Columns as given are not shrunk if fewer entries than this are held out of each on average.
-_LEAST_IN_COLUMN = 20
+# Nor if this many are held out in all: then models are better than means, if anything is.
+_LEAST_IN_COLUMN, _MOST_AS_GIVEN = 20, 200_000
 # Fills may lie beyond the range of their column if that brings the squared error below this share.
 _BEYOND = 0.9
 # A smaller shrinkage is none.
@@ -57,6 +58,9 @@ class Shrinkage:
 def shrink(task: SearchTask, predictions: Array) -> Shrinkage:
     """The shrinkage of models with these predictions at the held-out entries, in the units of the task."""
     columns = task.held_out.pairs[1]
+    if task.scaling is None and not _LEAST_IN_COLUMN * task.shape[1] <= len(columns) < _MOST_AS_GIVEN:
+        clip, final = _clipped(task, predictions.mean(axis=0))
+        return Shrinkage(None, clip, final, predictions, task.truth - final, np.ones(len(final)))
     scaling = identity(task.shape[1]) if task.scaling is None else task.scaling
     mean = restored(predictions.mean(axis=0), task.held_out_scaling)
     bias = _biases(task, mean) * (scaling[LOGGED] > 0)
@@ -66,8 +70,7 @@ def shrink(task: SearchTask, predictions: Array) -> Shrinkage:
     def shrunken(p: Array) -> Array:
         return means + share[columns] * (p + bias[columns] - means)
 
-    few = len(columns) < _LEAST_IN_COLUMN * task.shape[1]
-    if task.scaling is None and (few or not better(task.held_out, task.errors(shrunken(mean)), task.errors(mean))):
+    if task.scaling is None and not better(task.held_out, task.errors(shrunken(mean)), task.errors(mean)):
         bias, share = np.zeros(len(bias)), np.ones(len(share))
     else:
         scaling = calibrated(scaling, (1 - share) * task.as_given.mean + share * bias, share)
@@ -109,13 +112,15 @@ def _clipped(task: SearchTask, mean: Array) -> tuple[Array, Array]:
     lowest, highest = task.ranges
     floor = np.where(lowest < 0, -np.inf, 0.0)
     floor = np.minimum(floor, lowest)
-    own, every = task.training_ranges, task.held_out.pairs[1]
-    choices = [(np.array([lowest, highest]), np.clip(mean, *own))]
+    every = task.held_out.pairs[1]
+    choices = []
+    if task.scaling is not None or len(mean) < _MOST_AS_GIVEN:
+        choices = [(np.array([lowest, highest]), np.clip(mean, *task.training_ranges))]
     open_ = np.array([floor, np.full(len(floor), np.inf)]), np.maximum(mean, floor[every])
     if task.scaling is None:
         low, high = task.held_out.lowest, task.held_out.highest
         ends = np.repeat([[lowest.min()], [highest.max()]], len(floor), axis=1)
-        choices += [(ends, np.clip(mean, low, high)), open_]
+        choices = [*choices, (ends, np.clip(mean, low, high)), open_]
         return min(choices, key=lambda choice: task.held_out.mean(task.errors(choice[1])))
     inside, beyond = (task.errors(each) for each in (choices[0][1], open_[1]))
     told = task.held_out.mean(beyond) < _BEYOND * task.held_out.mean(inside)

@@ -21,8 +21,9 @@ Array = np.ndarray
 
 # Sweeps of a first screening; candidates trained to convergence; starts of the best one; most models averaged.
 _SCREEN, _FINALISTS, _STARTS, _MOST_AVERAGED = 40, 3, 5, 8
-# Below this number of observed entries the search is shorter, with this number of starts.
-_SMALL, _STARTS_IF_SMALL = 10_000, 2
+# Below this number of observed entries the search is shorter, with this number of starts, where models leave more than
+# this share of the squared error of the column means: noise decides then.
+_SMALL, _STARTS_IF_SMALL, _NOISY = 10_000, 2, 0.03
 # Step factors of rank and ridge in the line searches, from coarse to fine.
 _STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
 _STEPS_OF_EXTRAS = ((2.0, 3.0), (1.5, 1.7))
@@ -90,7 +91,6 @@ class AutoSearch:
         share: float = 1.0,
     ) -> None:
         self.held_out, self.scales, self.shape, self.n_observed = held_out, scales, shape, n_observed
-        self.small = n_observed < _SMALL
         self.clock, self.n_jobs, self.report = clock, n_jobs, report
         self.max_candidates = max_candidates
         self.among_outliers, self.signed = among_outliers, signed
@@ -152,6 +152,11 @@ class AutoSearch:
     def best(self) -> Evaluation:
         """The evaluation with the lowest error, whether or not its training has ended."""
         return min(self.found.values(), key=lambda found: found.error)
+
+    @property
+    def _short(self) -> bool:
+        """Whether a longer search would tell little more."""
+        return self.n_observed < _SMALL and self.best.error > _NOISY * self.means.error
 
     def _start(self, first: Candidate) -> None:
         """Evaluate the column means, then search rank and ridge."""
@@ -291,7 +296,7 @@ class AutoSearch:
         typical = float(np.sqrt(best.error * self.n_observed / self.shape[0]))
         self.scales = replace(self.scales, residual=max(typical, 1e-12 * self.scales.values))
         plain = best
-        for candidate in variants(plain.candidate, small=self.small):
+        for candidate in variants(plain.candidate, small=self._short):
             if not self._in_time("extras"):
                 break
             if candidate.correntropy and candidate.delta is not None:
@@ -350,7 +355,7 @@ class AutoSearch:
             return [chosen]
         self._tighten(chosen)
         overall = self.best.candidate
-        for seed in range(1, _STARTS_IF_SMALL if self.small else _STARTS):
+        for seed in range(1, _STARTS_IF_SMALL if self._short else _STARTS):
             for candidate in dict.fromkeys((chosen.candidate, overall)):
                 if candidate.rank > 0 and self._in_time("starts"):
                     self._evaluate(replace(candidate, seed=candidate.seed + seed), None, "starts")
