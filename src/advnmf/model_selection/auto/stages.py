@@ -132,7 +132,7 @@ class AutoSearch:
         for trial in means.trials:
             if trial.error is not None:  # an error of the data, not of a candidate
                 raise trial.error
-        best = self._climb(self._bent(self._evaluate(first, _SCREEN, "climb"), "climb"), "climb")
+        best = self._climb(self._evaluate(first, _SCREEN, "climb"), "climb")
         if self.column_weights is not None:
             of_means, of_best = (self.held_out.mean(self.column_weights * found.errors) for found in (means, best))
             if not of_best < of_means:
@@ -167,6 +167,8 @@ class AutoSearch:
                 best = self._line(best, self._with_rank, rank_step, stage)
                 best = self._smoothed(best, ridge_step, stage)
                 moving = best.candidate != before
+            if stage == "climb" and rank_step == _STEPS[0][0]:
+                best = self._bent(best, stage)
         return best
 
     def _line(
