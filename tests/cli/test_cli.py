@@ -86,7 +86,7 @@ def test_holes_are_filled_and_the_rest_is_the_same_text(table):
     out = table.with_name("out.csv")
     result = run("complete", table, out, "--rank", 1, "--alpha", 0, "--tol", 1e-9)
     assert result.stdout == ""
-    assert "8 x 4 values, a header, 2 missing (6.2%)\nleft alone: 'id' (identifiers); " in result.stderr
+    assert "read: 8 x 4 values, columns a, b, c, d\nleft alone: 'id' (identifiers); " in result.stderr
     assert "converged; wrote" in result.stderr
     before, after = cells(table), cells(out)
     for i, (old, new) in enumerate(zip(before, after, strict=True)):
@@ -183,7 +183,7 @@ def test_key_and_markers(tmp_path):
         (["--time-limit", "0"], "time-limit=0"),
         (["--tol", "nan"], "tol=nan must be"),
         (["--model", "svd"], "'svd' is not one of"),
-        (["--key", "X"], "a csv file has none"),
+        (["--key", "X"], "a text file has none"),
         (["--nonsense"], "No such option"),
     ],
 )
@@ -226,7 +226,7 @@ def test_what_is_left_alone_is_told(tmp_path):
     path, out = tmp_path / "in.csv", tmp_path / "out.csv"
     path.write_text("id,s1,when,s2,\n1,2.5,2020-01-01,?,\n2,,2020-01-02,4,\n3,2.7,2020-01-03,5,\n")
     result = run("complete", path, out, "--rank", 1)
-    assert "3 x 2 values, a header, 2 missing (33.3%), 1 of them by markers such as ? or -\n" in result.stderr
+    assert "missing: 2 of 6 values (33.3%), 1 of them by markers such as ? or -\n" in result.stderr
     assert "left alone: 'id' (identifiers), 'when' (dates or times), column 5 (empty); --columns" in result.stderr
     lines = [line.split(",") for line in out.read_text().splitlines()]
     assert [line[::2] for line in lines] == [line.split(",")[::2] for line in path.read_text().splitlines()]

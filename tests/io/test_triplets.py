@@ -255,7 +255,7 @@ def test_filled_text_is_the_same_text(file):
         ("3,ann", '3,"ann', "a quote in line . does not enclose a cell"),
         (TEXT[20:], "", "there is no row below the header"),
         (TEXT, "\n \n", "is empty"),
-        (TEXT, "\x1f\x8b\x08", "is no csv file: it is a gzip archive"),
+        (TEXT, "\x1f\x8b\x08", "is a damaged gz file: it ends early"),
     ],
 )
 def test_wrong_text(file, old, new, message):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import rich_click as click
 
 from ..io.files import FileError
-from ..io.tables import Table, check_table, check_table_target, like_triplets, read_table, write_table
+from ..io.tables import Decimals, check_table, check_table_target, like_triplets, read_table, write_table
 from .fitting import fit
 from .options import Settings, file_option, max_memory_option, model_options
 from .progress import note
 from .rating_files import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
-
-_MOST_NAMES = 6
+from .reading import describe
 
 
 @click.command()
 @click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@click.argument("target", metavar="[OUT]", default="")
 @file_option(
     "--header/--no-header",
     default=None,
@@ -46,8 +47,8 @@ _MOST_NAMES = 6
 @file_option(
     "--delimiter",
     metavar="CHAR",
-    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE). [default: a tab for tsv; for "
-    "csv the first of ; tab , that cuts all of the first lines alike]",
+    help="What separates the cells of IN, and of OUT (with --triplets: of IN and FILE); a blank is white space. "
+    "[default: the first of ; tab | :: , and white space that cuts the lines alike]",
 )
 @file_option(
     "--decimal",
@@ -59,7 +60,26 @@ _MOST_NAMES = 6
     metavar="CHAR",
     help="What separates thousands in a text table. [default: what its cells tell, mostly nothing]",
 )
-@file_option("--key", metavar="NAME", help="The array to complete, where an npz or mat file holds several.")
+@file_option(
+    "--skip-rows",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Lines at the beginning of a text table that are no part of it. [default: what its lines tell]",
+)
+@file_option(
+    "--comment",
+    metavar="CHAR",
+    help="What comments of a text table begin with. [default: # % // or ! if some lines begin with it]",
+)
+@file_option(
+    "--decimals",
+    default="auto",
+    metavar="N",
+    help="Decimals of the filled cells of a text table: a number, auto (as many as the column has, none among "
+    "integers) or full. [default: auto]",
+)
+@file_option("--key", metavar="NAME", help="The array to complete, where a file holds several.")
+@file_option("--dry-run", is_flag=True, help="Say what IN was read as and what is missing, and write nothing.")
 @file_option(
     "--scale-columns",
     is_flag=True,
@@ -94,7 +114,11 @@ def complete(
     thousands: str | None,
     columns: tuple[str, ...],
     ignore_columns: tuple[str, ...],
+    skip_rows: int | None,
+    comment: str | None,
+    decimals: str,
     key: str | None,
+    dry_run: bool,
     scale_columns: bool,
     clip_negative: bool,
     keep_codes: bool,
@@ -107,8 +131,10 @@ def complete(
 ) -> int:
     """Fill the holes of the nonnegative table IN and write it to OUT.
 
-    Files: csv, tsv, npy, npz, mat (not 7.3), hdr; the name of OUT tells its format. NaN is missing, in text
-    tables also cells that are empty, NA, N/A or null, and ? - . * ND None and the like in a column of numbers.
+    Files: text of any extension (csv, tsv, white space; UTF-8, UTF-16 and older encodings), npy, npz, mat (not 7.3),
+    hdr; as they are or packed (gz, bz2, xz, zip); - is standard input or output. The name of OUT tells its format. NaN
+    is missing, in text tables also cells that are empty, NA, N/A or null, and ? - . * ND None and the like in a column
+    of numbers. Lines of preamble, comments, units and footers are passed over, and told; --dry-run only tells.
 
     A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
     pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come
@@ -130,10 +156,13 @@ def complete(
 
     Ctrl-C ends the fit, writes OUT with what the model has by then, and exits with 130.
     """
+    if not target and not dry_run:
+        raise click.UsageError("OUT is missing: name the file to write, or - for standard output")
     if triplets is not None:
         flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
         lists = {"columns": columns, "ignore-columns": ignore_columns}
         _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
+        _refuse({"skip-rows": skip_rows, "comment": comment, "dry-run": dry_run or None})
         _refuse({name: value or None for name, value in {**flags, **lists}.items()})
         format_ = {"na": na, "delimiter": delimiter, "decimal": decimal or ".", "max_bytes": max_memory}
         ratings = open_ratings(source, triplets, quiet, **format_)
@@ -144,6 +173,7 @@ def complete(
         )
     if pairs is not None:
         raise click.UsageError("--pairs goes with --triplets USER,ITEM,RATING")
+    digits = _decimals(decimals)
     table = read_table(
         source,
         key=key,
@@ -155,18 +185,24 @@ def complete(
         thousands=thousands,
         columns=columns,
         ignore_columns=ignore_columns,
+        skip_rows=skip_rows or 0,
+        comment=comment,
         max_bytes=max_memory,
     )
+    if dry_run:
+        for line in describe(table):
+            note(line, quiet)
     check_table(table, allow_negative=clip_negative or settings.signed, allow_codes=keep_codes)
     if not columns and (names := like_triplets(table)):
         raise FileError(
             f"{source} looks like a list of values with the labels of their rows and columns: say --triplets "
             f"{','.join(names)}, or --columns {names[2]} for that column by itself"
         )
+    if dry_run:
+        return 0
     check_table_target(target, table, delimiter=delimiter, overwrite=force)
-    note(_describe(table), quiet)
-    if left_alone := _left_alone(table):
-        note(left_alone, quiet)
+    for line in describe(table):
+        note(line, quiet)
     if not table.missing.any():
         write_table(target, table, delimiter=delimiter, overwrite=force)
         note(f"nothing is missing: {target} is a copy", quiet)
@@ -175,9 +211,17 @@ def complete(
     if clip_negative:
         np.maximum(X, 0.0, out=X)
     result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
-    write_table(target, table, result.values, delimiter=delimiter, overwrite=force)
+    write_table(target, table, result.values, delimiter=delimiter, decimals=digits, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
     return 130 if result.interrupted else 0
+
+
+def _decimals(text: str) -> Decimals:
+    if text in ("auto", "full"):
+        return cast(Decimals, text)
+    if not text.isdecimal() or int(text) > 15:
+        raise click.UsageError(f"--decimals {text!r}: say auto, full or a number from 0 to 15")
+    return int(text)
 
 
 def _refuse(table_options: dict[str, object]) -> None:
@@ -185,36 +229,3 @@ def _refuse(table_options: dict[str, object]) -> None:
     given = [name for name, value in table_options.items() if value is not None]
     if given:
         raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
-
-
-def _describe(table: Table) -> str:
-    rows, columns = table.values.shape
-    n_missing = int(np.count_nonzero(table.missing))
-    if table.cube is not None:
-        lines, samples, bands = table.cube.shape
-        size = f"{lines} lines x {samples} samples x {bands} bands, {bands - columns} of them bad"
-    else:
-        size = f"{rows} x {columns} values"
-    parts = [f"{table.path}: {size}"]
-    if table.text is not None:
-        parts.append("a header" if table.text.header else "no header")
-    parts.append(f"{n_missing} missing ({n_missing / table.values.size:.1%})")
-    if table.text is not None and table.text.markers:
-        parts.append(f"{table.text.markers} of them by markers such as ? or -")
-    return ", ".join(parts)
-
-
-def _left_alone(table: Table) -> str:
-    """The columns that take no part, by kind; empty where all do."""
-    if table.text is None or not table.text.left_alone:
-        return ""
-    kinds: dict[str, list[str]] = {}
-    for column in table.text.left_alone:
-        kinds.setdefault(column.kind, []).append(column.label)
-    groups = [f"{_some(names)} ({kind})" for kind, names in kinds.items()]
-    return f"left alone: {', '.join(groups)}; --columns and --ignore-columns overrule"
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

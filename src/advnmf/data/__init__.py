@@ -6,6 +6,7 @@ and sums.  The storages, each without weights and with a mask or weights, are bl
 
 - `CompleteData`, `MaskedData`: a NumPy array, with compiled kernels;
 - `CompleteTensor`, `MaskedTensor`: an array of another namespace, such as PyTorch's, and on its device;
+- `CensoredData`, `CensoredTensor`: the same, with entries that are known only to lie below or above a bound;
 - `SparseData`, `WeightedSparseData`: compressed rows, where an entry that is not stored is missing;
 - `ZeroFilledData`, `ZeroFilledWithHoles`: compressed rows, where an entry that is not stored is an observed zero.
 
@@ -35,6 +36,7 @@ import numpy as np
 from ..arrays.namespaces import Array, cast, is_bool, is_tensor
 from .array import ArrayData, DenseData
 from .base import Block, ObservedData, Prediction, ResidualView
+from .censored import CensoredData, CensoredTensor
 from .complete import CompleteData, CompleteTensor
 from .masked import MaskedData, MaskedTensor
 from .sparse import SparseData, WeightedSparseData
@@ -43,6 +45,8 @@ from .zero_filled import ZeroFilledData, ZeroFilledWithHoles
 __all__ = [
     "ArrayData",
     "Block",
+    "CensoredData",
+    "CensoredTensor",
     "CompleteData",
     "CompleteTensor",
     "DenseData",
@@ -61,14 +65,19 @@ __all__ = [
 ]
 
 
-def array_data(values: Array, omega: Array | None = None) -> ArrayData:
-    """Data of an array, zero where nothing was observed, with a mask or weights; None: all was observed once."""
+def array_data(values: Array, omega: Array | None = None, sides: Array | None = None) -> ArrayData:
+    """Data of an array, zero where nothing was observed, with a mask or weights; None: all was observed once.
+
+    Beside a mask or weights, sides say of which entries the value is a bound, see `censored`; None: of none.
+    """
     tensor = is_tensor(values)
     if omega is None:
         return CompleteTensor(values) if tensor else CompleteData(values)
     if tensor:
-        return MaskedTensor(values, cast(omega, values.dtype))
-    return MaskedData(values, omega.view(np.uint8) if is_bool(omega) else omega)
+        omega = cast(omega, values.dtype)
+        return MaskedTensor(values, omega) if sides is None else CensoredTensor(values, omega, sides=sides)
+    omega = omega.view(np.uint8) if is_bool(omega) else omega
+    return MaskedData(values, omega) if sides is None else CensoredData(values, omega, sides=sides)
 
 
 def sparse_data(values: Array, indices: Array, indptr: Array, n_columns: int, omega: Array | None = None) -> SparseData:

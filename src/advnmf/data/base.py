@@ -142,6 +142,11 @@ class ObservedData(ABC):
         """Explicit entries of positive weight, in one vector."""
 
     @property
+    def measured(self) -> ObservedData:
+        """The data without their censored entries: themselves where there are none."""
+        return self
+
+    @property
     def n_entries(self) -> int:
         """How many entries a pass over this view touches."""
         return math.prod(self.values.shape)
@@ -219,6 +224,10 @@ class Block(ObservedData, ResidualView):
         """Coordinate descent on the rows of A, in place:  sum_ij u_i omega_ij v_j (T - A B)_ij^2 + penalty."""
 
     # --- what follows, unless a storage knows better ------------------------------------------------------------------
+
+    def nearest(self, P: Prediction) -> Block:
+        """The data as they are fitted to at a prediction: themselves, unless entries are censored (`censored`)."""
+        return self
 
     def with_values(self, values: Array) -> Self:
         """The same entries with other values."""

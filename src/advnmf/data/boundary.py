@@ -14,9 +14,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from ..arrays.namespaces import Array, as_like, cast, is_bool, is_tensor, namespace, on_cpu, to_numpy, wide
+from .censored import ABOVE, BELOW, MEASURED
 from .observed import SPARSE_WEIGHTS, DenseObserved, Observed, SparseObserved, first_of, refuse_first
 
 _FLOATS = [np.float64, np.float32]
+# Signs of laboratories, and what they say of the truth.
+_SIDES = {"<": BELOW, ">": ABOVE, "": MEASURED}
 
 
 def read_observed(
@@ -24,6 +27,7 @@ def read_observed(
     mask: object = None,
     weights: object = None,
     *,
+    censored: object = None,
     estimator: BaseEstimator | None = None,
     reset: bool = True,
     tensors: str | None = "numpy",
@@ -39,6 +43,9 @@ def read_observed(
     weights : array-like, optional
         Of the shape of X or broadcastable to it; of a sparse X, sparse with the same entries.  Weight 0 is known, but
         not learnt from.
+    censored : array-like, optional
+        Of the shape of a dense X: "<" (or True) where the truth is at most the value in X, such as a limit of
+        detection, ">" where it is at least that, else "" (or False).
     estimator : estimator, optional
         Who asks: its features are checked, or taken from X with `reset`.
     tensors : {"numpy", "keep", None}
@@ -52,10 +59,13 @@ def read_observed(
                 "Sparse data was passed for X, but dense data is required: "
                 "use X.toarray(), with NaN for what is missing"
             )
+        if censored is not None:
+            raise ValueError("censored goes with dense X only: use X.toarray(), with NaN for what is missing")
         return _read_sparse(X, mask, weights, estimator, reset, sparse_missing)
     X, hidden = unmasked(X)
     X = _read_tensor(X, estimator, reset, tensors) if is_tensor(X) else _validated(X, estimator, reset, order="C")
     known = ~namespace(X).isnan(X)
+    sides = None if censored is None else check_censored(censored, X, known)
     if hidden is not None:
         known &= ~hidden
     if mask is not None:
@@ -67,7 +77,7 @@ def read_observed(
         "Input X contains infinity",
         "NaN stands for a missing entry; mark it so or mask it",
     )
-    return DenseObserved(X, known, weights)
+    return DenseObserved(X, known, weights, sides=sides)
 
 
 def unmasked(X: object) -> tuple[object, Array | None]:
@@ -203,6 +213,42 @@ def check_mask(mask: object, X: Array) -> Array:
 
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool | np.bool_ | Real) and value in (0, 1)
+
+
+def check_censored(censored: object, X: Array, present: Array) -> Array:
+    """Sides of the entries of ``X``: -1 for "<" or True, 1 for ">", else 0; a bound must be present."""
+    signs = np.asarray(to_numpy(censored))
+    if tuple(signs.shape) != tuple(X.shape):
+        raise ValueError(
+            f"censored has shape {tuple(signs.shape)}, X has {tuple(X.shape)}: give one flag or sign an entry, True or "
+            "'<' where the truth is at most the value in X"
+        )
+    if signs.dtype == bool:
+        sides = -signs.astype(np.int8)
+    else:
+        sides = np.frompyfunc(_side, 1, 1)(signs)
+        if at := first_of(np.equal(sides, None)):
+            raise ValueError(
+                f"censored holds {signs.tolist()[at[0]][at[1]]!r} at row {at[0]}, column {at[1]}: only True or '<' "
+                "(the truth is at most the value in X), '>' (at least that), and False or '' (measured) are allowed"
+            )
+        sides = sides.astype(np.int8)
+    sides = as_like(sides, X)
+    if at := first_of((sides != 0) & ~present):
+        raise ValueError(
+            f"censored marks row {at[0]}, column {at[1]}, where X is missing: X must hold the bound there, such as the "
+            "limit of detection"
+        )
+    return sides
+
+
+def _side(sign: object) -> int | None:
+    """The side that a sign, a flag or nothing (None, NaN) stands for; None if it is neither."""
+    if isinstance(sign, str):
+        return _SIDES.get(sign.strip())
+    if sign is None or (isinstance(sign, float) and np.isnan(sign)):
+        return MEASURED
+    return -int(sign) if _is_flag(sign) else None
 
 
 def check_weights(weights: object, X: Array) -> Array:

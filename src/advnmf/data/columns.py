@@ -19,14 +19,29 @@ _IDS = frozenset(
     (
         *("id", "ids", "uid", "uuid", "guid", "key", "rowid", "rowname", "rownames", "row.names", "row names"),
         *("row name", "row", "row number", "row no", "row no.", "index", "idx", "unnamed: 0", "#", "record"),
-        *("serial", "serial no"),
+        *("serial", "serial no", "seqn", "seq", "zip", "zipcode", "zip code", "postal code", "postcode", "fips"),
     )
 )
 #: Names that mean a number of the row if the numbers all differ, and else perhaps nitric oxide.
 _NUMBERS = frozenset({"no", "no.", "nr", "nr.", "num", "number", "n°", "nº", "s.no", "s.no.", "sno", "sl no", "sl.no"})
-_TIMES = frozenset({"date", "datetime", "date time", "timestamp", "time", "epoch", "period", "day of year", "doy"})
+_TIMES = frozenset(
+    {
+        "date",
+        "datetime",
+        "date time",
+        "timestamp",
+        "time",
+        "epoch",
+        "period",
+        "day of year",
+        "doy",
+        "yyyymm",
+        "yearmonth",
+    }
+)
 #: Names of parts of a date, and the integers that these can be.
 _PARTS = {"year": (0, 3000), "yr": (0, 3000), "month": (1, 12), "mon": (1, 12), "day": (1, 366), "week": (0, 53)}
+_PARTS |= {"yyyy": (0, 3000), "yy": (0, 3000), "mo": (1, 12), "dy": (1, 366), "hh": (0, 24)}
 _PARTS |= {"hour": (0, 24), "hr": (0, 24), "minute": (0, 60), "weekday": (0, 7), "quarter": (1, 4), "julian": (1, 366)}
 
 
@@ -86,7 +101,11 @@ def called_identifier(name: str) -> bool:
     """Whether a name is that of identifiers: id, row.names, station_id, PatientID."""
     name = name.strip()
     plain = name.lower()
-    return plain in _IDS or bool(re.search(r"[_ .-]id$|^id[_ .-]", plain)) or bool(re.search(r"[a-z](ID|Id)$", name))
+    return (
+        plain in _IDS
+        or bool(re.search(r"[_ .-](?:id|no|nr|code|key)$|^id[_ .-]", plain))
+        or bool(re.search(r"[a-z](ID|Id)$", name))
+    )
 
 
 def _is_identifier(name: str, there: np.ndarray, n_rows: int) -> bool:

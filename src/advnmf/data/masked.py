@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -23,25 +23,28 @@ class MaskedTensor(Weighted, ArrayData):
     values: Array
     omega: Array
     sample_axis: int = 0
+    # The fields that hold a number for each entry, besides the values.
+    _beside: ClassVar[tuple[str, ...]] = ("omega",)
 
     @cached_property
     def T(self) -> Self:
         """The transposed data."""
-        return type(self)(contiguous(self.values.T), self._omega_T, 1 - self.sample_axis)
+        return replace(self, values=contiguous(self.values.T), sample_axis=1 - self.sample_axis, **self._turned)
 
     @cached_property
-    def _omega_T(self) -> Array:
-        return contiguous(self.omega.T)
+    def _turned(self) -> dict[str, Array]:
+        return {name: contiguous(getattr(self, name).T) for name in self._beside}
 
     def take(self, rows: slice | Array) -> Self:
         """The data of some rows."""
-        return type(self)(rows_of(self.values, rows), rows_of(self.omega, rows), self.sample_axis)
+        parts = {name: rows_of(getattr(self, name), rows) for name in self._beside}
+        return replace(self, values=rows_of(self.values, rows), **parts)
 
     def with_values(self, values: Array) -> Self:
         """The same mask over other values; what was transposed of it is shared."""
         other = super().with_values(values)
-        if "_omega_T" in vars(self):
-            vars(other)["_omega_T"] = self._omega_T
+        if "_turned" in vars(self):
+            vars(other)["_turned"] = self._turned
         return other
 
     @cached_property

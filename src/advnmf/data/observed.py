@@ -15,8 +15,9 @@ import numpy as np
 from scipy import sparse
 
 from ..arrays.caching import cached_property
-from ..arrays.namespaces import Array, as_like, cast, finfo, namespace
+from ..arrays.namespaces import Array, as_like, cast, finfo, namespace, to_numpy
 from . import ArrayData, ObservedData, SparseData, array_data, sparse_data, zero_filled_data
+from .censored import ABOVE, BELOW, MEASURED, nearest_possible
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,15 @@ class Observed(ABC):
 
     Flags of entries are a boolean array of the shape of a dense ``X``, or a boolean vector over what a sparse one
     stores, in the order of its compressed rows; weights are so too.  Values that are not known may be anything.
-    `missing` says what a sparse ``X`` does not store: "zero", or "absent".
+    `missing` says what a sparse ``X`` does not store: "zero", or "absent".  `sides` say which values are bounds
+    (None: none is), see `advnmf.data.censored`.
     """
 
     X: Array | sparse.csr_array
     known: Array
     weights: Array | None = None
     missing: str = "absent"
+    sides: Array | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -91,6 +94,28 @@ class Observed(ABC):
         """Flags of what there is to learn from: known entries of positive weight."""
         return self.known if self.weights is None else self.known & (self.weights > 0)
 
+    @cached_property
+    def measured(self) -> Array:
+        """Flags of what is observed and not censored: what a prediction can be compared with."""
+        return self.observed if self.sides is None else self.observed & (self.sides == MEASURED)
+
+    @property
+    def exact(self) -> Array:
+        """Flags of the entries that a completion leaves as they are: known and not censored."""
+        return self.known if self.sides is None else self.known & (self.sides == MEASURED)
+
+    def given_censored(self, these: Array) -> Array | None:
+        """The signs of these entries as `fit` takes them beside ``X``."""
+        return None if self.sides is None else as_signs(np.where(these, self.sides, MEASURED))
+
+    def reach(self, these: Array) -> tuple[Array, Array]:
+        """Least and largest value that each of these entries may be: without an end on the other side of a bound."""
+        values = self.values[these]
+        if self.sides is None:
+            return values, values
+        sides = self.sides[these]
+        return np.where(sides == BELOW, -np.inf, values), np.where(sides == ABOVE, np.inf, values)
+
     @property
     def observed_values(self) -> Array:
         """Values of the observed entries, in the order of `pairs`."""
@@ -143,12 +168,29 @@ class DenseObserved(Observed):
         values = X if complete else xp.where(observed, X, 0)
         if fitting:
             check_scale(values)
-        return array_data(values, omega if omega is not None or complete else observed)
+        sides = self._sides_of(observed, fitting)
+        return array_data(values, omega if omega is not None or (complete and sides is None) else observed, sides)
+
+    def _sides_of(self, observed: Array, fitting: bool) -> Array | None:
+        """The sides of what is learnt from; None where nothing of it is censored."""
+        if self.sides is None:
+            return None
+        sides = namespace(observed).where(observed, self.sides, 0)
+        censored, xp = sides != MEASURED, namespace(sides)
+        if fitting and not xp.any(observed & ~censored):
+            raise ValueError("X has no measured entry: all that are observed are censored")
+        return sides if xp.any(censored) else None
 
     def filled(self, whole: Callable[[], Array], at: Callable[[SparseData], Array]) -> Array:
-        """``X`` where known, the reconstruction elsewhere, in the reconstruction's precision."""
+        """``X`` where known, the reconstruction elsewhere, in the reconstruction's precision.
+
+        Where an entry is censored, the possible value that is nearest to the reconstruction.
+        """
         P = whole()
-        return namespace(P).where(as_like(self.known, P), as_like(self.X, P, P.dtype), P)
+        X = as_like(self.X, P, P.dtype)
+        if self.sides is not None:
+            X = nearest_possible(X, as_like(self.sides, P), P)
+        return namespace(P).where(as_like(self.known, P), X, P)
 
     def pairs(self) -> tuple[Array, Array]:
         """Rows and columns of the observed entries, row by row."""
@@ -168,9 +210,8 @@ class DenseObserved(Observed):
     def take(self, rows: Array, columns: Array) -> Self:
         """Those of some rows and columns."""
         part = np.ix_(rows, columns)
-        return replace(
-            self, X=self.X[part], known=self.known[part], weights=None if self.weights is None else self.weights[part]
-        )
+        beside = {name: None if (x := getattr(self, name)) is None else x[part] for name in ("weights", "sides")}
+        return replace(self, X=self.X[part], known=self.known[part], **beside)
 
     def part_of(self, numbers: Array, rows: Array, columns: Array) -> Array:
         """Those of some rows and columns."""
@@ -287,6 +328,12 @@ class SparseObserved(Observed):
             n = int(np.argmax(bad))
             row, column = int(self._rows[n]), self.X.indices[n]
             raise ValueError(f"{what}: {self.values[n]} at row {row}, column {column}; {fix}")
+
+
+def as_signs(sides: Array) -> np.ndarray:
+    """Sides as a user gives them: "<", ">" or ""."""
+    sides = np.asarray(to_numpy(sides))
+    return np.where(sides == BELOW, "<", np.where(sides == ABOVE, ">", ""))
 
 
 _NEGATIVE = "Negative values in data passed to X", "only nonnegative values can be factorised"

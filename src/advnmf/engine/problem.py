@@ -13,7 +13,7 @@ import numpy as np
 from ..adversaries import Adversary, NoAdversary
 from ..arrays.caching import cached_property
 from ..arrays.namespaces import Array, cast, concat, finfo, namespace
-from ..data import ObservedData, Prediction, ResidualView
+from ..data import Block, ObservedData, Prediction, ResidualView
 from ..losses import Loss
 from ..penalties import Penalty
 from .factors import Factors, right
@@ -46,17 +46,18 @@ class Problem:
         """Whether entries of one sample have different weights in the touching quadratic."""
         return self.loss.entrywise or self.adversary.entrywise
 
-    def respond(self, data: ObservedData, P: Prediction) -> tuple[Array, Array | None]:
+    def respond(self, data: Block, P: Prediction) -> tuple[Array, Array | None]:
         """Robust loss of each row of a block, and the half-quadratic weight d of each group (None: it has none)."""
-        groups = self.loss.groups(data)
+        groups = self.loss.groups(data.nearest(P))
         values, d = self.adversary.respond(self.loss, groups, P)
         return groups.per_row(values), d
 
-    def majorise(self, data: ObservedData, P: Prediction, d: Array | None) -> tuple[ObservedData, Prediction, Array]:
+    def majorise(self, data: Block, P: Prediction, d: Array | None) -> tuple[Block, Prediction, Array]:
         """The quadratic touching the robust loss at P: (data with entry weights, target T, weights of samples).
 
         ``d`` are weights of the groups, of this moment or (samples only) of an earlier one; None takes them anew.
         """
+        data = data.nearest(P)
         groups = self.loss.groups(data)
         if d is None:
             d = self.adversary.respond(self.loss, groups, P)[1]
@@ -66,8 +67,8 @@ class Problem:
         return data.reweighted(w), T, self._all_alike(data, 1)
 
     def gradient_parts(
-        self, data: ObservedData, P: Prediction, d: Array | None
-    ) -> tuple[ObservedData, Prediction, Prediction, Array]:
+        self, data: Block, P: Prediction, d: Array | None
+    ) -> tuple[Block, Prediction, Prediction, Array]:
         """(data with entry weights, N, Q, w):  w omega (Q - N)  is half the gradient of the robust loss at P.
 
         For a half-quadratic loss that of `majorise`, with N = T and Q = P.
@@ -75,6 +76,7 @@ class Problem:
         if self.loss.half_quadratic:
             data, T, w = self.majorise(data, P, d)
             return data, T, P, w
+        data = data.nearest(P)
         return data, *self.loss.gradient_parts(data, P), self._all_alike(data, 0.5)
 
     @staticmethod
@@ -112,14 +114,18 @@ class Problem:
         return total(losses) + self.penalty(factors)
 
     def attacked(self, factors: Sequence[Array], *, one_step: bool = False) -> Problem:
-        """The learner's problem against this moment's perturbation, frozen: data X + R*, no adversary."""
+        """The learner's problem against this moment's perturbation, frozen: data X + R*, no adversary.
+
+        Bounds of censored entries move with them.
+        """
         B, filled = right(factors, 0), 0
         values = namespace(B).empty_like(self.data.values)
         for rows, data in self.data.blocks():
             P = data.predict(factors[0][rows, :], B)
-            part = self.adversary.perturb(self.loss, self.loss.groups(data), P, one_step=one_step)
+            nearest = data.nearest(P)
+            part = self.adversary.perturb(self.loss, self.loss.groups(nearest), P, one_step=one_step)
             n = part.shape[0]  # rows of a dense array, entries of a sparse one
-            values[filled : filled + n, ...] = part
+            values[filled : filled + n, ...] = part if nearest is data else data.values + (part - nearest.values)
             filled += n
         return replace(self, data=self.data.with_values(values), adversary=NoAdversary())
 
@@ -147,22 +153,24 @@ class Moment:
 
     def blocks(self) -> Iterator[tuple[ResidualView, Prediction]]:
         """Runs of samples in the groups of the loss, each with its prediction."""
-        for data, P in self._predicted():
-            yield self.loss.groups(data), P
+        for data, P in self._predicted(self.data):
+            yield self.loss.groups(data.nearest(P)), P
 
     @cached_property
     def residuals(self) -> Array:
-        """X - P at the observed entries, in one vector."""
-        return concat([data.observed_entries(data.values - data.entries(P)) for data, P in self._predicted()])
+        """X - P at the entries that were measured (observed and not censored), in one vector."""
+        seen = self._predicted(self.data.measured)
+        return concat([data.observed_entries(data.values - data.entries(P)) for data, P in seen])
 
     @cached_property
     def values(self) -> Array:
-        """X at the observed entries, in one vector."""
-        return self.data.observed_entries(self.data.values)
+        """X at the entries that were measured, in one vector."""
+        data = self.data.measured
+        return data.observed_entries(data.values)
 
-    def _predicted(self) -> Iterator[tuple[ObservedData, Prediction]]:
+    def _predicted(self, observed: ObservedData) -> Iterator[tuple[Block, Prediction]]:
         B = right(self.factors, 0)
-        for rows, data in self.data.blocks():
+        for rows, data in observed.blocks():
             yield data, data.predict(self.factors[0][rows, :], B)
 
 

@@ -156,8 +156,9 @@ def _narrowed_codes(problem: Problem, codes: Array, B: Array, solver: Solver) ->
     """
     data, width, xp = problem.data, problem.loss.width, namespace(B)
     codes = _resistant(problem, codes, B)
-    residuals = xp.abs(data.values - _predicted(data, codes, B))
-    widths = np.maximum(_FIRST_WIDTH * _row_medians(data, residuals), width)
+    measured = data.measured
+    residuals = xp.abs(measured.values - _predicted(measured, codes, B))
+    widths = np.maximum(_FIRST_WIDTH * _row_medians(measured, residuals), width)
     while (going := widths > width).any():
         unit = as_like(widths, codes, codes.dtype)
         values = data.values / data.per_sample(unit)
@@ -172,7 +173,7 @@ def _narrowed_codes(problem: Problem, codes: Array, B: Array, solver: Solver) ->
 
 def _resistant(problem: Problem, codes: Array, B: Array) -> Array:
     """Codes moved to the median of a sample's entries: as a whole, or with offsets by these alone."""
-    data, xp, free = problem.data, namespace(B), problem.penalties[0].free
+    data, xp, free = problem.data.measured, namespace(B), problem.penalties[0].free
     P = _predicted(data, codes, B)
     if free is None:
         ratios = xp.where(P > 0, data.values / xp.where(P > 0, P, 1), 0)

@@ -16,7 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["FileError", "check_source", "check_target", "read_bytes", "replacing", "require", "suffix", "write_bytes"]
+__all__ = [
+    *("STANDARD", "FileError", "check_source", "check_target", "read_bytes", "replacing", "require", "suffix"),
+    "write_bytes",
+]
+
+#: The name that stands for standard input, or output.
+STANDARD = "-"
 
 # The first bytes of formats that people hand over under a wrong name.
 _SIGNATURES = (

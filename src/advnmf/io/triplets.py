@@ -22,8 +22,8 @@ from .files import FileError, reason, suffix
 from .tables import frames
 from .tables.cells import Cells, read_cells, renumber
 from .tables.columns import without_markers
+from .tables.cutting import check_delimiter
 from .tables.numbers import Parser, number_text
-from .tables.text import check_delimiter
 
 __all__ = ["Source", "Triplets", "read_triplets"]
 

@@ -25,6 +25,7 @@ def cross_val_score_entries(
     *,
     mask: MatrixLike | None = None,
     weights: MatrixLike | None = None,
+    censored: MatrixLike | None = None,
     cv: object = None,
     scoring: str | Callable[..., float] = "neg_root_mean_squared_error",
     n_jobs: int | None = None,
@@ -42,6 +43,8 @@ def cross_val_score_entries(
         True = observed.
     weights : array-like or sparse matrix, optional
         Weights of the entries, in the fit and in the score; those of weight 0 are not held out.
+    censored : array-like, optional
+        Which entries are bounds, as `NMF.fit` takes it.  They are trained on, but never held out.
     cv : int, splitter, iterable of (train, test) or None, default=None
         An integer k stands for ``EntryKFold(k, random_state=0)``, None for 5 folds: the same split in each call.
     scoring : {"neg_root_mean_squared_error", "neg_mean_absolute_error"} or callable
@@ -65,7 +68,7 @@ def cross_val_score_entries(
     >>> bool(cross_val_score_entries(model, X).mean() > -0.01)
     True
     """
-    folds = make_folds(read_observed(X, mask, weights), cv, random_state=0)
+    folds = make_folds(read_observed(X, mask, weights, censored=censored), cv, random_state=0)
     trials = [make_trial(estimator, fold, get_scoring(scoring)) for fold in folds]
     advance_all([[(trial, None)] for trial in trials], n_jobs)
     for trial in trials:
@@ -78,10 +81,19 @@ def make_folds(entries: Observed, cv: object, random_state: object) -> list[Fold
     """The folds that `cv` stands for, shared by all candidates."""
     if cv is None or isinstance(cv, Integral):
         cv = EntryKFold(5 if cv is None else cv, random_state=random_state)
-    folds = [Fold(entries, *check_split(entries, *split[:2]), *split[2:]) for split in make_splits(entries, cv)]
+    folds = [Fold(entries, *_measured(entries, *split)) for split in make_splits(entries, cv)]
     if not folds:
         raise ValueError(f"cv={cv!r} gave no split")
     return folds
+
+
+def _measured(entries: Observed, train: object, test: object, weights: Array | None = None) -> tuple[Array, ...]:
+    """A checked split without censored entries among those held out: there is no truth to compare with."""
+    train, test = check_split(entries, train, test)
+    kept, test = entries.measured[test], test & entries.measured
+    if not test.any():
+        raise ValueError("cv gave test with censored entries alone: hold out entries that were measured")
+    return (train, test) if weights is None else (train, test, weights[kept])
 
 
 def make_splits(entries: Observed, cv: object) -> Iterable[tuple[Array, ...]]:

@@ -203,7 +203,13 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     @at_once
     def fit(
-        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+        self,
+        X: MatrixLike,
+        y: object = None,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
     ) -> Self:
         """Try all candidates, then fit the best one to all observed entries.
 
@@ -214,7 +220,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         candidates = self._candidates()
         # Before anything is fitted, so that a wrong name is an error at once.
         estimators = [clone(self.estimator).set_params(**clone(params, safe=False)) for params in candidates]
-        entries = read_observed(X, mask, weights)
+        entries = read_observed(X, mask, weights, censored=censored)
         folds = make_folds(entries, self.cv, self.random_state)
         self.n_splits_ = len(folds)
         if self.one_standard_error and self.n_splits_ < 2:
@@ -234,7 +240,9 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         if self.refit:
             if not _takes_mask(self.estimator, X) and (mask is not None or unmasked(X)[1] is not None):
                 X, mask = entries.training(entries.observed), None
-            self._refit(estimators[self.best_index_], best, X, mask, weights)
+            given = {"mask": mask, "weights": weights, "censored": censored}
+            given = {name: value for name, value in given.items() if value is not None}
+            self._refit(estimators[self.best_index_], best, X, given)
         return self
 
     def _candidates(self) -> list[Params]:
@@ -325,7 +333,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         return pick(self.cv_results_, keys, self.n_splits_)
 
     def _refit(
-        self, estimator: BaseEstimator, trials: list[Trial], X: MatrixLike, mask: MatrixLike, weights: MatrixLike
+        self, estimator: BaseEstimator, trials: list[Trial], X: MatrixLike, given: dict[str, MatrixLike]
     ) -> None:
         """Fit to all observed entries, for the number of iterations that had the best score."""
         limit, params = iterations_of(estimator), estimator.get_params()
@@ -337,7 +345,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
         with warnings.catch_warnings():
             if stopped:  # the iterations are limited on purpose
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            best, interrupted = self._fitted_to_all(best, start, X, mask, weights)
+            best, interrupted = self._fitted_to_all(best, start, X, given)
         self.best_estimator_ = best
         best.set_params(**{name: params[name] for name in fewer})  # as the candidate says; codes of new samples need it
         self.refit_time_ = time.perf_counter() - began
@@ -345,15 +353,14 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             raise Interrupted
 
     def _fitted_to_all(
-        self, model: BaseEstimator, start: Factors | None, X: MatrixLike, mask: MatrixLike, weights: MatrixLike
+        self, model: BaseEstimator, start: Factors | None, X: MatrixLike, given: dict[str, MatrixLike]
     ) -> tuple[BaseEstimator, bool]:
         """The fitted model, and whether an interruption has ended its fit in order."""
         if start is not None:
-            model = model.begin(X, mask=mask, weights=weights, start=start).run().finish()
+            model = model.begin(X, **given, start=start).run().finish()
             model.warn_unless_converged()
             return model, model.stop_reason_ == "interrupted"
         try:
-            given = {name: value for name, value in (("mask", mask), ("weights", weights)) if value is not None}
             return model.fit(X, **given), False
         except KeyboardInterrupt:
             if not hasattr(model, "stop_reason_"):

@@ -52,8 +52,9 @@ class Fold:
 
     @property
     def fit_params(self) -> dict[str, object]:
-        """Keyword arguments of `fit`: the weights, if there are any."""
-        return {} if self.entries.weights is None else {"weights": self.entries.given_weights}
+        """Keyword arguments of `fit`: the weights and what is censored, if there are any."""
+        given = {"weights": self.entries.given_weights, "censored": self.entries.given_censored(self.train)}
+        return {name: value for name, value in given.items() if value is not None}
 
     def data(self, model: BaseEstimator) -> ObservedData:
         """The training entries as `NMF` and its presets take them, made once for all of them."""

@@ -64,6 +64,8 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     # What becomes of tensors and of sparse matrices, see `read_observed`.
     _tensors: str | None = None
     _sparse: str | None = None
+    # Whether entries may be censored: known only to lie below or above a bound.
+    _takes_censored: ClassVar[bool] = False
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
@@ -72,9 +74,13 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self.fit(X, y, **fit_params).training_codes()
 
     def fit_complete(self, X: MatrixLike, y: object = None, **fit_params: object) -> Array:
-        """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are."""
+        """Learn the model, then ``X`` with its holes filled by it; observed entries are kept as they are.
+
+        Censored entries are filled as in `complete`.
+        """
         self.fit(X, y, **fit_params)
-        return self._completed(self._read(X, fit_params.get("mask")), self.training_codes())
+        observed = self._read(X, fit_params.get("mask"), censored=fit_params.get("censored"))
+        return self._completed(observed, self.training_codes())
 
     def _warn(self, messages: Sequence[str], stacklevel: int = 4) -> None:
         """Say what the data leave open; by default for a line of a `fit` under `at_once`."""
@@ -83,17 +89,30 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- using ---------------------------------------------------------------------------------------------------
 
-    def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
+    def transform(
+        self,
+        X: MatrixLike,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
+    ) -> Array:
         """Codes of samples, each from its own observed entries, the model fixed.
 
         A sample with nothing observed gets the mean code of the training data.
         """
-        return self._encode(X, mask, weights)
+        return self._encode(X, mask, weights, censored)
 
-    def _encode(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None) -> Array:
+    def _encode(
+        self,
+        X: MatrixLike,
+        mask: MatrixLike,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
+    ) -> Array:
         """`transform` as an array, whatever container `set_output` asks for."""
         check_is_fitted(self)
-        return returned(self._encode_data(self.read_data(X, mask, weights, reset=False)), X)
+        return returned(self._encode_data(self.read_data(X, mask, weights, censored=censored, reset=False)), X)
 
     def _encode_data(self, data: ObservedData) -> Array:
         codes = self.solve_codes(data)
@@ -113,10 +132,21 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         codes = check_codes(X, self._n_features_out, tensors=self._tensors is not None)
         return finite(self._decode(codes), "the reconstruction")
 
-    def complete(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
-        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are."""
+    def complete(
+        self,
+        X: MatrixLike,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
+    ) -> Array:
+        """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
+
+        A censored entry becomes the possible value that is nearest to the reconstruction: below a limit of detection
+        min(limit, reconstruction).
+        """
         check_is_fitted(self)
-        observed = self._read(X, mask, weights)
+        observed = self._read(X, mask, weights, censored=censored)
         return self._completed(observed, returned(self._encode_data(self._data(observed)), X))
 
     def reconstruct(self, rows: MatrixLike | None = None, columns: MatrixLike | None = None) -> Array:
@@ -125,14 +155,20 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         codes = self.training_codes()
         return finite(self._decode(codes if rows is None else codes[rows, :], columns), "the reconstruction")
 
-    def score(self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None) -> float:
-        """Minus the root mean square error over the observed entries of ``X``, coded by `transform`."""
+    def score(
+        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, censored: MatrixLike | None = None
+    ) -> float:
+        """Minus the root mean square error over the observed entries of ``X``, coded by `transform`.
+
+        Censored entries count for the codes only.
+        """
         check_is_fitted(self)
-        data = self.read_data(X, mask, reset=False)
-        if not data.counts.any():
+        data = self.read_data(X, mask, censored=censored, reset=False)
+        measured = data.measured
+        if not measured.counts.any():
             raise ValueError("X has no observed entry: there is nothing to score")
         codes = self._encode_data(data)
-        return -self._residual_norm(data, codes) / float(np.sqrt(data.counts.sum()))
+        return -self._residual_norm(measured, codes) / float(np.sqrt(measured.counts.sum()))
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
@@ -174,22 +210,43 @@ class CompletionModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return finite(filled, "the completion")
 
     def _residual_norm(self, data: ObservedData, codes: Array) -> float:
-        """Frobenius norm of the (weighted) residual over the observed entries."""
-        squares = [d.squared_norms(self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
-        return total(squares) ** 0.5
+        """Frobenius norm of the (weighted) residual over the observed entries; of a censored one beyond its bound."""
+        predicted = [(d, self._predict(d, codes[rows, :])) for rows, d in data.blocks()]
+        return total([d.nearest(P).squared_norms(P) for d, P in predicted]) ** 0.5
 
     def read_data(
-        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool
+        self,
+        X: MatrixLike,
+        mask: MatrixLike,
+        weights: MatrixLike | None = None,
+        *,
+        censored: MatrixLike | None = None,
+        reset: bool,
     ) -> ObservedData:
         """Checked data; `reset` says whether they are those of a fit, or must have its features."""
-        return self._data(self._read(X, mask, weights, reset=reset), fitting=reset)
+        return self._data(self._read(X, mask, weights, censored=censored, reset=reset), fitting=reset)
 
     def _read(
-        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike | None = None, *, reset: bool = False
+        self,
+        X: MatrixLike,
+        mask: MatrixLike,
+        weights: MatrixLike | None = None,
+        *,
+        censored: MatrixLike | None = None,
+        reset: bool = False,
     ) -> Observed:
         """What a user gives, read once; with `reset` its features and the scale of its weights become the model's."""
+        if censored is not None and not self._takes_censored:
+            raise TypeError(f"{type(self).__name__} takes no censored entries: use NMF, one of its presets, or AutoNMF")
         observed = read_observed(
-            X, mask, weights, estimator=self, reset=reset, tensors=self._tensors, sparse_missing=self._sparse
+            X,
+            mask,
+            weights,
+            censored=censored,
+            estimator=self,
+            reset=reset,
+            tensors=self._tensors,
+            sparse_missing=self._sparse,
         )
         if reset and weights is not None:
             self.weight_scale_ = observed.mean_weight
@@ -219,13 +276,19 @@ class IterativeModel(CompletionModel):
     starts_from_factors: ClassVar[bool] = False
 
     def begin(
-        self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None, **start: Any
+        self,
+        X: MatrixLike,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
+        **start: Any,
     ) -> FitInProgress:
         """`fit` in progress, with the arguments of `fit`: to be stepped, looked at and finished.
 
         It is that of a copy; this model is left as it is.
         """
-        fit = blank_copy(self)._begin(X, mask, weights, **start)
+        fit = blank_copy(self)._begin(X, mask, weights, censored, **start)
         self._warn(fit.training.gaps(), stacklevel=3)
         return fit
 
@@ -237,16 +300,30 @@ class IterativeModel(CompletionModel):
     def store(self, training: Training, result: Result) -> None:
         """Set the fitted attributes."""
 
-    def _begin(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> FitInProgress:
+    def _begin(
+        self,
+        X: MatrixLike,
+        mask: MatrixLike,
+        weights: MatrixLike,
+        censored: MatrixLike | None = None,
+        **start: Any,
+    ) -> FitInProgress:
         self.check_parameters()
-        return self.begin_on(self.read_data(X, mask, weights, reset=True), **start)
+        return self.begin_on(self.read_data(X, mask, weights, censored=censored, reset=True), **start)
 
-    def _fit(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> Self:
+    def _fit(
+        self,
+        X: MatrixLike,
+        mask: MatrixLike,
+        weights: MatrixLike,
+        censored: MatrixLike | None = None,
+        **start: Any,
+    ) -> Self:
         """`fit` on a blank copy of the model: the only line of a `fit` under `at_once`.
 
         An interruption goes on once everything is stored; a fit that has not converged is warned of.
         """
-        fit = self._begin(X, mask, weights, **start)
+        fit = self._begin(X, mask, weights, censored, **start)
         self._warn(fit.training.gaps(), stacklevel=5)
         fit.run().finish()
         if self.stop_reason_ == "interrupted":

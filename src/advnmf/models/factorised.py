@@ -105,6 +105,7 @@ class FactorisedModel(RankingMixin, IterativeModel):
     """
 
     starts_from_factors: ClassVar[bool] = True
+    _takes_censored: ClassVar[bool] = True
 
     @abstractmethod
     def coding_problem(self, data: ObservedData) -> Problem:
@@ -146,8 +147,15 @@ class FactorisedModel(RankingMixin, IterativeModel):
         for name in names:
             setattr(self, name, as_like(getattr(self, name), X))
 
-    def _begin(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, **start: Any) -> FitInProgress:
-        fit = super()._begin(X, mask, weights, **start)
+    def _begin(
+        self,
+        X: MatrixLike,
+        mask: MatrixLike,
+        weights: MatrixLike,
+        censored: MatrixLike | None = None,
+        **start: Any,
+    ) -> FitInProgress:
+        fit = super()._begin(X, mask, weights, censored, **start)
         fit.training.like = X if is_tensor(X) else None
         return fit
 
@@ -161,18 +169,21 @@ class FactorisedModel(RankingMixin, IterativeModel):
         self.fit(X, y, **fit_params)
         if self._n_features_out <= self.n_features_in_:
             return self.training_codes()
-        return self._encode(X, fit_params.get("mask"), fit_params.get("weights"))
+        return self._encode(X, *(fit_params.get(name) for name in ("mask", "weights", "censored")))
 
-    def perturbation(self, X: MatrixLike, *, mask: MatrixLike | None = None) -> Array | sparse.csr_array:
+    def perturbation(
+        self, X: MatrixLike, *, mask: MatrixLike | None = None, censored: MatrixLike | None = None
+    ) -> Array | sparse.csr_array:
         """What the adversary adds to samples that are coded by `transform`; zero without an adversary.
 
             R = argmax over R, X + R >= 0, R = 0 off the mask, of  sum of loss(X + R, W H)  -  its cost
 
         Of the shape of ``X``; sparse where that is, with the observed entries that it stores (all others stay as they
-        are).  It is the exact adversary's answer for either `attack`.
+        are).  It is the exact adversary's answer for either `attack`.  A censored entry is perturbed only where the
+        prediction lies beyond its bound.
         """
         check_is_fitted(self)
-        data = self.read_data(X, mask, reset=False)
+        data = self.read_data(X, mask, censored=censored, reset=False)
         attacked = self.coding_problem(data).attacked(self.linear(self._encode_data(data)))
         R = attacked.data.values - data.values
         if sparse.issparse(X):

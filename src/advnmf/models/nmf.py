@@ -209,6 +209,7 @@ class NMF(FactorisedModel):
         *,
         mask: MatrixLike | None = None,
         weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
         factors: Sequence[Array] | None = None,
     ) -> Self:
         """Learn the factors.
@@ -224,10 +225,14 @@ class NMF(FactorisedModel):
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry in the loss, relative to their mean over the observed entries (so their unit does not
             matter); 0 is not learnt from (but is no hole to fill either).  Sparse like X where X is sparse.
+        censored : array-like of bool, or of "<", ">" and "", of the shape of X, optional
+            True or "<": the truth is at most the value in X, a limit of detection; ">": it is at least that, where a
+            detector was saturated.  Such an entry costs nothing as long as its prediction is possible, and else as much
+            as the bound would.  Dense X only.
         factors : list of arrays [F_1, ..., F_L], optional
             The start for ``init="custom"``.
         """
-        return self._fit(X, mask, weights, factors=factors)
+        return self._fit(X, mask, weights, censored, factors=factors)
 
     def begin_on(
         self,

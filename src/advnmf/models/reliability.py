@@ -70,13 +70,13 @@ class Reliability(NamedTuple):
 
 
 def reliability(problem: Problem, factors: Factors) -> Reliability:
-    """That of a fit, measured on the observed entries of its data."""
-    data = problem.data
+    """That of a fit, measured on the observed entries of its data that are not censored."""
+    data = problem.data.measured
     codes, rest = factors[0], product(factors[1:])
     n_entries = float(data.counts.sum())
     parts = [_sums(block, block.predict(codes[rows, :], rest)) for rows, block in data.blocks()]
     squares, fitted, weight = (total(part) for part in zip(*parts, strict=True))
-    numbers = _numbers_of_a_column(problem, factors, weight / n_entries)
+    numbers = _numbers_of_a_column(problem, data, factors, weight / n_entries)
     free = n_entries - numbers * (np.count_nonzero(data.counts) + np.count_nonzero(data.column_counts))
     variance = _variance(data) / weight
     noise = np.sqrt(min(squares / weight * n_entries / free, variance) if free > 0 else variance)
@@ -103,10 +103,10 @@ def _variance(data: ObservedData) -> float:
     return total([block.squared_norms(block.predict(level[0][rows, :], level[1])) for rows, block in data.blocks()])
 
 
-def _numbers_of_a_column(problem: Problem, factors: Factors, mean_weight: float) -> float:
+def _numbers_of_a_column(problem: Problem, data: ObservedData, factors: Factors, mean_weight: float) -> float:
     """d: how many numbers of a column the data decide, not its ridge."""
     *others, last = factors
-    data, last = problem.data, to_numpy(last)
+    last = to_numpy(last)
     coordinates = problem.penalties[-1].coordinates(np.ascontiguousarray(last.T))
     free = coordinates.kinds != FIXED
     A = np.asarray(to_numpy(product(others)), np.float64)[:, free]

@@ -1,33 +1,37 @@
-"""Tables with holes, read from and written to csv, tsv, npy, npz and mat files, and cubes in ENVI files.
+"""Tables with holes, read from files of many formats, and written back with only the holes filled.
 
-A table goes out as it came in: in a text file every observed cell, label, quote and line ending comes back as
-the very same text and only the holes get numbers; in an array file the dtype and the other arrays of the
-file are kept; in a cube the dtype, the interleave, the header and the bad bands.
+A table goes out as it came in: in a file of text every observed cell, label, quote, comment and line ending comes back
+as the very same text and only the holes get numbers; in an array file the dtype and the other arrays of the file are
+kept; in a cube the dtype, the interleave, the header and the bad bands.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal
 
 import numpy as np
 
-from ..files import FileError, check_target, suffix, write_bytes
+from ...data.columns import Kind
+from ..files import STANDARD, FileError, check_target, suffix, write_bytes
 from . import arrays, envi, text
 from .arrays import Container
-from .codes import Code, find_codes, is_noise
-from .columns import Kind
+from .checks import check_table
+from .columns import Column, shown
+from .cutting import check_delimiter
 from .envi import Cube
-from .numbers import MISSING, unquote
+from .numbers import MISSING, Digits, text_of
+from .source import KINDS, named_kind, pack, packing_of, read_source
 from .text import TextLayout, TextOptions
 
 __all__ = [
-    "FORMATS",
     "MISSING",
     "Container",
     "Cube",
+    "Decimals",
     "Table",
     "TextLayout",
     "check_table",
@@ -37,10 +41,9 @@ __all__ = [
     "write_table",
 ]
 
-_TEXT = ("csv", "tsv")
+Decimals = int | Literal["auto", "full"]
+
 _ARRAYS = ("npy", "npz", "mat")
-_CUBE = "hdr"
-FORMATS = (*_TEXT, *_ARRAYS, _CUBE)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Table:
 
     values: np.ndarray
     path: str = "table"
+    kind: str = ""  # the format of the file
     text: TextLayout | None = None
     container: Container | None = None
     stored: np.ndarray | None = None  # as an array file has it: integers cannot say "missing"
@@ -60,13 +64,30 @@ class Table:
         """Boolean array of the shape of `values`, True at the holes."""
         return np.isnan(self.values)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns of the matrix are called; empty where nothing says it."""
+        if self.text is None or not self.text.header:
+            return ()
+        return tuple(self.text.names[at] or f"column {at + 1}" for at in self.text.columns)
+
+    @property
+    def left_alone(self) -> tuple[Column, ...]:
+        """The columns of the file that take no part."""
+        return () if self.text is None else self.text.left_alone
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Lines of the file that are no rows of the table, by kind."""
+        return {} if self.text is None else self.text.skipped
+
     def place(self, i: int, j: int) -> str:
         """Where entry (i, j), counted from 0, stands in the file, counted from 1 as people do."""
         if self.cube is not None:
             return self.cube.place(i, j)
         if self.text is None:
             return f"row {i + 1}, column {j + 1}"
-        return f"line {self.text.line(i + self.text.header)}, column {self.text.columns[j] + 1}"
+        return f"line {self.text.line(i)}, column {self.text.columns[j] + 1}"
 
 
 def read_table(
@@ -81,17 +102,20 @@ def read_table(
     thousands: str | None = None,
     columns: Iterable[str | int] = (),
     ignore_columns: Iterable[str | int] = (),
+    skip_rows: int = 0,
+    comment: str | None = None,
     max_bytes: int | None = None,
 ) -> Table:
-    """The matrix in a csv, tsv, npy, npz or mat file, with NaN where a cell is missing.
+    """The matrix in a file, with NaN where a cell is missing; its content tells the format, or else its name.
 
-    Of an ENVI cube (its hdr file) it is the matrix pixels x bands, without the bands that the header calls bad, with
-    NaN also where a sample is the header's "data ignore value".
+    Formats: text (csv, tsv, white space and others, in UTF-8, UTF-16 or an older encoding), npy, npz, mat and ENVI
+    cubes (hdr), each as it is or packed with gzip, bzip2, xz or zip. Of an ENVI cube it is the matrix pixels x bands,
+    without the bands that the header calls bad, with NaN also where a sample is the header's "data ignore value".
 
     Parameters
     ----------
     path : path
-        The extension tells the format.
+        ``-`` is standard input.
     key : str, optional
         Name of the array within an npz or mat file; needed where the file holds several.
     header : bool, optional
@@ -105,8 +129,8 @@ def read_table(
     na : iterable of str
         Further markers of missing cells. In an array file they must be numbers.
     delimiter : str, optional
-        One character. Without it: a tab for tsv; for csv the first of semicolon, tab and comma that cuts
-        the first lines into equally many cells, more than one.
+        One character, or ``::``; a blank is white space of any length. Without it: the first of ``; tab | ::`` and
+        comma that cuts most lines into equally many cells with numbers among them, or else white space.
     decimal, thousands : str, optional
         The decimal sign ("." or ",") of a text file, and what separates thousands. Without them the cells tell:
         1,5 is a decimal comma, 1,234.5 has thousands; where 41,000 may be either, it is refused.
@@ -114,6 +138,12 @@ def read_table(
         Columns of a text file that are to be completed, or left alone: names, or numbers from 1. Without `columns`
         all of numbers are completed. Columns of text, dates, identifiers and times (integers that only grow one
         in each row, YYYYMMDD, names such as id, no or year) and empty ones are left alone wherever they stand.
+    skip_rows : int
+        Lines at the beginning of a text file that are no part of the table. Without it: those that are cut into fewer
+        cells than the rows of the table and hold no such rows.
+    comment : str, optional
+        What comments of a text file begin with, or an empty string where there are none. Without it: ``# % //`` or
+        ``!`` at the beginning of some lines, but not of the rows.
     max_bytes : int, optional
         Refuse compressed files that unpack to more; see `advnmf.io.limits`.
 
@@ -124,23 +154,24 @@ def read_table(
         (with line and column), rows of unequal length, several arrays and no key, pickled objects, complex
         or text arrays.
     """
-    kind = _format(path)
     options = TextOptions(
-        header, index_columns, tuple(na), delimiter, decimal, thousands, tuple(columns), tuple(ignore_columns)
-    )
-    if kind in _TEXT:
-        _refuse_key(path, kind, key)
-        values, layout = text.read(path, options)
-        return Table(values, str(path), text=layout)
+        header, index_columns, tuple(na), delimiter, decimal, thousands, tuple(columns), tuple(ignore_columns),
+        skip_rows, comment,
+    )  # fmt: skip
+    source = read_source(path, max_bytes)
+    if source.kind == "text":
+        _refuse_key(path, "text", key)
+        values, layout = text.read(source, options)
+        return Table(values, source.path, source.kind, layout)
     for option in options.given():
-        raise FileError(f"{path}: {option.replace('_', '-')} is for csv and tsv files, not for {kind}")
-    if kind == _CUBE:
-        _refuse_key(path, kind, key)
+        raise FileError(f"{path}: {option.replace('_', '-')} is for tables of text, not for {source.kind}")
+    if source.kind == "hdr":
+        _refuse_key(path, "hdr", key)
         values, cube = envi.read(path, options.na)
-        return Table(values, str(path), cube=cube)
-    values, stored, container = arrays.read(path, key, options.na, max_bytes)
+        return Table(values, source.path, source.kind, cube=cube)
+    values, stored, container = arrays.read(source, key, options.na, max_bytes)
     markers = tuple(arrays.parse_markers(path, options.na))
-    return Table(values, str(path), container=container, stored=stored, markers=markers)
+    return Table(values, source.path, source.kind, container=container, stored=stored, markers=markers)
 
 
 def write_table(
@@ -149,22 +180,27 @@ def write_table(
     values: np.ndarray | None = None,
     *,
     delimiter: str | None = None,
+    decimals: Decimals = "auto",
     overwrite: bool = False,
 ) -> None:
     """A file with the table, its holes filled from `values`, its observed entries as they were.
 
-    The extension of `path` tells the format. The file is written whole or not at all.
+    The extension of `path` tells the format, and whether it is packed. The file is written whole or not at all.
 
     Parameters
     ----------
     path : path
+        ``-`` is standard output, in the format of the file that was read.
     table : Table
         From `read_table`, or ``Table(values)``.
     values : array of the table's shape, optional
         Used at the table's missing entries only. Without it the holes stay holes.
     delimiter : str, optional
-        For csv and tsv. Without it: a tab for tsv; for csv the delimiter that the table was read with, or a
-        comma.
+        For text. Without it: a tab for tsv; for csv the delimiter that the table was read with if that is a comma or
+        a semicolon, else a comma; for any other name that of the table that was read.
+    decimals : int, "auto" or "full"
+        To how many decimals the numbers in a text file are rounded. "auto": as many as the observed cells of the
+        column have, none among integers. "full": eight digits, whatever the column has.
     overwrite : bool
         Whether an existing file may be replaced.
     """
@@ -172,77 +208,35 @@ def write_table(
     filled = _fill(table, values)
     if table.cube is not None:
         filled = table.cube.filled(filled, table.missing & ~np.isnan(filled))
-        if _format(path) == _CUBE:
+        if _format(path, table) == "hdr":
             envi.write(path, filled, table.cube, overwrite=overwrite)
             return
-    content = _content(path, table, filled, delimiter)
+    content = _content(path, table, filled, delimiter, decimals)
+    if str(path) == STANDARD:
+        _write_standard_output(content)
+        return
+    packing = packing_of(path)
+    content = pack(content, packing, os.path.basename(str(path))[: -len(".zip")]) if packing else content
     write_bytes(path, content, overwrite=overwrite)
-
-
-def check_table(table: Table, *, allow_negative: bool = False, allow_codes: bool = False) -> None:
-    """FileError where nothing is observed, or where an observed entry is no measured, nonnegative, finite number.
-
-    Numbers that look like marks of missing cells (nearly all of what is negative is -999, or 9999 stands far above the
-    rest of a column) are refused unless `allow_codes`: as values they would spoil a fit, and as zeros, too.
-    """
-    values = table.values
-    if table.missing.all():
-        raise FileError(f"{table.path}: all {values.size} values are missing")
-    if np.isinf(values).any():
-        _refuse_values(table, np.isinf(values), "infinite", "--na inf --na -inf takes them for missing")
-    codes = [] if allow_codes else find_codes(values)
-    if codes:
-        raise FileError(f"{table.path}: {_about_codes(table, codes)}")
-    if not allow_negative and (values < 0).any():
-        _refuse_values(table, values < 0, "negative", _about_negative(table))
-
-
-def _refuse_values(table: Table, wrong: np.ndarray, word: str, cure: str) -> NoReturn:
-    i, j = np.argwhere(wrong)[0]
-    raise FileError(
-        f"{table.path}: {word} value {table.values[i, j]:g} at {table.place(i, j)} "
-        f"({np.count_nonzero(wrong)} in all); observed values must be finite and not negative ({cure})"
-    )
-
-
-def _about_codes(table: Table, codes: list[Code]) -> str:
-    """What looks like marks of missing cells, and the options that say so."""
-    first = codes[0]
-    sign = "negative " if first.value < 0 else ""
-    far = "" if first.largest is None else f", far above all else in its column (at most {first.largest:g}),"
-    options = " ".join(f"--na {code.text}" for code in codes[:6])
-    return (
-        f"{sign}value {first.text} at {table.place(*first.where)} ({first.count} in all){far} looks like a mark of "
-        f"missing cells: say {options}, or --keep-codes if it was measured"
-    )
-
-
-def _about_negative(table: Table) -> str:
-    """What can be done about negative values: noise around zero, or data of either sign."""
-    if is_noise(table.values):
-        return "--clip-negative takes them for 0 in the fit"
-    columns = np.flatnonzero((table.values < 0).any(axis=0))
-    alone = ""
-    if table.text is not None and len(columns) < table.values.shape[1]:
-        places = ",".join(str(table.text.columns[j] + 1) for j in columns[:12])
-        alone = f"; --ignore-columns {places} leaves such columns alone" if len(columns) <= 12 else ""
-    return f"too far below 0 for noise: --model hqasd takes data of either sign{alone}"
 
 
 def check_table_target(
     path: str | os.PathLike[str], table: Table, *, delimiter: str | None = None, overwrite: bool = False
 ) -> None:
     """FileError where `write_table` could not write `table`: to be known before hours of fitting."""
-    kind = _format(path)
-    if kind == _CUBE:
+    kind = _format(path, table)
+    if kind == "hdr":
+        if str(path) == STANDARD or packing_of(path):
+            raise FileError(f"{path}: a cube is written to files of its own: name an hdr, npy, npz or mat file")
         envi.check(path, table.cube, overwrite=overwrite)
-    elif kind in _TEXT and table.cube is not None:
+    elif kind == "text" and table.cube is not None:
         raise FileError(f"{path}: a cube is not written as text; write an hdr, npy, npz or mat file")
-    elif kind in _TEXT:
-        text.check_delimiter(path, _out_delimiter(path, table, delimiter))
+    elif kind == "text":
+        check_delimiter(path, _out_delimiter(path, table, delimiter))
     else:
-        arrays.check(path, table.path, table.container)
-    check_target(path, overwrite=overwrite)
+        arrays.check(path, kind, table.path, table.container)
+    if str(path) != STANDARD:
+        check_target(path, overwrite=overwrite)
 
 
 def like_triplets(table: Table) -> tuple[str, ...] | None:
@@ -250,25 +244,28 @@ def like_triplets(table: Table) -> tuple[str, ...] | None:
     layout = table.text
     if layout is None or len(layout.columns) != 1:
         return None
-    body = layout.rows[layout.header :]
     labels = [c for c in layout.left_alone if c.kind in (Kind.TEXT, Kind.IDENTIFIERS, Kind.LABELS)]
+    if len(labels) < 2:
+        return None
+    body = [layout.cells(i) for i in range(layout.n_rows)]
     repeated = [c for c in labels if len({row[c.at] for row in body}) <= len(body) / 2]
     if len(repeated) != 2 or len({tuple(row[c.at] for c in repeated) for row in body}) < 0.9 * len(body):
         return None
     at = [repeated[0].at, repeated[1].at, layout.columns[0]]
-    names = [unquote(layout.rows[0][k]).strip() for k in at] if layout.header else []
-    return tuple(names) if all(names) and names else tuple(str(k + 1) for k in at)
+    names = [text_of(layout.names[k]) for k in at]
+    return tuple(names) if all(names) else tuple(str(k + 1) for k in at)
 
 
 def _refuse_key(path: str | os.PathLike[str], kind: str, key: str | None) -> None:
     if key is not None:
-        raise FileError(f"{path}: a key chooses an array of an npz or mat file; a {kind} file has none")
+        raise FileError(f"{path}: --key {shown(key)} chooses an array of an npz or mat file; a {kind} file has none")
 
 
-def _format(path: str | os.PathLike[str]) -> str:
-    kind = suffix(path)
-    if kind not in FORMATS:
-        raise FileError(f"{path}: the name must end in one of {', '.join('.' + name for name in FORMATS)}")
+def _format(path: str | os.PathLike[str], table: Table) -> str:
+    """The format in which a table is written to a file of this name."""
+    kind = named_kind(path) or (table.kind if table.kind == "text" or str(path) == STANDARD else "")
+    if not kind or kind not in ("text", "hdr", *_ARRAYS):
+        raise FileError(f"{path}: the name must end in one of {', '.join('.' + name for name in KINDS)}")
     return kind
 
 
@@ -287,22 +284,38 @@ def _fill(table: Table, values: np.ndarray | None) -> np.ndarray:
     return filled
 
 
-def _content(path: str | os.PathLike[str], table: Table, filled: np.ndarray, delimiter: str | None) -> bytes:
-    kind = _format(path)
-    if kind not in _TEXT:
+def _content(
+    path: str | os.PathLike[str], table: Table, filled: np.ndarray, delimiter: str | None, decimals: Decimals
+) -> bytes:
+    kind = _format(path, table)
+    if kind != "text":
         return arrays.render(kind, filled, table.container)
     sign = _out_delimiter(path, table, delimiter)
     if table.text is None:
         return text.render_plain(filled, sign)
-    return text.render(table.text, filled, table.missing & ~np.isnan(filled), sign)
+    holes = table.missing & ~np.isnan(filled)
+    return text.render(table.text, filled, holes, sign, _digits(table.text, decimals))
+
+
+def _digits(layout: TextLayout, decimals: Decimals) -> tuple[Digits, ...]:
+    if decimals == "auto":
+        return layout.digits
+    return tuple(Digits() if decimals == "full" else Digits(int(decimals)) for _ in layout.digits)
 
 
 def _out_delimiter(path: str | os.PathLike[str], table: Table, delimiter: str | None) -> str:
     if delimiter is not None:
         return delimiter
-    if _format(path) == "tsv":
+    layout = table.text
+    name = suffix(str(path)[: -len(suffix(path)) - 1] if packing_of(path) else path)
+    if name == "tsv":
         return "\t"
-    # A table keeps the delimiter of its file, but nobody expects tabs in a csv file made from a tsv file.
-    if table.text is None or suffix(table.path) == "tsv":
-        return ";" if table.text is not None and table.text.decimal == "," else ","
-    return table.text.delimiter
+    # A table keeps the delimiter of its file, but nobody expects tabs or blanks in a csv file made from another.
+    if name == "csv" and not (layout is not None and (layout.delimiter in ",;" or suffix(table.path) == "csv")):
+        return ";" if layout is not None and layout.decimal == "," else ","
+    return "," if layout is None else layout.delimiter
+
+
+def _write_standard_output(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()

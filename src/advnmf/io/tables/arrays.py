@@ -18,10 +18,11 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from ..files import FileError, describe, read_bytes, reason, suffix
+from ..files import FileError, describe, reason
 from ..limits import check_size, max_bytes_of
 from . import matlab
 from .matlab import MatFile
+from .source import Source
 
 T = TypeVar("T")
 
@@ -86,12 +87,11 @@ class Container:
 
 
 def read(
-    path: str | os.PathLike[str], key: str | None, na: Iterable[str], max_bytes: int | None = None
+    file: Source, key: str | None, na: Iterable[str], max_bytes: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, Container | None]:
     """The matrix in an array file, NaN at the markers; the same as it is stored; and what is around it."""
-    kind = suffix(path)
+    path, kind, data = file.path, file.kind, file.data
     markers = parse_markers(path, na)
-    data = read_bytes(path)
     _check_signature(path, kind, data)
     if kind == "npy":
         if key is not None:
@@ -101,15 +101,15 @@ def read(
     source = _parse(path, kind, lambda: _npz_of(data) if kind == "npz" else matlab.read(data))
     names = list(source.members if isinstance(source, NpzFile) else source.elements)
     name = _choose(path, names, key)
-    array = _parse(path, kind, lambda: source.array(name, max_bytes_of(max_bytes, path)), f"array {name!r}", max_bytes)
+    limit = max_bytes_of(max_bytes, path if os.path.isfile(path) else None)
+    array = _parse(path, kind, lambda: source.array(name, limit), f"array {name!r}", max_bytes)
     stored = _checked(path, array, f"array {name!r}")
     others = tuple(other for other in names if other != name)
-    return _missing_at(stored, markers), stored, Container(name, source, others, max_bytes_of(max_bytes, path))
+    return _missing_at(stored, markers), stored, Container(name, source, others, limit)
 
 
-def check(path: str | os.PathLike[str], source: str, container: Container | None) -> None:
+def check(path: str | os.PathLike[str], kind: str, source: str, container: Container | None) -> None:
     """FileError where the file to be written cannot keep the other arrays of the file that was read."""
-    kind = suffix(path)
     container = container or Container()
     if kind == "mat":
         for name in (container.name, *container.others):

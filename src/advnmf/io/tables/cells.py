@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..files import FileError, suffix
+from .cutting import check_delimiter, find_delimiter
+from .encodings import decode_text
 from .numbers import unquote
-from .text import BOM, check_delimiter, decode, read_text, sniff
+from .source import read_source
 
 Array = np.ndarray
 
+BOM = b"\xef\xbb\xbf"
 _QUOTE, _CR, _LF = b'"\r\n'
 
 
@@ -56,7 +59,7 @@ class Cells:
 
     @staticmethod
     def _text(cell: bytes) -> str:
-        return unquote(decode(cell))
+        return unquote(_decode(cell))
 
 
 def read_cells(path: str | os.PathLike[str], delimiter: str | None = None) -> Cells:
@@ -65,9 +68,11 @@ def read_cells(path: str | os.PathLike[str], delimiter: str | None = None) -> Ce
     Without `delimiter` a tab for tsv, else the first of semicolon, tab and comma that cuts the first lines alike.
     FileError where rows are of unequal length, or a quote stands within a cell.
     """
-    data = read_text(path)
-    delimiter = delimiter or ("\t" if suffix(path) == "tsv" else sniff(decode(data[: 2**17].removeprefix(BOM))))
+    data = _text(path)
+    delimiter = delimiter or _delimiter(path, data)
     check_delimiter(path, delimiter, ".")
+    if len(delimiter) > 1:
+        raise FileError(f"{path}: ratings cannot be cut at {delimiter!r}: replace it by a tab or a comma")
     view = np.frombuffer(data, np.uint8)
     end_of_line = _LF if _LF in data else _CR
     cuts = (view == end_of_line) | (view == ord(delimiter))
@@ -91,6 +96,27 @@ def read_cells(path: str | os.PathLike[str], delimiter: str | None = None) -> Ce
         )
     shape = (-1, int(wanted))
     return Cells(str(path), data, delimiter, starts[kept].reshape(shape), ends[kept].reshape(shape))
+
+
+def _text(path: str | os.PathLike[str]) -> bytes:
+    """The content of a text file, in UTF-8 or an older encoding."""
+    source = read_source(path)
+    if source.kind != "text":
+        raise FileError(f"{path} is no table of text: it is of the format {source.kind}")
+    text, encoding, mark = decode_text(source.path, source.data)
+    return (mark + text).encode() if encoding.startswith("utf-16") else source.data
+
+
+def _delimiter(path: str | os.PathLike[str], data: bytes) -> str:
+    if suffix(path) == "tsv":
+        return "\t"
+    head = _decode(data[: 2**17].removeprefix(BOM)).splitlines()
+    return find_delimiter(head[:-1] or head)  # the last line is perhaps cut in its middle
+
+
+def _decode(data: bytes) -> str:
+    """Text in which bytes that are not UTF-8 (labels in an older encoding) pass unchanged to the written file."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def renumber(codes: Array, labels: list) -> tuple[Array, list]:

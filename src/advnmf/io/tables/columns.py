@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...data.columns import Kind, called_identifier, is_counter, kind_of_numbers
 from ..files import printable
-from .numbers import Parser, is_marker, unquote
+from .numbers import Parser, is_marker, text_of, unquote
 
+# Cells by which it is seen how the numbers of a column are written.
+_SAMPLE = 1000
+# Different texts that may be marks of missing cells in a column of numbers.
+_MOST_MARKS = 5
 _DATE = re.compile(
     "|".join(
         (
@@ -28,6 +32,11 @@ _DATE = re.compile(
             r"(?:\d{1,2}[- ])?[a-z]{3,9}[- .,]+(?:\d{1,2},? )?\d{4}",  # January 31, 2020
             r"\d{1,2}[- ][a-z]{3,9}[- ]\d{2,4}(?: .*)?",  # 31-Jan-20
             r"\d{8}T\d{4,6}Z?",  # 20200131T1230
+            r"\d{1,2}\.\d{2}\.\d{2}",  # 18.00.00
+            r"\d{1,2}[a-z]{3}\d{2,4}(?:[: ]\d{1,2}:.*)?",  # 31JAN2020, as SAS writes it
+            r"\d{4}[- ]?(?:M\d{1,2}|[a-z]{3,9})",  # 1960M01, 2020 Jan
+            r"[a-z]{3}[-']\d{2}",  # Jan-60
+            r"[QH]\d[- /]?\d{4}|\d{4}[ /-]?[QH]\d",  # Q1 2020
         )
     ),
     re.IGNORECASE,
@@ -36,14 +45,16 @@ _DATE = re.compile(
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a text table."""
+    """A column of a table of text."""
 
     at: int  # its place in the file, from 0
     name: str  # in the header; nothing without one
     kind: Kind
-    values: Sequence[float | None] = ()  # NaN where missing, None where text
+    values: np.ndarray  # NaN where missing, and where text
+    texts: Mapping[int, str]  # raw cells that are text, by row
     markers: int = 0  # cells such as "?" that were taken for missing
     by_pattern: bool = False  # its numbers alone tell that they are identifiers
+    sample: Sequence[str] = ()  # some of its raw cells
 
     @property
     def label(self) -> str:
@@ -51,17 +62,39 @@ class Column:
         return shown(self.name) if self.name else f"column {self.at + 1}"
 
 
-def classify(at: int, name: str, raw: Sequence[str], parse: Parser) -> Column:
-    """A column by its name and its cells."""
-    values = parse.column(raw)
-    values, n_markers = without_markers(raw, values)
-    kind = _kind(name, raw, values)
-    by_pattern = False
-    if kind is Kind.NUMBERS:
-        numbers = np.array(values, float)
-        by_pattern = is_counter(numbers) and all(map(_bare, raw))
-        kind = kind_of_numbers(name, numbers, whole=by_pattern)
-    return Column(at, name, kind, values, n_markers, by_pattern)
+class ParsedColumn:
+    """The cells of a column, parsed piece by piece: numbers, and what is text among them."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.values = np.full(n_rows, np.nan)
+        self.texts: dict[int, str] = {}
+        self.sample: list[str] = []
+        self.last_other = -1  # the last row, or one behind it, that is no bare integer
+
+    def add(self, first: int, raw: Sequence[str], parse: Parser) -> None:
+        """Take the raw cells of the rows from `first` on."""
+        values = parse.column(raw)
+        self.values[first : first + len(raw)] = values  # None becomes NaN
+        if None in values:
+            self.texts.update((first + i, raw[i]) for i, value in enumerate(values) if value is None)
+        if not all(map(str.isdecimal, raw)):
+            others = [i for i, cell in enumerate(raw) if not text_of(cell).isdecimal()] if not first else [len(raw)]
+            self.last_other = first + max(others, default=-1)
+        if len(self.sample) < _SAMPLE:
+            self.sample += raw
+
+    def classified(self, at: int, name: str, first: int, end: int | None = None) -> Column:
+        """The column from row `first` on (up to `end`), and what it is by its name and its cells."""
+        values = self.values[first:end]
+        texts = {i - first: text for i, text in self.texts.items() if first <= i and (end is None or i < end)}
+        marks = len(texts) if all(map(is_marker, texts.values())) else 0
+        texts = {} if marks else texts
+        kind = _kind(name, values, texts)
+        by_pattern = False
+        if kind is Kind.NUMBERS:
+            by_pattern = self.last_other < first and is_counter(values)
+            kind = kind_of_numbers(name, values, whole=by_pattern)
+        return Column(at, name, kind, values, texts, marks, by_pattern, self.sample[first:])
 
 
 def shown(text: str, longest: int = 40) -> str:
@@ -84,18 +117,20 @@ def without_markers(raw: Sequence[str], values: list[float | None]) -> tuple[lis
     return values, len(text)
 
 
-def _kind(name: str, raw: Sequence[str], values: list[float | None]) -> Kind:
+def _kind(name: str, values: np.ndarray, raw: Mapping[int, str]) -> Kind:
     """Whether a column holds numbers, text, both or nothing."""
-    text = [unquote(cell) for cell, value in zip(raw, values, strict=True) if value is None]
-    n_numbers = sum(value is not None and value == value for value in values)
-    if not text:
+    n_numbers = int(np.count_nonzero(~np.isnan(values)))
+    if not raw:
         return Kind.NUMBERS if n_numbers else Kind.EMPTY
-    if all(map(is_date, text)):
+    texts = [unquote(text) for text in raw.values()]
+    if all(map(is_date, texts)):
         return Kind.DATES
     if called_identifier(name):
         return Kind.IDENTIFIERS
-    return Kind.TEXT if n_numbers < len(text) else Kind.MIXED
+    return Kind.TEXT if n_numbers < len(texts) or _are_labels(texts, n_numbers) else Kind.MIXED
 
 
-def _bare(cell: str) -> bool:
-    return unquote(cell).strip().isdecimal()
+def _are_labels(texts: list[str], n_numbers: int) -> bool:
+    """Whether texts among numbers are too many, and too different, to be marks or mistakes: tickets, codes, names."""
+    different = {text.strip() for text in texts if not text.strip().startswith(("<", ">"))}
+    return len(different) > _MOST_MARKS and len(different) > 0.1 * (n_numbers + len(texts))

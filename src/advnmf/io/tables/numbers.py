@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ MISSING = ("", "na", "nan", "n/a", "#n/a", "null")
 MARKERS = frozenset(
     (
         *("?", "??", "-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "***", "nat", "nil", "none", "<na>"),
+        *(":", "m", "mm", "\\n", "/", "//", "nan.", "(na)", "(null)", "[null]", "#n/a n/a"),
         *("nd", "n.d.", "n.d", "n/d", "n.a.", "n.a", "missing", "unknown", "nodata", "no data", "not available"),
         *("not applicable", "not detected", "#na", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "#name?"),
         *("-nan", "+nan", "nan()", "-nan(ind)", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"),
@@ -25,7 +27,12 @@ MARKERS = frozenset(
 #: What people put between thousands.
 THOUSANDS = (",", ".", " ", "\u00a0", "\u202f", "'", "\u2019")
 _SIGNED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2019]*(?:[eE][+-]?\d{1,4})?")
+_ANY_NUMBER = re.compile(
+    r"(?=.?[.,]?\d)[+-]?(?:\d{1,3}(?:[' \u00a0\u202f\u2019]\d{3})+|\d*)(?:[.,]\d*)*(?:[eE][+-]?\d{1,4})?"
+)
 _PLAIN = re.compile(r"[+-]?\d+")
+# More than these come from a computation, and say nothing of how a number was measured.
+_MOST_DECIMALS = 8
 _UNSEPARATED = re.compile(r"[+-]?\d{4,}(?:\D.*)?")
 
 
@@ -92,15 +99,21 @@ class Parser:
 
     def column(self, raw: Sequence[str]) -> list[float | None]:
         """The values of raw cells, as `number` gives them."""
-        if self.signs == Signs() and not self.numeric:
-            common = self.common
-            try:  # the fast way, for a column of unquoted plain numbers
-                values: list[float | None] = [math.nan if cell in common else float(cell) for cell in raw]
-                if not any("_" in cell for cell in raw):
-                    return values
-            except ValueError:
-                pass
+        joined = "".join(raw)
+        if '"' in joined:
+            raw = [unquote(cell) for cell in raw]
+        if not self.numeric and not self.signs.thousands and "_" not in joined:
+            with contextlib.suppress(ValueError):  # the fast way, for a column of plain numbers
+                return self._plain_column(raw, joined)
         return [self.number(cell) for cell in raw]
+
+    def _plain_column(self, raw: Sequence[str], joined: str) -> list[float | None]:
+        common = self.common
+        if self.signs.decimal == ".":
+            return [math.nan if cell in common else float(cell) for cell in raw]
+        if "." in joined:
+            raise ValueError("a decimal point among decimal commas")
+        return [math.nan if cell in common else float(cell.replace(",", ".")) for cell in raw]
 
     def is_text(self, raw: str) -> bool:
         """Whether a raw cell is neither missing nor a number."""
@@ -128,6 +141,51 @@ def unquote(raw: str) -> str:
 def is_marker(raw: str) -> bool:
     """Whether a cell marks a missing value in a column of numbers."""
     return unquote(raw).strip().lower() in MARKERS
+
+
+def is_signed_number(text: str) -> bool:
+    """Whether a text looks like a number, whatever its decimal sign and its thousands."""
+    return _ANY_NUMBER.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Digits:
+    """How the numbers of a column are written."""
+
+    decimals: int | None = None  # to which they are rounded; None: to eight digits
+    least: int = 0  # decimals that each has, 41.0 among integers
+
+    def text(self, value: float, decimal: str = ".", delimiter: str = "\t") -> str:
+        """An estimate as a cell of the column."""
+        if self.decimals is None or not math.isfinite(value):
+            return number_text(value, decimal, delimiter)
+        whole, _, fraction = f"{value:.{self.decimals}f}".partition(".")
+        fraction = fraction.rstrip("0").ljust(self.least, "0")
+        text = f"{whole}{decimal}{fraction}" if fraction else whole
+        text = text.removeprefix("-") if not text.strip("-0.,") else text
+        return f'"{text}"' if delimiter in text else text
+
+
+def find_digits(values: np.ndarray, cells: Sequence[str], decimal: str) -> Digits:
+    """How numbers are written: by their values, and by some of their cells.
+
+    Integers have no decimals. Others have as many as the cells, or more where the values need them, up to eight.
+    """
+    texts = [text for text in map(text_of, cells) if any(map(str.isdecimal, text))]
+    if not len(values) or not texts or any("e" in text or "E" in text for text in texts):
+        return Digits()
+    shown = [len(text.rpartition(decimal)[2]) if decimal in text else 0 for text in texts]
+    if (values == np.rint(values)).all():
+        return Digits(0, min(shown))
+    for decimals in range(max(shown), _MOST_DECIMALS + 1):
+        if np.allclose(values, np.round(values, decimals), rtol=1e-12, atol=0):
+            return Digits(decimals, min(shown))
+    return Digits()
+
+
+def text_of(raw: str) -> str:
+    """The content of a raw cell without the blanks around it."""
+    return unquote(raw).strip()
 
 
 def number_text(value: float, decimal: str, delimiter: str) -> str:

@@ -64,22 +64,27 @@ class AveragedModels(RankingMixin, CompletionModel):
     ``scaling_`` are the units of the columns, ``clip_`` the range of each, ``spread_`` how far off predictions may be.
     """
 
+    _takes_censored = True
+
     def complete(
         self,
         X: MatrixLike,
         *,
         mask: MatrixLike | None = None,
         weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
         return_std: bool = False,
     ) -> Array | tuple[Array, Array]:
         """``X`` with its holes filled by the reconstruction from its own codes; observed entries stay as they are.
+
+        A censored entry becomes the possible value that is nearest to the reconstruction.
 
         With ``return_std=True`` also the standard deviation of each filled entry (0 for observed ones):
         ``prediction +- 1.645 std`` covers 90 % of the held-out entries of each kind of hole.  It is infinite in columns
         in which nothing was observed in `fit`, unless such columns could be held out (`features_order`).
         """
         check_is_fitted(self)
-        observed = self._read(X, mask, weights)
+        observed = self._read(X, mask, weights, censored=censored)
         codes = self._encode_data(self._data(observed))
         filled = self._completed(observed, codes)
         return (filled, self._std(observed, codes)) if return_std else filled
@@ -110,7 +115,7 @@ class AveragedModels(RankingMixin, CompletionModel):
         std = scale * Spread(*self.spread_).std(spread_terms(each, mean, self.column_levels_, n_observed))
         std = np.where(n_observed == 0, self.row_std_, std)
         std = np.where(self.column_counts_ == 0, scale * self.column_std_, std)
-        return np.where(observed.known, 0, std).astype(codes.dtype)
+        return np.where(observed.exact, 0, std).astype(codes.dtype)
 
     def _parts(self, codes: Array) -> list[Array]:
         """The codes of each model."""

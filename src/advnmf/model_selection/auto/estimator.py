@@ -136,7 +136,13 @@ class AutoNMF(AveragedModels):
 
     @at_once
     def fit(
-        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+        self,
+        X: MatrixLike,
+        y: object = None,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
     ) -> Self:
         """Search, then fit to all observed entries.
 
@@ -149,10 +155,13 @@ class AutoNMF(AveragedModels):
             True = observed.
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry.
+        censored : array-like, optional
+            Which entries are bounds, such as limits of detection, as `NMF.fit` takes it.  They are trained on, but
+            never held out, and never outliers.
         """
         self.check_parameters()
         clock = Clock(self.time_limit)
-        observed = self._read(X, mask, weights, reset=True)
+        observed = self._read(X, mask, weights, censored=censored, reset=True)
         data = self._data(observed, fitting=True)
         holdout = self._holdout(observed)
         lines = holdout.lines(observed)

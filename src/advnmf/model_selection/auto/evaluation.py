@@ -68,7 +68,8 @@ class HeldOut:
         self.together = together
         self.truth = np.concatenate([fold.held_out.values for fold in folds]).astype(np.float64)
         # Of the training entries only: held-out entries may lie outside this range, as missing ones may.
-        ranges = [(seen.min(), seen.max()) for seen in (fold.entries.values[fold.train] for fold in folds)]
+        reach = [fold.entries.reach(fold.train) for fold in folds]
+        ranges = [(low.min(), high.max()) for low, high in reach]
         sizes = [len(fold.held_out.values) for fold in folds]
         self.lowest, self.highest = (np.repeat(ends, sizes) for ends in np.array(ranges, dtype=np.float64).T)
         weights = [fold.held_out.omega for fold in folds]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -50,7 +49,8 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         with 0.
     clip : None, "observed" or (low, high), default=None
         Range that filled entries are clipped to: none (they are nonnegative anyway), that of the feature's observed
-        values in `fit`, or the given one for all features.  Observed entries are never changed.
+        values in `fit`, or the given one: numbers for all features, or arrays with one for each.  Observed entries are
+        never changed.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         *,
         add_indicator: bool = False,
         keep_empty_features: bool = False,
-        clip: str | tuple[float, float] | None = None,
+        clip: str | tuple[float | Array, float | Array] | None = None,
     ) -> None:
         self.estimator = estimator
         self.add_indicator = add_indicator
@@ -86,7 +86,13 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @at_once
     def fit(
-        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+        self,
+        X: MatrixLike,
+        y: object = None,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
     ) -> Self:
         """Learn the model.
 
@@ -100,39 +106,49 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         weights : array-like broadcastable to the shape of X, optional
             Weight of each entry in the loss.  An entry of weight 0 has no influence, but is not filled either: only
             missing ones are.
+        censored : array-like, optional
+            Which entries are bounds, such as limits of detection, as `NMF.fit` takes it.  `transform` fills these too,
+            with the possible value that is nearest to the reconstruction.
         """
         self.check_parameters()
-        observed = self._read(X, mask, weights, reset=True)
+        observed = self._read(X, mask, weights, censored, reset=True)
         learnt = observed.observed.any(axis=0)
         self.learnt_features_ = learnt
         self.indicator_ = _fit_indicator(~observed.known) if self.add_indicator else None
-        self.clip_range_ = _clip_range(self.clip, observed.X, observed.observed)
+        self.clip_range_ = _clip_range(self.clip, observed)
         model = _default() if self.estimator is None else clone(self.estimator)
         self.estimator_ = model
         try:
             holes = observed.training(observed.known)
-            model.fit(holes[:, learnt], **_weights_of(observed, np.s_[:, learnt]))
+            model.fit(holes[:, learnt], **_beside(observed, np.s_[:, learnt]))
         except KeyboardInterrupt:
             if hasattr(model, "stop_reason_"):  # the fit ended early, but is complete
                 raise Interrupted from None
             raise
         return self
 
-    def transform(self, X: MatrixLike, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None) -> Array:
+    def transform(
+        self,
+        X: MatrixLike,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
+    ) -> Array:
         """``X`` completed: of shape (n_samples, n_features_out).  Arguments as in `fit`."""
         check_is_fitted(self)
-        observed = self._read(X, mask, weights, reset=False)
+        observed = self._read(X, mask, weights, censored, reset=False)
         values, missing = observed.X, ~observed.known
         filled = np.where(missing, values.dtype.type(0), values)
         learnt = np.flatnonzero(self.learnt_features_)
-        rows = np.flatnonzero(missing[:, learnt].any(axis=1))
+        rows = np.flatnonzero(~observed.exact[:, learnt].all(axis=1))
         if rows.size:
             part = np.ix_(rows, learnt)
             holes = observed.training(observed.known)[part]
-            filled[part] = self.estimator_.complete(holes, **_weights_of(observed, part))
+            filled[part] = self.estimator_.complete(holes, **_beside(observed, part))
         if self.clip_range_ is not None:
             low, high = self.clip_range_.astype(values.dtype)
-            filled = np.where(missing, np.clip(filled, low, high), filled)
+            filled = np.where(observed.exact, filled, np.clip(filled, low, high))
         if not self.keep_empty_features:
             filled = filled[:, learnt]
         if self.indicator_ is None:
@@ -140,10 +156,17 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.hstack([filled, self.indicator_.transform(_as_nan(missing)).astype(filled.dtype)])
 
     def fit_transform(
-        self, X: MatrixLike, y: object = None, *, mask: MatrixLike | None = None, weights: MatrixLike | None = None
+        self,
+        X: MatrixLike,
+        y: object = None,
+        *,
+        mask: MatrixLike | None = None,
+        weights: MatrixLike | None = None,
+        censored: MatrixLike | None = None,
     ) -> Array:
-        """``fit(X).transform(X)`` with the same mask and weights."""
-        return self.fit(X, y, mask=mask, weights=weights).transform(X, mask=mask, weights=weights)
+        """``fit(X).transform(X)`` with the same mask, weights and censored entries."""
+        given = {"mask": mask, "weights": weights, "censored": censored}
+        return self.fit(X, y, **given).transform(X, **given)
 
     def get_feature_names_out(self, input_features: object = None) -> Array:
         """Names of the columns of `transform`: the features kept, then "missingindicator_" and a feature's name."""
@@ -154,9 +177,13 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
-    def _read(self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, *, reset: bool) -> Observed:
+    def _read(
+        self, X: MatrixLike, mask: MatrixLike, weights: MatrixLike, censored: MatrixLike, *, reset: bool
+    ) -> Observed:
         """What was observed; refuses what the models refuse, in the rows and columns of ``X``."""
-        observed = read_observed(X, mask, weights, estimator=self, reset=reset, tensors=None, sparse_missing=None)
+        observed = read_observed(
+            X, mask, weights, censored=censored, estimator=self, reset=reset, tensors=None, sparse_missing=None
+        )
         observed.data(fitting=reset)
         return observed
 
@@ -204,9 +231,10 @@ def _default() -> AutoNMF:
     return AutoNMF(max_candidates=_MAX_CANDIDATES, random_state=0)
 
 
-def _weights_of(observed: Observed, part: object) -> dict[str, Array]:
-    """The keyword argument for a part of the weights; none where there are none."""
-    return {} if observed.weights is None else {"weights": observed.weights[part]}
+def _beside(observed: Observed, part: object) -> dict[str, Array]:
+    """The keyword arguments for a part of the weights and of what is censored; none where there are none."""
+    given = {"weights": observed.weights, "censored": observed.given_censored(observed.known)}
+    return {name: values[part] for name, values in given.items() if values is not None}
 
 
 def _as_nan(missing: Array) -> Array:
@@ -223,17 +251,32 @@ def _check_clip(clip: object) -> None:
     """Refuse an invalid range."""
     if clip is None or (isinstance(clip, str) and clip == "observed"):
         return
-    pair = isinstance(clip, (tuple, list)) and len(clip) == 2 and all(isinstance(end, Real) for end in clip)
-    if not pair or not (clip[0] <= clip[1] and clip[0] < np.inf and clip[1] > -np.inf):
-        raise ValueError(f'clip={clip!r} must be None, "observed" or a pair (low, high) with low <= high')
+    wrong = f'clip={clip!r} must be None, "observed" or a pair (low, high) with low <= high'
+    if not isinstance(clip, (tuple, list)) or len(clip) != 2:
+        raise ValueError(wrong)
+    try:
+        low, high = np.broadcast_arrays(*(np.asarray(end, dtype=np.float64) for end in clip))
+    except (TypeError, ValueError):
+        raise ValueError(f"{wrong}, numbers or arrays of one for each feature") from None
+    if low.ndim > 1 or not ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
+        raise ValueError(wrong)
 
 
-def _clip_range(clip: object, values: Array, used: Array) -> Array | None:
-    """Lower and upper end for each feature: of the used values, or as given.  Features without any get [0, 0]."""
+def _clip_range(clip: object, observed: Observed) -> Array | None:
+    """Lower and upper end for each feature: of the observed values, or as given.  Features without any get [0, 0].
+
+    Where a bound is among the values, there is no end on its other side (nonnegative values end at 0).
+    """
     if clip is None:
         return None
-    if isinstance(clip, str) and clip == "observed":
-        low = np.min(values, axis=0, where=used, initial=np.inf)
-        high = np.max(values, axis=0, where=used, initial=-np.inf)
-        return np.where(used.any(axis=0), [low, high], 0).astype(values.dtype)
-    return np.repeat(np.array(clip, dtype=values.dtype)[:, None], values.shape[1], axis=1)
+    used, n = observed.observed, observed.shape[1]
+    if isinstance(clip, str):
+        ends = np.empty((2, *observed.shape))
+        ends[:, used] = observed.reach(used)
+        low = np.min(ends[0], axis=0, where=used, initial=np.inf)
+        high = np.max(ends[1], axis=0, where=used, initial=-np.inf)
+        return np.where(used.any(axis=0), [low, high], 0).astype(observed.X.dtype)
+    given = [np.asarray(end, dtype=observed.X.dtype) for end in clip]
+    if any(end.shape not in ((), (n,)) for end in given):
+        raise ValueError(f"clip has ends of shape {[end.shape for end in given]}: give numbers, or {n} of them each")
+    return np.array([np.broadcast_to(end, n) for end in given])

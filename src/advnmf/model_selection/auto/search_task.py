@@ -86,7 +86,14 @@ class SearchTask:
         found = flag_outliers(self.values, *self.entries.pairs(), self.shape)
         if found is None and self.n <= _MOST_FOR_A_MODEL:
             found = flag_lone_outliers(self.values, self._robustly_expected(clock))
+        found = None if found is None else self._measured(*found)
         return None if found is None or self._predicts(*found, clock, n_jobs) else found[0]
+
+    def _measured(self, flags: Array, expected: Array) -> tuple[Array, Array] | None:
+        """Those of the flagged entries that are not censored: a bound is no outlier."""
+        measured = self.entries.measured[self.entries.observed]
+        expected, flags = expected[measured[flags]], flags & measured
+        return (flags, expected) if flags.any() else None
 
     def _robustly_expected(self, clock: Clock) -> Array:
         """The observed entries as predicted by a small model with the robust loss."""
@@ -213,7 +220,7 @@ class SearchTask:
 
         With standardised columns, that of the column.
         """
-        ends = self.as_given.range
+        ends = self._opened(self.as_given.range)
         if self.scaling is not None:
             return ends
         return np.repeat([[ends[0].min()], [ends[1].max()]], self.shape[1], axis=1)
@@ -241,7 +248,7 @@ class SearchTask:
         """
         if self.scaling is None:
             return self.held_out.lowest, self.held_out.highest
-        lowest, highest = self.columns.range[:, self.held_out.pairs[1]]
+        lowest, highest = self._opened(self.columns.range)[:, self.held_out.pairs[1]]
         return lowest, highest
 
     @property
@@ -258,6 +265,16 @@ class SearchTask:
         n = entries.shape[1]
         clean = ~np.isin(rows.astype(np.int64) * n + columns, self.outliers[0].astype(np.int64) * n + self.outliers[1])
         return rows[clean], columns[clean], values[clean]
+
+    def _opened(self, ends: Array) -> Array:
+        """Ranges of the columns, without the end beyond which a censored entry may lie."""
+        columns, reach = self.entries.pairs()[1], self.entries.reach(self.entries.observed)
+        return np.array(
+            [
+                np.where(np.bincount(columns, np.isinf(possible), self.shape[1]) > 0, side * np.inf, end)
+                for side, possible, end in zip((-1, 1), reach, ends, strict=True)
+            ]
+        )
 
     def held_out_entries(self, prediction: Array) -> HeldOutEntries:
         """The held-out entries in the places and the unit of X, with predictions in the unit of the task."""
