@@ -69,13 +69,13 @@ def of_entries(held_out: HeldOut, predictions: Array, mean: Array, n_columns: in
     return interval_scale(residuals[here], terms, weights), levels
 
 
-def announced(task: SearchTask, mean: Array, rows: EmptyRows) -> float:
-    """The expected root mean square error over the missing entries; NaN if some of them cannot be imitated."""
-    held_out, holes = task.held_out, task.holdout.holes
+def announced(task: SearchTask, mean: Array, scale: Array | float, rows: EmptyRows) -> float:
+    """The expected root mean square error over the missing entries of X, where residuals count `scale`.
+
+    NaN if some of them cannot be imitated.
+    """
     if task.holdout.not_imitated:
         return np.nan
-    share = 0.0
-    if holes is not None and holes.empty_rows.any() and holes.rows is None:
-        share = float(np.count_nonzero(holes.empty_rows)) * holes.missing.shape[1] / np.count_nonzero(holes.missing)
-    error = held_out.mean(held_out.errors(mean)) if share < 1 else 0.0
+    held_out, share = task.held_out, task.holdout.share_of_rows
+    error = held_out.mean(held_out.errors(mean) * np.square(scale)) if share < 1 else 0.0
     return float(np.sqrt((1 - share) * error + share * rows.error))

@@ -47,7 +47,12 @@ class AutoNMF(AveragedModels):
     - If the scales of the columns differ by a factor of ten or more, and the fit is no better than the column means
       when errors are measured in standard deviations of each column, the columns are standardised and the search
       starts again; a column that is then not predicted better than by its mean is filled with its mean.
-    - Rows and columns without observed entries have no influence.  Filled entries are never negative.
+    - Rows and columns without observed entries have no influence, unless they have an order or a grid.  Filled entries
+      are never negative.
+    - Entries are held out in the pattern in which others are missing (`EntryPatternSplit`): whole rows, blocks, runs.
+      The expected error (`best_score_`) and the intervals of ``complete(X, return_std=True)`` are those of such holes.
+      Holes that depend on the hidden values themselves (a detector that is saturated) cannot be recognised by any
+      method: the errors are then larger than stated.
 
     Parameters
     ----------
@@ -58,6 +63,15 @@ class AutoNMF(AveragedModels):
         again with standardised columns, so does the count.
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
+    holdout : {"auto", "random"}, splitter or iterable of (train, test), default="auto"
+        Which observed entries are held out: in the pattern of the missing ones, anywhere, or as told.
+    samples_order, features_order : None, True or array-like, default=None
+        True: rows (columns) are in order and equally spaced.  An array: their positions or times.  Codes (components)
+        may then be smooth along the order, as strongly as the held-out entries want it, and rows (columns) that are
+        missing as a whole are filled from their neighbours.
+    samples_grid, features_grid : tuple of int or None, default=None
+        The same for rows (columns) that are the points of a grid of this shape, last axis fastest, such as the pixels
+        of a picture.
     sparse_missing : {"absent"}, default="absent"
         What a sparse ``X`` does not store is missing, which differs from the default of `NMF`.  Zeros that are not
         stored (counts) would have to be held out as well, which is not done: give ``X.toarray()``, or search with
@@ -83,8 +97,9 @@ class AutoNMF(AveragedModels):
         What was tried, in words, with its root mean square error over held-out entries, sweeps, seconds, and whether it
         is among the models averaged; see `cv_results_`.
     best_score_ : float
-        Minus the root mean square error over held-out entries of what was chosen, in the unit that `explain` names;
-        NaN if no entries could be held out.
+        Minus the root mean square error that is expected over the missing entries, in the unit of ``X``: that over
+        held-out entries, each kind of hole counting by its share of the missing entries.  NaN if no entries could be
+        held out, or if nothing observed stands for some of the missing ones, which `explain` names.
     clip_ : ndarray of shape (2, n_features) or None
         The range that predictions are clipped to; None if clipping does not lower the held-out error.
     held_out_ : HeldOutEntries or None
@@ -269,7 +284,7 @@ class AutoNMF(AveragedModels):
             rows = calibration.of_filled_rows(task, self._decode(self.mean_code_[None])[0].astype(np.float64))
         self.row_std_ = rows.std if len(rows.std) == self.n_features_in_ else task.seen.columns_back(rows.std[None])[0]
         self.column_std_ = calibration.of_columns(held_out, mean)
-        self.best_score_ = -calibration.announced(task, mean, rows)
+        self.best_score_ = -calibration.announced(task, mean, scale, rows)
 
     def _describe(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
         """Set `candidates_`, `stop_reason_` and the paragraph of `explain`."""
@@ -285,7 +300,7 @@ class AutoNMF(AveragedModels):
             )
             for found in search.found.values()
         ]
-        self.explanation_ = explain(search, chosen, task)
+        self.explanation_ = explain(search, chosen, task, -self.best_score_)
 
     def _report(self, progress: SearchProgress) -> bool:
         if self.verbose:
