@@ -96,7 +96,8 @@ class Holdout:
         n_splits = 5 if n < _SMALL else 3 if n < _MEDIUM else 1
         share = 0.2 if n < _SMALL else min(0.1, _MOST_HELD_OUT / n)
         if self.how == "auto":
-            return self._pattern_split(n_splits, share, seed)
+            few = self.holes is not None and self.holes.few_parts and n < _MOST_HELD_OUT
+            return self._pattern_split(max(n_splits, 3 if few else 1), share, seed)
         if n < _SMALL:
             return EntryKFold(n_splits, random_state=seed)
         return EntryShuffleSplit(n_splits, test_size=share, random_state=seed)
