@@ -41,6 +41,8 @@ _IMITABLE = 0.3
 _SHIFTS, _MOVES = 24, 24
 # Largest natural logarithm of the weight of a column.
 _MOST_LOG = 2.3
+# Least weight of an entry, of the largest.
+_LEAST_WEIGHT = 1e-3
 # Range of the weights of lines by the size of the part in which they are missing.
 _WEIGHTS_OF_SIZES = (0.2, 5.0)
 # Least share of the present lines that are held out as a whole, and most.
@@ -217,12 +219,14 @@ def weights_of_kinds(holes: Holes, test: Array) -> Array:
     held, asked = (np.bincount(each, minlength=3) for each in (kinds, missing))
     imitated = (asked[held > 0] > 0).any()
     weights = (asked / np.maximum(held, 1))[kinds] if imitated else np.ones(len(rows))
+    # Lines that were emptied by chance stand for nothing that is missing.
+    weights = np.maximum(weights, _LEAST_WEIGHT * weights.max())
     single = kinds == SINGLE
     for kind, lines, layout, empty in (
         (ROW, rows, holes.rows, holes.empty_rows),
         (COLUMN, columns, holes.columns, holes.empty_columns),
     ):
-        if layout is not None and (kinds == kind).any():
+        if layout is not None and empty.any() and (kinds == kind).any():
             here = kinds == kind
             out = np.zeros_like(empty)
             out[lines[here]] = True

@@ -77,5 +77,20 @@ def announced(task: SearchTask, mean: Array, scale: Array | float, rows: EmptyRo
     if task.holdout.not_imitated:
         return np.nan
     held_out, share = task.held_out, task.holdout.share_of_rows
-    error = held_out.mean(held_out.errors(mean) * np.square(scale)) if share < 1 else 0.0
+    squares = held_out.errors(mean) * np.square(scale)
+    single = held_out.kinds == SINGLE
+    if single.any() and task.missing_of_columns is not None:
+        squares[single] = _of_columns_in_their_shares(task, held_out.errors(mean)[single], single, scale)
+    error = held_out.mean(squares) if share < 1 else 0.0
     return float(np.sqrt((1 - share) * error + share * rows.error))
+
+
+def _of_columns_in_their_shares(task: SearchTask, squares: Array, single: Array, scale: Array | float) -> float:
+    """sum_j (share of the missing entries that lie in column j) (t_j scale_j)^2: columns are held out in others."""
+    columns, weights, n = task.held_out.pairs[1][single], task.held_out.shares[single], task.shape[1]
+    levels, sizes = column_levels(np.sqrt(squares), columns, n, weights), np.zeros(n)
+    sizes[columns] = np.broadcast_to(scale, single.shape)[single]
+    shares = np.where(sizes > 0, task.missing_of_columns, 0)
+    if not shares.any():
+        shares = np.bincount(columns, weights, n)
+    return float(np.average(np.square(levels * sizes), weights=shares))
