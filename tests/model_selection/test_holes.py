@@ -361,28 +361,33 @@ def test_holdout_as_told():
 # --- order and grids --------------------------------------------------------------------------------------------------
 
 
-def series(n=150):
+def series(n=100):
     t = np.arange(n)[:, None] / 8
     rng = np.random.default_rng(0)
-    return 2 + np.sin(t * rng.uniform(0.5, 1.5, 3) + rng.uniform(0, 6, 3)) @ rng.random((3, 8))
+    truth = 2 + np.sin(t * rng.uniform(0.5, 1.5, 2) + rng.uniform(0, 6, 2)) @ rng.random((2, 8))
+    return truth + 0.03 * rng.standard_normal(truth.shape)
 
 
 @pytest.fixture(scope="module")
 def in_order():
     truth = series()
     X = truth.copy()
-    for start in (20, 61, 95, 120):
+    for start in (15, 41, 65, 85):
         X[start : start + 4] = np.nan
-    return AutoNMF(max_candidates=8, samples_order=True, random_state=0).fit(X), X, truth
+    return (
+        AutoNMF(max_candidates=9, samples_order=True, random_state=0).fit(X),
+        X,
+        truth,
+    )
 
 
 def test_rows_in_order_are_filled_from_their_neighbours(in_order):
     model, X, truth = in_order
     missing = np.isnan(X)
-    lines = np.column_stack([np.interp(np.arange(150), np.flatnonzero(~missing[:, 0]), x[~missing[:, 0]]) for x in X.T])
+    lines = np.column_stack([np.interp(np.arange(100), np.flatnonzero(~missing[:, 0]), x[~missing[:, 0]]) for x in X.T])
     filled, std = model.complete(X, return_std=True)
     error = rmse(filled, truth, missing)
-    assert error < 1.1 * rmse(lines, truth, missing) < 0.2 * rmse(np.nanmean(X, axis=0), truth, missing)
+    assert error < 1.1 * rmse(lines, truth, missing) < 0.4 * rmse(np.nanmean(X, axis=0), truth, missing)
     assert 0.5 * error < -model.best_score_ < 2 * error
     assert (std[missing] > 0).all()
     assert "over neighbouring samples" in model.explain()
@@ -392,8 +397,8 @@ def test_the_order_is_kept_in_files_and_for_new_rows(in_order, tmp_path):
     model, X, truth = in_order
     save(model, tmp_path / "model.advnmf")
     np.testing.assert_array_equal(load(tmp_path / "model.advnmf").complete(X), model.complete(X))
-    part = X[:80]
-    assert rmse(model.complete(part), truth[:80], np.isnan(part)) < 0.2 * truth.std()
+    part = X[:70]
+    assert rmse(model.complete(part), truth[:70], np.isnan(part)) < 0.2 * truth.std()
 
 
 @pytest.mark.filterwarnings("ignore::advnmf.DataWarning")
@@ -401,7 +406,7 @@ def test_new_rows_have_no_place_among_positions():
     truth = series(60)
     X = np.where((np.arange(60) // 3 % 7 == 2)[:, None], np.nan, truth)
     times = np.datetime64("2020-01-01") + np.arange(60) * np.timedelta64(6, "h")
-    model = AutoNMF(max_candidates=4, samples_order=times, random_state=0).fit(X)
+    model = AutoNMF(max_candidates=6, samples_order=times, random_state=0).fit(X)
     assert rmse(model.complete(X), truth, np.isnan(X)) < 0.5 * rmse(np.nanmean(X, axis=0), truth, np.isnan(X))
     new = np.where(np.arange(8) == 3, np.nan, truth[:5])
     assert np.isfinite(model.complete(new)).all()
@@ -410,8 +415,8 @@ def test_new_rows_have_no_place_among_positions():
 def test_columns_in_order_are_filled_and_announced():
     truth = series().T
     X = truth.copy()
-    X[:, [33, 34, 80, 111]] = np.nan
-    model = AutoNMF(max_candidates=5, features_order=True, random_state=0).fit(X)
+    X[:, [33, 34, 60, 81]] = np.nan
+    model = AutoNMF(max_candidates=7, features_order=True, random_state=0).fit(X)
     missing = np.isnan(X)
     filled, std = model.complete(X, return_std=True)
     error = rmse(filled, truth, missing)
@@ -426,7 +431,7 @@ def test_a_grid_of_rows():
     codes = np.stack([y, x, np.sin(3 * y) ** 2, np.cos(2 * x) ** 2], axis=2).reshape(196, 4)
     truth = codes @ rng.random((4, 6)) + 0.02 * rng.random((196, 6))
     X = np.where(rng.random(196)[:, None] < 0.1, np.nan, truth)
-    model = AutoNMF(max_candidates=4, samples_grid=(14, 14), random_state=0).fit(X)
+    model = AutoNMF(max_candidates=6, samples_grid=(14, 14), random_state=0).fit(X)
     missing = np.isnan(X)
     error = rmse(model.complete(X), truth, missing)
     assert error < 0.3 * rmse(np.nanmean(X, axis=0), truth, missing)
