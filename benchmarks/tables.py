@@ -145,7 +145,7 @@ def report(rows: list[dict[str, object]]) -> str:
     for name in dict.fromkeys(row["table"] for row in rows):
         mine = [row for row in rows if row["table"] == name]
         means = {m: np.mean([row["error"] for row in mine if row["method"] == m] or [np.nan]) for m in methods}
-        best = np.nanmin([value for method, value in means.items() if method != _OURS])
+        best = np.nanmin([np.inf, *(value for method, value in means.items() if method != _OURS)])
         ratios.append(means.get(_OURS, np.nan) / best)
         seconds = np.mean([row["seconds"] for row in mine if row["method"] == _OURS] or [np.nan])
         cells = [f"{means[method]:.3f}" for method in methods]

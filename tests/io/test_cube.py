@@ -218,7 +218,7 @@ def test_on_the_command_line(cube, truth, monkeypatch):
     monkeypatch.chdir(cube.parent)
     run = testing.CliRunner().invoke(program, ["complete", "cube.hdr", "out.hdr", "--rank", "1", "--alpha", "1e-6"])
     assert run.exit_code == 0, run.output
-    assert "6 lines x 5 samples x 8 bands, 1 of them bad, 3 missing" in run.output
+    assert "6 lines x 5 samples x 8 bands, 1 of them bad\nmissing: 3 of" in run.output
     filled, _ = stored(Path("out.hdr"))
     for hole in HOLES[:3]:
         assert filled[hole] == pytest.approx(truth[hole], rel=0.02, abs=1)

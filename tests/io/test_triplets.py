@@ -330,7 +330,7 @@ def test_a_long_label_that_comes_again_and_again(tmp_path):
 
 def test_a_reader_that_dies_is_one_line(tmp_path, monkeypatch):
     frame_of("polars").write_parquet(tmp_path / "in.parquet")
-    monkeypatch.setattr("advnmf.io.tables.frames.sys.executable", "/bin/false")
+    monkeypatch.setattr("advnmf.io.tables.children.sys.executable", "/bin/false")
     with pytest.raises(FileError, match=r"in\.parquet cannot be read as parquet: its reader died of it \(code 1\)"):
         read_triplets(tmp_path / "in.parquet", ("u", "i", "r"))
 
@@ -366,5 +366,5 @@ def test_without_a_library_text_is_read_and_parquet_names_the_extra(file):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "4\n"
     assert done.stderr.splitlines()[-1].endswith(
-        "x.parquet: parquet needs pyarrow or polars, none is installed: pip install 'advnmf[ratings]'"
+        "x.parquet: parquet and feather need pyarrow or polars, none is installed: pip install 'advnmf[ratings]'"
     )

@@ -246,14 +246,14 @@ def _fork_instead_of_start():
     """The reader of parquet files as a fork of this process, which has its libraries: the same code, sooner."""
     import pyarrow.parquet  # noqa: F401
 
-    from advnmf.io.tables import frames, parquet_child
+    from advnmf.io.tables import columns_child, frames
 
     def run(command, **_):
         inlet, outlet = os.pipe()
         child = os.fork()
         if not child:
             os.close(inlet)
-            answer = json.dumps(parquet_child.main(*command[3:6], int(command[6])))
+            answer = json.dumps(columns_child.main(*command[3:7], int(command[7])))
             os.write(outlet, answer.encode() + b"\n")
             os._exit(0)
         os.close(outlet)

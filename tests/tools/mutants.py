@@ -28,8 +28,9 @@ import sklearn.impute  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 # One failure is enough: first those that look at the room of the fault.
-TESTS = ["penalties", "loss_contract", "adversary_contract", "solver_contract"]
+TESTS = ["penalties", "loss_contract", "adversary_contract", "solver_contract", "censored"]
 FIRST = {room: TESTS[::-1] for room in ("solvers", "kernels", "engine")}
+FIRST["data"] = FIRST["model_selection"] = ["censored"]
 FIRST["adversaries.py"] = [TESTS[2], TESTS[1], TESTS[3]]
 MOST_SECONDS = 900.0
 

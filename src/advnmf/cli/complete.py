@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from typing import cast
 
 import numpy as np
 import rich_click as click
 
-from ..io.files import FileError
-from ..io.tables import Decimals, check_table, check_table_target, like_triplets, read_table, write_table
-from .fitting import fit
-from .options import Settings, file_option, max_memory_option, model_options
+from ..io.files import FileError, check_target
+from ..io.tables import (
+    Decimals,
+    Table,
+    all_missing,
+    bounds_missing,
+    check_table,
+    check_table_target,
+    like_triplets,
+    read_table,
+    write_table,
+)
+from .fitting import Fit, fit
+from .options import AUTO, AUTO_SECONDS, BLEND, Settings, file_option, max_memory_option, table_model_options
 from .progress import note
 from .rating_files import Columns, ColumnsType, fill_ratings, open_ratings, predict_pairs, read_pairs
 from .reading import describe
+from .table_page import write_page
+from .telling import column_names, tell_errors, tell_yardsticks
 
 
 @click.command()
@@ -78,8 +91,23 @@ from .reading import describe
     help="Decimals of the filled cells of a text table: a number, auto (as many as the column has, none among "
     "integers) or full. [default: auto]",
 )
-@file_option("--key", metavar="NAME", help="The array to complete, where a file holds several.")
+@file_option("--key", metavar="NAME", help="The array or sheet to complete, where a file holds several.")
+@file_option(
+    "--unstored",
+    type=click.Choice(["missing", "zero"]),
+    help="What a sparse matrix does not store. [default: zero where it stores NaN and in h5ad files, else missing]",
+)
 @file_option("--dry-run", is_flag=True, help="Say what IN was read as and what is missing, and write nothing.")
+@file_option(
+    "--std",
+    metavar="OUT2",
+    help="Write the standard deviations of the filled cells to OUT2, a table like OUT with 0 for what was observed.",
+)
+@file_option(
+    "--report",
+    metavar="PAGE",
+    help="Write a page (html, one file): what is missing, how far off filled cells are, and which are least sure.",
+)
 @file_option(
     "--scale-columns",
     is_flag=True,
@@ -89,6 +117,12 @@ from .reading import describe
     "--clip-negative",
     is_flag=True,
     help="Take negative values for 0 in the fit, such as reflectances that noise has put below 0.",
+)
+@file_option(
+    "--fill-censored",
+    is_flag=True,
+    help="Fill cells that give a bound, too (<0.05 below a limit of detection, >200), by estimates that it allows. "
+    "[default: they stay as they are, and the fit knows the bound]",
 )
 @file_option(
     "--triplets",
@@ -102,7 +136,7 @@ from .reading import describe
     help="With --triplets: OUT gets the predicted ratings of the pairs that FILE lists in its columns USER and ITEM.",
 )
 @max_memory_option
-@model_options
+@table_model_options
 def complete(
     source: str,
     target: str,
@@ -118,10 +152,14 @@ def complete(
     comment: str | None,
     decimals: str,
     key: str | None,
+    unstored: str | None,
+    std: str | None,
+    report: str | None,
     dry_run: bool,
     scale_columns: bool,
     clip_negative: bool,
     keep_codes: bool,
+    fill_censored: bool,
     triplets: Columns | None,
     pairs: str | None,
     max_memory: int | None,
@@ -129,16 +167,19 @@ def complete(
     force: bool,
     quiet: bool,
 ) -> int:
-    """Fill the holes of the nonnegative table IN and write it to OUT.
+    """Fill the holes of the table IN and write it to OUT.
 
-    Files: text of any extension (csv, tsv, white space; UTF-8, UTF-16 and older encodings), npy, npz, mat (not 7.3),
-    hdr; as they are or packed (gz, bz2, xz, zip); - is standard input or output. The name of OUT tells its format. NaN
-    is missing, in text tables also cells that are empty, NA, N/A or null, and ? - . * ND None and the like in a column
-    of numbers. Lines of preamble, comments, units and footers are passed over, and told; --dry-run only tells.
+    Files: text of any extension (csv, tsv, white space; UTF-8, UTF-16 and older encodings), xlsx, parquet, feather,
+    npy, npz, mat, HDF5 (h5, h5ad), Matrix Market (mtx), hdr; as they are or packed (gz, bz2, xz, zip); - is standard
+    input or output. The name of OUT tells its format. NaN is missing, in text tables also cells that are empty, NA, N/A
+    or null, and ? - . * ND None and the like in a column of numbers. Lines of preamble, comments, units and footers are
+    passed over, and told; --dry-run only tells.
 
     A hyperspectral cube in ENVI files (cube.hdr beside cube.img or the like) is completed as the table of its
     pixels and bands. Its data ignore value is missing; bands that the header calls bad (bbl) take no part and come
     back as they are. OUT can be hdr, npy, npz or mat, lines x samples x bands.
+
+    Cells such as <0.05 or >200 among numbers give bounds: the fit knows that the value lies below or above.
 
     What was observed comes back as it was: text cells as the very same text, arrays with their type and
     the other arrays of their file, cubes with their type and header.
@@ -148,8 +189,9 @@ def complete(
     --no-header. Columns of text, dates, times and identifiers (row numbers, integers that only grow, names such as id
     or year) and empty ones are left alone wherever they stand, which is told; --columns and --ignore-columns overrule.
 
-    Rank, ridge and all else are chosen by values that are held out for it, within --time-limit seconds. With --rank or
-    any other option that fixes the model there is nothing to search for: one fit of NMF, or of the --model named.
+    Values that are held out for it tell, within --time-limit seconds, what fills the holes: a blend of nearest
+    neighbours, regressions, forests and NMF, whatever the units of the columns. With --rank or any other option that
+    fixes the model there is nothing to search for: one fit of NMF, or of the --model named (of numbers from 0 on).
 
     Ratings (--triplets; csv, tsv, parquet): the same with offsets of users and items. Predictions lie within the range
     of the ratings; users and items without any take the average one. A pair rated several times counts with its mean.
@@ -160,9 +202,11 @@ def complete(
         raise click.UsageError("OUT is missing: name the file to write, or - for standard output")
     if triplets is not None:
         flags = {"scale-columns": scale_columns, "clip-negative": clip_negative, "keep-codes": keep_codes}
+        flags |= {"fill-censored": fill_censored}
         lists = {"columns": columns, "ignore-columns": ignore_columns}
         _refuse({"header": header, "index-columns": index_columns, "key": key, "thousands": thousands})
-        _refuse({"skip-rows": skip_rows, "comment": comment, "dry-run": dry_run or None})
+        _refuse({"skip-rows": skip_rows, "comment": comment, "unstored": unstored, "dry-run": dry_run or None})
+        _refuse({"std": std, "report": report})
         _refuse({name: value or None for name, value in {**flags, **lists}.items()})
         format_ = {"na": na, "delimiter": delimiter, "decimal": decimal or ".", "max_bytes": max_memory}
         ratings = open_ratings(source, triplets, quiet, **format_)
@@ -187,8 +231,17 @@ def complete(
         ignore_columns=ignore_columns,
         skip_rows=skip_rows or 0,
         comment=comment,
+        unstored=unstored,
         max_bytes=max_memory,
     )
+    settings = settings.for_table(cube=table.cube is not None, scale_columns=scale_columns)
+    for option, path in (("std", std), ("report", report)):
+        if path is not None:
+            _check_further(option, path, target, table, settings)
+    if std is not None:
+        check_table_target(std, table, delimiter=delimiter, overwrite=force)
+    if report is not None:
+        check_target(report, overwrite=force)
     if dry_run:
         for line in describe(table):
             note(line, quiet)
@@ -203,16 +256,27 @@ def complete(
     check_table_target(target, table, delimiter=delimiter, overwrite=force)
     for line in describe(table):
         note(line, quiet)
-    if not table.missing.any():
+    to_fill = bounds_missing(table) if fill_censored else table
+    if not to_fill.missing.any():
         write_table(target, table, delimiter=delimiter, overwrite=force)
         note(f"nothing is missing: {target} is a copy", quiet)
         return 0
     X = table.values.astype(np.float64)
     if clip_negative:
         np.maximum(X, 0.0, out=X)
-    result = fit(X, settings, scale_columns=scale_columns, quiet=quiet)
-    write_table(target, table, result.values, delimiter=delimiter, decimals=digits, overwrite=force)
+    result = fit(X, settings, censored=table.censored, scale_columns=scale_columns, quiet=quiet)
+    write_table(target, to_fill, result.values, delimiter=delimiter, decimals=digits, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
+    told = [line for line in (tell_errors(result, table), _yardsticks(result, settings)) if line]
+    for line in told:
+        note(line, quiet)
+    if std is not None:
+        write_table(std, all_missing(table), result.std(), delimiter=delimiter, overwrite=force)
+        note(f"wrote {std}: standard deviations, 0 for observed cells", quiet)
+    if report is not None:
+        lines = [*describe(table), result.summary, *told]
+        write_page(report, table, column_names(table), result, lines, overwrite=force)
+        note(f"wrote {report}", quiet)
     return 130 if result.interrupted else 0
 
 
@@ -229,3 +293,19 @@ def _refuse(table_options: dict[str, object]) -> None:
     given = [name for name, value in table_options.items() if value is not None]
     if given:
         raise click.UsageError(f"--{given[0]} has no meaning with --triplets")
+
+
+def _check_further(option: str, path: str, target: str, table: Table, settings: Settings) -> None:
+    """Refuse `--std` and `--report` where nothing is known of errors, or the file is OUT as well."""
+    if settings.model not in (AUTO, BLEND):
+        raise click.UsageError(f"--{option} needs held-out values: leave out what fixes the model ({settings.model})")
+    if table.cube is not None:
+        raise click.UsageError(f"--{option} is for tables, not for cubes: leave it out")
+    if os.path.abspath(path) == os.path.abspath(target):
+        raise click.UsageError(f"--{option} {path} is OUT as well: give it another name")
+
+
+def _yardsticks(result: Fit, settings: Settings) -> str:
+    """How simpler methods do, in the time that is left."""
+    limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
+    return tell_yardsticks(result, max(limit - result.seconds, 1.0), settings.seed)

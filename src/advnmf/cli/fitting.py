@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from .. import AutoNMF
+from .. import AutoImputer, AutoNMF
 from ..models.base import CompletionModel
-from .options import AUTO_SECONDS, Settings
+from .options import AUTO, AUTO_SECONDS, BLEND, Settings
 from .progress import progress_bar, search_bar, warnings_as_notes
 
 Array = np.ndarray
@@ -26,57 +27,103 @@ _STOPPED = {
 
 @dataclass(frozen=True)
 class Fit:
-    """The values of a fitted model at all entries, and how the fit went."""
+    """A fitted model, its values at all entries, and how the fit went; `scale` is what the data were divided by."""
 
+    model: Any
     values: Array
     summary: str
-    interrupted: bool
     seconds: float
-    loss_curve: Array
+    X: Array
+    scale: Array
+    censored: Array | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return was_interrupted(self.model)
+
+    @property
+    def loss_curve(self) -> Array:
+        """The loss after each iteration; empty for a search."""
+        return getattr(self.model, "loss_curve_", np.array([]))
+
+    def std(self) -> Array:
+        """Standard deviations of the filled entries, 0 at the observed ones; of a search."""
+        with warnings_as_notes(quiet=True):
+            return self.model.complete(self.X, censored=self.censored, return_std=True)[1] * self.scale
 
 
-def fit(X: Array, settings: Settings, *, scale_columns: bool = False, quiet: bool = False) -> Fit:
-    """Fit the model that `settings` describe to a matrix with NaN at its holes.
+def fit(
+    X: Array,
+    settings: Settings,
+    *,
+    censored: Array | None = None,
+    scale_columns: bool = False,
+    quiet: bool = False,
+) -> Fit:
+    """Fit the model that `settings` describe to a matrix with NaN at its holes, and signs of its bounds.
 
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
-    # AutoNMF gives the same result on every scale, and reports errors on that of the data.
-    unscaled = settings.model == "auto" and not scale_columns
+    # The searches give the same result on every scale, and report errors on that of the data.
+    unscaled = settings.model in (AUTO, BLEND) and not scale_columns
     scale = np.ones((1, 1)) if unscaled else _scale(X, scale_columns)
+    scaled = X / scale
     began = time.monotonic()
     with warnings_as_notes(quiet):
-        model, summary = fit_model(X / scale, settings, quiet)
+        fitted = _fit_blend if settings.model == BLEND else fit_model
+        model, summary = fitted(scaled, settings, quiet, **({} if censored is None else {"censored": censored}))
     seconds = time.monotonic() - began
-    curve = getattr(model, "loss_curve_", np.array([]))
-    return Fit(model.reconstruct() * scale, summary, was_interrupted(model), seconds, curve)
+    values = model.complete(scaled, censored=censored) if settings.model == BLEND else model.reconstruct()
+    if censored is not None:
+        values = np.where(censored == "<", np.minimum(values, scaled), values)
+        values = np.where(censored == ">", np.maximum(values, scaled), values)
+    return Fit(model, values * scale, summary, seconds, scaled, scale, censored)
 
 
-def fit_model(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
-    """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings."""
-    return (_fit_auto if settings.model == "auto" else _fit_fixed)(X, settings, quiet)
+def fit_model(
+    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+) -> tuple[CompletionModel, str]:
+    """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings.
+
+    `given` is what else `fit` takes.
+    """
+    return (_fit_auto if settings.model == AUTO else _fit_fixed)(X, settings, quiet, **given)
 
 
-def was_interrupted(model: CompletionModel) -> bool:
+def was_interrupted(model: CompletionModel | AutoImputer) -> bool:
     """Whether Ctrl-C ended the fit."""
     return model.stop_reason_ == "interrupted"
 
 
-def _fit_auto(X: Array | sparse.csr_array, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+def _fit_blend(X: Array, settings: Settings, quiet: bool, **given: Array) -> tuple[AutoImputer, str]:
+    return _search(AutoImputer, X, settings, quiet, **given)
+
+
+def _fit_auto(
+    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+) -> tuple[CompletionModel, str]:
+    return _search(AutoNMF, X, settings, quiet, **given)
+
+
+def _search(
+    kind: type[AutoImputer | AutoNMF], X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+) -> tuple[Any, str]:
     limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
     with search_bar(limit, quiet) as callback:
-        model = AutoNMF(limit, random_state=settings.seed, callback=callback)
-        _fit_until_interrupted(model, X)
-    summary = f"auto: {model.explain().rstrip('.')}"
+        model = kind(limit, random_state=settings.seed, callback=callback)
+        _fit_until_interrupted(model, X, **given)
+    summary = f"{settings.model}: {model.explain().rstrip('.')}"
     return model, f"{summary}; interrupted" if was_interrupted(model) else summary
 
 
-def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel, str]:
+def _fit_fixed(X: Any, settings: Settings, quiet: bool, **given: Array) -> tuple[CompletionModel, str]:
     ratings = sparse.issparse(X)
     layers = settings.layers(X.shape, X.nnz if ratings else int(np.count_nonzero(~np.isnan(X))))
     began = time.monotonic()
     with progress_bar(settings.model, quiet) as callback:
         model = settings.build(layers, callback, ratings=ratings)
-        _fit_until_interrupted(model, X)
+        _fit_until_interrupted(model, X, **given)
     parts = [
         f"{settings.model} with offsets" if ratings else settings.model,
         f"rank {','.join(map(str, layers))}",
@@ -86,10 +133,15 @@ def _fit_fixed(X: Any, settings: Settings, quiet: bool) -> tuple[CompletionModel
     return model, f"{', '.join(parts)}: {model.n_iter_} iterations in {time.monotonic() - began:.1f} s, {reason}"
 
 
-def _fit_until_interrupted(model: CompletionModel, X: Array | sparse.csr_array) -> None:
+def _fit_until_interrupted(model: Any, X: Array | sparse.csr_array, **given: Array) -> None:
     """Fit; after Ctrl-C the command continues with the fit as it is, if there is one."""
+    if given and not set(given) <= set(signature(model.fit).parameters):
+        raise ValueError(
+            f"cells such as <0.05 give bounds, which {type(model).__name__} does not take: leave out --model, or say "
+            "with --na that such cells are missing"
+        )
     try:
-        model.fit(X)
+        model.fit(X, **given)
     except KeyboardInterrupt:
         if getattr(model, "stop_reason_", None) != "interrupted":
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,9 @@ SOLVERS = {**dict.fromkeys(FACTORISATIONS, ("hals", "mu")), "hqasd": ("asd", "pf
 #: Default ridge of ratings, which are scaled to a standard deviation of 1.
 RATINGS_RIDGE = 0.08
 _MOST_COMPONENTS = 50
-#: Seconds that the model auto may take unless told otherwise.
+#: The models that choose everything: of tables a blend of imputers, and a factorisation.
+BLEND, AUTO = "blend", "auto"
+#: Seconds that they may take unless told otherwise.
 AUTO_SECONDS = 100.0
 # The names of the parameters of the estimators, in the words of the command line.
 _OPTION_NAMES = {
@@ -115,10 +117,10 @@ class Settings:
     time_limit: float | None = None
 
     @classmethod
-    def from_options(cls, *, model: str | None = None, **given: Any) -> Settings:
-        """Without a model it is nmf if anything is given that auto would choose, and auto otherwise."""
+    def from_options(cls, *, model: str | None = None, default: str = AUTO, **given: Any) -> Settings:
+        """Without a model it is nmf if anything is given that the default would choose, else the default."""
         if model is None:
-            model = "auto" if all(given.get(name) is None for name in _CHOSEN_BY_AUTO) else "nmf"
+            model = default if all(given.get(name) is None for name in _CHOSEN_BY_AUTO) else "nmf"
         return cls(model=model, **given)
 
     def check(self, *, ratings: bool) -> None:
@@ -133,15 +135,15 @@ class Settings:
             if getattr(self, name) is not None and self.model not in models:
                 raise click.UsageError(f"--{name} is not an option of {self.model}; choose --model {', '.join(models)}")
         given = [name for name in _CHOSEN_BY_AUTO if getattr(self, name) is not None]
-        if self.model == "auto" and given:
-            raise click.UsageError(f"--{given[0].replace('_', '-')} is chosen by --model auto: leave it out")
+        if self.model in (AUTO, BLEND) and given:
+            raise click.UsageError(f"--{given[0].replace('_', '-')} is chosen by --model {self.model}: leave it out")
         if self.solver is not None and self.solver not in SOLVERS[self.model]:
             raise click.UsageError(f"--solver of {self.model} is one of {', '.join(SOLVERS[self.model])}")
         if self.rank is not None and len(self.rank) > 1 and self.model not in DEEP:
             raise click.UsageError(f"several ranks are for the deep models: choose --model {', '.join(DEEP)}")
 
     def _check_ratings(self) -> None:
-        if self.model not in ("auto", "nmf"):
+        if self.model not in (AUTO, "nmf"):
             raise click.UsageError("--model has no meaning with --triplets, unless it is auto or nmf")
         given = [name for name in _NOT_FOR_RATINGS if getattr(self, name) is not None]
         if given:
@@ -152,7 +154,11 @@ class Settings:
     @property
     def signed(self) -> bool:
         """Whether the model takes data of either sign."""
-        return self.model in SIGNED
+        return self.model == BLEND or self.model in SIGNED
+
+    def for_table(self, *, cube: bool, scale_columns: bool) -> Settings:
+        """These settings; auto in place of blend for a cube, and for columns that NMF is to count alike."""
+        return replace(self, model=AUTO) if self.model == BLEND and (cube or scale_columns) else self
 
     def layers(self, shape: tuple[int, int], n_observed: int) -> tuple[int, ...]:
         """The layer sizes for data of this shape."""
@@ -201,15 +207,24 @@ def in_options(message: str) -> str:
     return re.sub(rf"\b({'|'.join(_OPTION_NAMES)})\b", lambda found: _OPTION_NAMES[found[0]], message)
 
 
+_FIXED = (
+    "Or plain, adversarial (atnmf), deep, adversarial deep, or elastic adversarial deep NMF; or a system that these "
+    "are compared with: correntropy (hqasd), a network (dmf), adversarial NMF as a game (anmf)."
+)
+_MODEL = _model_option(
+    "--model",
+    type=click.Choice(list(MODELS)),
+    help=f"All choices made by held-out values (auto), which takes longer. {_FIXED} [default: auto; nmf if anything is "
+    "given that auto would choose, such as --rank]",
+)
+_TABLE_MODEL = _model_option(
+    "--model",
+    type=click.Choice([BLEND, *MODELS]),
+    help="What held-out values tell: a blend of column means, nearest neighbours, regressions, forests and NMF "
+    f"(blend), or NMF alone (auto). {_FIXED} [default: blend; auto for cubes, ratings and with --scale-columns; nmf if "
+    "anything is given that auto would choose, such as --rank]",
+)
 _MODEL_OPTIONS = (
-    _model_option(
-        "--model",
-        type=click.Choice(list(MODELS)),
-        help="All choices made by held-out values (auto), which takes longer. Or plain, adversarial (atnmf), deep, "
-        "adversarial deep, or elastic adversarial deep NMF; or a system that these are compared with: correntropy "
-        "(hqasd), a network (dmf), adversarial NMF as a game (anmf). [default: auto; nmf if anything is given "
-        "that auto would choose, such as --rank]",
-    ),
     _model_option(
         "--rank",
         type=RankType(),
@@ -301,7 +316,7 @@ _START_OPTIONS = (
         "--time-limit",
         type=float,
         metavar="SECONDS",
-        help=f"Stop the fit then, with what it has. [default: none; auto {AUTO_SECONDS:g}]",
+        help=f"Stop the fit then, with what it has. [default: none; blend and auto {AUTO_SECONDS:g}]",
     ),
 )
 _RUN_OPTIONS = (
@@ -314,7 +329,12 @@ _RUN_OPTIONS = (
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a model and of running; it receives a Settings as `settings`."""
-    return _with_settings(command, _MODEL_OPTIONS)
+    return _with_settings(command, (_MODEL, *_MODEL_OPTIONS))
+
+
+def table_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with the blend of imputers as the default."""
+    return _with_settings(command, (_TABLE_MODEL, *_MODEL_OPTIONS), BLEND)
 
 
 def rating_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -322,11 +342,12 @@ def rating_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with_settings(command, _RATING_OPTIONS)
 
 
-def _with_settings(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
+def _with_settings(command: Callable[..., Any], options: tuple[Any, ...], default: str = AUTO) -> Callable[..., Any]:
     def with_settings(**values: Any) -> Any:
         given = {name: values.pop(name) for name in Settings.__dataclass_fields__ if name in values}
-        settings = Settings.from_options(**given)
-        settings.check(ratings="triplets" in values and values["triplets"] is not None)
+        ratings = values.get("triplets") is not None
+        settings = Settings.from_options(**given, default=AUTO if ratings else default)
+        settings.check(ratings=ratings)
         return command(settings=settings, **values)
 
     with_settings.__name__, with_settings.__doc__ = command.__name__, command.__doc__

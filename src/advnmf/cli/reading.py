@@ -24,7 +24,9 @@ def describe(table: Table) -> list[str]:
     if table.skipped:
         told = ", ".join(_lines(count, _SKIPPED[what]) for what, count in table.skipped.items())
         lines.append(f"skipped: {told}; OUT has them as they are")
-    return [*lines, _missing(table)]
+    if bounds := _bounds(table):
+        lines.append(bounds)
+    return [*lines, *table.notes, _missing(table)]
 
 
 def _size(table: Table) -> str:
@@ -59,6 +61,17 @@ def _missing(table: Table) -> str:
         where = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
         text += f": {_some([f'{table.names[j]} {counts[j]}' for j in where.tolist()])}"
     return text
+
+
+def _bounds(table: Table) -> str:
+    """How many cells give a bound, and in which columns; empty where none does."""
+    if table.censored is None:
+        return ""
+    counts = np.count_nonzero(table.censored != "", axis=0)
+    where = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    names = table.names or [f"column {j + 1}" for j in range(len(counts))]
+    cells = _some([f"{names[j]} {counts[j]}" for j in where.tolist()])
+    return f"bounds: {counts.sum()} cells such as <0.05 or >200: {cells}; --fill-censored writes estimates there"
 
 
 def _lines(count: int, what: str) -> str:

@@ -23,7 +23,8 @@ A new kind of block is a frozen dataclass that derives from `Block`, and writes 
     predict, times, rtimes, descend             products with factors (descend for "hals" alone)
     columns, per_sample, sum_rows, reweighted   what belongs to a column or a row, sums of rows, entry weights
 
-`Weighted` adds the weights ``omega``.  All else follows, and is overridden where kernels are faster.
+`Weighted` adds the weights ``omega``; a block with entries that are known within bounds has `nearest` and `measured`
+of its own.  All else follows, and is overridden where kernels are faster.
 
 What `predict` returns is handed back to the data unread: an array of the data's shape, the values at the stored
 entries, or these together with the factors they came from.

@@ -25,19 +25,10 @@ _IDS = frozenset(
 #: Names that mean a number of the row if the numbers all differ, and else perhaps nitric oxide.
 _NUMBERS = frozenset({"no", "no.", "nr", "nr.", "num", "number", "n°", "nº", "s.no", "s.no.", "sno", "sl no", "sl.no"})
 _TIMES = frozenset(
-    {
-        "date",
-        "datetime",
-        "date time",
-        "timestamp",
-        "time",
-        "epoch",
-        "period",
-        "day of year",
-        "doy",
-        "yyyymm",
-        "yearmonth",
-    }
+    (
+        *("date", "datetime", "date time", "timestamp", "time", "epoch", "period", "day of year", "doy"),
+        *("yyyymm", "yearmonth"),
+    )
 )
 #: Names of parts of a date, and the integers that these can be.
 _PARTS = {"year": (0, 3000), "yr": (0, 3000), "month": (1, 12), "mon": (1, 12), "day": (1, 366), "week": (0, 53)}

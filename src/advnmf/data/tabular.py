@@ -42,8 +42,8 @@ class Tabular(ABC):
         """The columns to complete as float64, NaN where missing."""
 
     @abstractmethod
-    def filled(self, values: Array) -> Any:
-        """The table with the holes of these columns taken from an array of the shape of `numbers`."""
+    def filled(self, values: Array, also: Array | None = None) -> Any:
+        """The table with the holes of these columns (and entries flagged in `also`) from an array like `numbers`."""
 
     @abstractmethod
     def like(self, values: Array) -> Any:
@@ -71,12 +71,13 @@ class ArrayTable(Tabular):
     def numbers(self) -> Array:
         """The columns to complete."""
         X, known = (each[:, self.completed] for each in (self.observed.X, self.observed.known))
-        return np.where(known, X, np.nan).astype(np.float64)
+        return np.ascontiguousarray(np.where(known, X, np.nan), np.float64)
 
-    def filled(self, values: Array) -> Array:
+    def filled(self, values: Array, also: Array | None = None) -> Array:
         """In the precision of the array."""
-        X, known = self.observed.X.copy(), self.observed.known
-        X[:, self.completed] = np.where(known[:, self.completed], X[:, self.completed], values)
+        X, kept = self.observed.X.copy(), self.observed.known[:, self.completed]
+        kept = kept if also is None else kept & ~also
+        X[:, self.completed] = np.where(kept, X[:, self.completed], values)
         return X
 
     def like(self, values: Array) -> Array:
@@ -127,11 +128,12 @@ class FrameTable(Tabular):
             found[:, j] = numbers
         return found
 
-    def filled(self, values: Array) -> Any:
+    def filled(self, values: Array, also: Array | None = None) -> Any:
         """In the types of the frame; where a column has whole numbers only, so do its holes."""
+        kept = self.numbers if also is None else np.where(also, np.nan, self.numbers)
         changed = [
             _filled(self.frame.get_column(name), numbers, fill)
-            for name, numbers, fill in zip(self.names, self.numbers.T, values.T, strict=True)
+            for name, numbers, fill in zip(self.names, kept.T, values.T, strict=True)
             if np.isnan(numbers).any()
         ]
         return nw.to_native(self.frame.with_columns(*changed))

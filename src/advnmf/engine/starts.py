@@ -39,6 +39,17 @@ def random_factors(
     return [_half_normal(shape, scale, data, random_state) for shape in shapes]
 
 
+def signed_factors(
+    data: ObservedData, n_components: Sequence[int], random_state: np.random.RandomState, share: float = 1.0
+) -> Factors:
+    """N(0, 1) draws in two factors, scaled so that the product is about a share of the size of the data."""
+    shapes, (rank,) = layer_shapes(*data.shape, n_components), n_components
+    scale = (share * typical_size(data) / rank**0.5) ** 0.5
+    return [
+        data.asarray((scale * random_state.standard_normal(shape)).astype(host_dtype(data.dtype))) for shape in shapes
+    ]
+
+
 def _half_normal(
     shape: tuple[int, int], scale: float, data: ObservedData, random_state: np.random.RandomState
 ) -> Array:

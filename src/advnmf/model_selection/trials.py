@@ -44,7 +44,7 @@ class Fold:
 
     def __init__(self, entries: Observed, train: Array, test: Array, shares: Array | None = None) -> None:
         self.entries = entries
-        self.train, self.test = train, test
+        self.train, self.test, self.shares = train, test, shares
         held_out = entries.held_out(test)
         self.held_out = held_out if shares is None or (shares == 1).all() else held_out.reweighted(shares)
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Fold:
         with self._lock:
             key = model.sparse_missing
             if key not in self._made:
-                data = self.entries.only(self.train, key).data()
+                data = self.entries.only(self.train, key).data(nonnegative=not getattr(model, "signed", False))
                 _ = data.T  # made once, too
                 self._made[key] = data
             return self._made[key]

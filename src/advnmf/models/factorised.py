@@ -5,6 +5,7 @@ X ~ F_1 F_2 ... F_L      and, with offsets,      X_ij ~ (a_i, r_i, 1) . (b_j, 1,
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,7 @@ from ..engine import offsets
 from ..engine.factors import Factors, fill_empty, fill_rows, mean_of_rows, product
 from ..engine.loop import IterativeProcess, Result, StoppingCriteria, Sweeps
 from ..engine.problem import Problem
-from ..engine.starts import flat_codes, pretrained_factors, random_factors, solve_codes
+from ..engine.starts import flat_codes, pretrained_factors, random_factors, signed_factors, solve_codes
 from ..losses import Loss
 from ..solvers import get_solver
 from .base import IterativeModel, finite
@@ -61,7 +62,7 @@ class Factorising(Training):
     def __init__(self, model: Any, problem: Problem, layers: tuple[int, ...], given: Factors | None = None) -> None:
         self.problem, self.layers, self.given = problem, layers, given
         self.solver = get_solver(model.solver)
-        self.biases, self.pretrain_iter = model.biases, model.pretrain_iter
+        self.biases, self.signed, self.pretrain_iter = model.biases, model.signed, model.pretrain_iter
         # Sweeps between two frozen attacks, where these are asked for and there is an adversary.
         frozen = model.attack == "alternating" and problem.adversary.attacks
         self.attack_every = model.attack_every if frozen else None
@@ -98,9 +99,11 @@ class Factorising(Training):
 
     def _draw(self, criteria: StoppingCriteria) -> tuple[Factors, str]:
         data = self.problem.data
-        if self.biases:
-            chain = random_factors(data, self.layers, self.random_state, share=offsets.START_SHARE)
-            return offsets.start(chain, data), ""
+        if self.biases or self.signed:
+            share = offsets.START_SHARE if self.biases else 1.0
+            draw = signed_factors if self.signed else random_factors
+            chain = draw(data, self.layers, self.random_state, share=share)
+            return offsets.start(chain, data) if self.biases else chain, ""
         if len(self.layers) == 1:
             return random_factors(data, self.layers, self.random_state), ""
         criteria = replace(criteria, max_iter=self.pretrain_iter or criteria.max_iter)
@@ -242,7 +245,11 @@ class FactorisedModel(RankingMixin, IterativeModel):
 
     def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
         """Offsets of any sign do not complete nonnegative data with negative values."""
-        return namespace(values).clip(values, 0, None) if self.biases else values
+        return namespace(values).clip(values, 0, None) if self.biases and not self.signed else values
+
+    @property
+    def _positive_only(self) -> bool:
+        return not self.signed
 
     def _predict(self, data: ObservedData, codes: Array) -> object:
         return data.predict(*self.linear(codes))
@@ -259,10 +266,11 @@ class FactorisedModel(RankingMixin, IterativeModel):
 
     def fitted_rules(self) -> dict[str, Rule]:
         """What the fitted attributes are."""
+        low = -math.inf if self.signed else 0.0
         rules: dict[str, Rule] = {
             "n_features_in_": Whole("features"),
-            "factors_": Chain("samples", "features", low=0.0),
-            "components_": Floats("size 1", "features", low=0.0),
+            "factors_": Chain("samples", "features", low=low),
+            "components_": Floats("size 1", "features", low=low),
             "mean_code_": Floats(("size 1", int(self.biases))),
             "n_components_": LayerSizes(),
             "loss_": Instance(Loss),

@@ -79,6 +79,9 @@ class NMF(FactorisedModel):
         to 0, alpha_H those of features to their mean, by squares (over the standard deviation of ``X``, so that their
         ridge changes with the unit of ``X`` as the others do).  Codes get one column more: the sample's offset.  What
         comes out below 0 is completed with 0.
+    signed : bool, default=False
+        Factors of any sign (one layer, solver "hals", no adversary and no l1), and ``X`` may be negative: a
+        factorisation of low rank for columns of which some fall where others rise, best centred and of one scale.
     max_iter : int, default=200
         Most sweeps over all factors.
     pretrain_iter : int or None, default=None
@@ -165,6 +168,7 @@ class NMF(FactorisedModel):
         l1_ratio: float = 0.0,
         alpha_scale: str = "shape",
         biases: bool = False,
+        signed: bool = False,
         max_iter: int = 200,
         pretrain_iter: int | None = None,
         tol: float = 1e-4,
@@ -189,6 +193,7 @@ class NMF(FactorisedModel):
         self.l1_ratio = l1_ratio
         self.alpha_scale = alpha_scale
         self.biases = biases
+        self.signed = signed
         self.max_iter = max_iter
         self.pretrain_iter = pretrain_iter
         self.tol = tol
@@ -259,7 +264,7 @@ class NMF(FactorisedModel):
             if factors is not None:
                 raise ValueError(f"factors are given, but init={self.init!r}: set init='custom' to start from them")
             return None
-        given = check_factors(factors, problem.data, layers)
+        given = check_factors(factors, problem.data, layers, nonnegative=not self.signed)
         given = offsets.start(given, problem.data) if self.biases else given
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(problem.objective(given)):
@@ -321,7 +326,7 @@ class NMF(FactorisedModel):
         alphas = ridges.codes, ridges.others, ridges.others
         shares = [0.0 if auto else self.l1_ratio for auto in self._auto]
         return tuple(
-            ElasticNet(alpha * number * l1, alpha * number * (1 - l1), scale)
+            ElasticNet(alpha * number * l1, alpha * number * (1 - l1), scale, self.signed)
             for alpha, number, l1, scale in zip(alphas, numbers, shares, scales, strict=True)
         )
 
@@ -350,16 +355,23 @@ class NMF(FactorisedModel):
         check_choice("attack", self.attack, ("exact", "alternating"))
         check_choice("alpha_scale", self.alpha_scale, ("shape", "observed"))
         check_choice("biases", self.biases, (False, True))
+        check_choice("signed", self.signed, (False, True))
         if self.biases:
-            self._check_biases()
+            self._check_of_any_sign("biases=True", "offsets")
+        if self.signed:
+            self._check_of_any_sign("signed=True", "factors")
+            if self.l1_ratio or get_adversary(self.adversary).attacks:
+                raise ValueError(
+                    f"signed=True needs l1_ratio=0 and adversary=None, got {self.l1_ratio!r} and {self.adversary!r}"
+                )
         check_choice("init", self.init, ("random", "custom"))
         check_choice("sparse_missing", self.sparse_missing, ("zero", "absent"))
 
-    def _check_biases(self) -> None:
+    def _check_of_any_sign(self, given: str, parts: str) -> None:
         if len(check_layers(self.n_components)) > 1:
-            raise ValueError(f"biases=True needs a single layer, got n_components={self.n_components!r}")
+            raise ValueError(f"{given} needs a single layer, got n_components={self.n_components!r}")
         if not get_solver(self.solver).signed:
-            raise ValueError(f"biases=True needs solver='hals': offsets of any sign are beyond {self.solver!r}")
+            raise ValueError(f"{given} needs solver='hals': {parts} of any sign are beyond {self.solver!r}")
 
 
 def _beside(net: ElasticNet, penalty: Penalty | None, counts: Array, unit: float) -> Penalty:

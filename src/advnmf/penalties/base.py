@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 
 from ..arrays.namespaces import Array, as_like, cast, namespace, wide
-from ..kernels.coordinates import NONNEGATIVE, Coordinates, Rows
+from ..kernels.coordinates import FREE, NONNEGATIVE, Coordinates, Rows
 
 ALL = slice(None)
 
@@ -105,12 +105,14 @@ class Penalty(ABC):
 class ElasticNet(Penalty):
     """sum_i s_i (2 l1 sum_k F_ik + l2 sum_k F_ik^2),  F >= 0: twice scikit-learn's, as the losses have no factor 1/2.
 
-    ``scale`` holds s_i, one number a row; None stands for ones.
+    ``scale`` holds s_i, one number a row; None stands for ones.  With ``signed`` entries may have any sign (and l1 is
+    0).
     """
 
     l1: float = 0.0
     l2: float = 0.0
     scale: Array | None = None
+    signed: bool = False
     name: ClassVar[str] = "elastic_net"
 
     def take(self, rows: Rows) -> Self:
@@ -138,8 +140,12 @@ class ElasticNet(Penalty):
 
     @property
     def shrinks(self) -> bool:
-        """Every entry."""
-        return True
+        """Every entry, unless some are negative."""
+        return not self.signed
+
+    def kinds(self, n: int) -> np.ndarray:
+        """All alike."""
+        return np.full(n, FREE, np.uint8) if self.signed else super().kinds(n)
 
     def of_offsets(self, spread: float) -> ElasticNet:
         """alpha a^2 is in the unit of X^2 for a factor, as a is about sqrt(X); for an offset alpha b^2 / spread is."""
@@ -165,6 +171,10 @@ class Together(Penalty):
     def coupled(self) -> bool:
         """Whether the cost of a row depends on other rows."""
         return self.one.coupled or self.other.coupled
+
+    def kinds(self, n: int) -> np.ndarray:
+        """Those of the first."""
+        return self.one.kinds(n)
 
     @property
     def counts(self) -> bool:

@@ -81,7 +81,7 @@ class WithOffset(Penalty):
 
     def kinds(self, n: int) -> np.ndarray:
         """One is free, and one fixed."""
-        kinds = super().kinds(n)
+        kinds = self.part.kinds(n)
         kinds[self.offset], kinds[self.held] = FREE, FIXED
         return kinds
 

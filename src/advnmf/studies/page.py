@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from itertools import groupby, islice, product
 from operator import attrgetter
 from typing import Any
 
-from ..io.files import require
+from ..inspection.pages import render_page
 from .comparisons import Effect, VariantDistance, paired_effects, variant_distances
 from .experiments import EXPERIMENTS
 from .protocols import PROTOCOLS
@@ -108,14 +107,8 @@ def make_page(
     """The whole page; ``unknown`` names experiments that have results, but that this version does not know."""
     printed = [each for each in experiments if each.has_print]
     others = [each for each in experiments if not each.has_print]
-    style = _text("page.css")
-    jinja2 = require("jinja2", "results")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.from_string(_text("page.html")).render(
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    return render_page(
+        _text("page.html"),
         deviations=DEVIATIONS,
         share=f"{SHARE:.0%}",
         not_run=[name for name in EXPERIMENTS if name not in {each.name for each in experiments}],
@@ -128,7 +121,6 @@ def make_page(
         ),
         settings=[(each.name, _settings(each)) for each in experiments],
     )
-    return page.lstrip()
 
 
 def _text(name: str) -> str:

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..io.files import FileError, reason, require, write_bytes
+from ..inspection.pages import png
+from ..io.files import FileError, reason, write_bytes
 from .figures import DRAWINGS
 from .folder import read_results
 from .page import Picture, make_page
@@ -17,7 +18,6 @@ from .summaries import ExperimentResults, Summary, collect
 __all__ = ["write_report"]
 
 PAGE = "index.html"
-_DPI = 110
 # Columns of the tables: name and attribute.
 _PLACE = {"target": "experiment"} | {name: name for name in ("dataset", "fraction", "mask", "protocol", "method")}
 _RESULTS = ("n_runs", "rmse_mean", "rmse_std", "mae_mean", "mae_std", "seconds_mean")
@@ -80,27 +80,17 @@ def _pictures(results: ExperimentResults, folder: Path) -> list[Picture]:
         return []
     pictures = []
     for protocol in results.protocols:
-        png, missing = b"", ""
+        content, missing = b"", ""
         try:
             own = results.own(protocol)
             if not own.results:
                 raise FileError("none of its rows is of its own data, cases and methods")
-            png = _png(drawing.draw(own, str(folder)))
+            content = png(drawing.draw(own, str(folder)))
         except (FileError, ValueError) as error:  # results without their arrays, or made up
             missing = reason(error)
         file, title = f"{results.name}-{protocol}.png", f"{results.experiment.title}, {protocol}"
-        pictures.append(Picture(file, protocol, title, drawing.caption, png, missing))
+        pictures.append(Picture(file, protocol, title, drawing.caption, content, missing))
     return pictures
-
-
-def _png(figure: Any) -> bytes:
-    """A picture of 256 colours, which suffice for lines, maps and grey faces, and make a small file."""
-    image = require("PIL.Image", "plot")
-    full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", dpi=_DPI)
-    with image.open(full) as picture:
-        picture.convert("RGB").quantize(256, dither=image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
 
 
 def _table(results: ExperimentResults) -> str:

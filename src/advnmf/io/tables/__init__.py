@@ -8,23 +8,23 @@ kept; in a cube the dtype, the interleave, the header and the bad bands.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from ...data.columns import Kind
-from ..files import STANDARD, FileError, check_target, suffix, write_bytes
-from . import arrays, envi, text
+from ..files import STANDARD, FileError, check_target, write_bytes
+from . import arrays, columnar, envi, hdf, sheets, sparse, text
 from .arrays import Container
 from .checks import check_table
-from .columns import Column, shown
+from .columns import shown
 from .cutting import check_delimiter
 from .envi import Cube
-from .numbers import MISSING, Digits, text_of
-from .source import KINDS, named_kind, pack, packing_of, read_source
+from .numbers import MISSING, text_of
+from .outputs import Decimals, check_library, content_of, filled_in, format_of, out_delimiter, write_standard_output
+from .source import Source, pack, packing_of, read_source
+from .table import Table
 from .text import TextLayout, TextOptions
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "Decimals",
     "Table",
     "TextLayout",
+    "all_missing",
+    "bounds_missing",
     "check_table",
     "check_table_target",
     "like_triplets",
@@ -41,53 +43,10 @@ __all__ = [
     "write_table",
 ]
 
-Decimals = int | Literal["auto", "full"]
-
-_ARRAYS = ("npy", "npz", "mat")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A matrix with NaN where it has holes, and what of its file has to survive the filling."""
-
-    values: np.ndarray
-    path: str = "table"
-    kind: str = ""  # the format of the file
-    text: TextLayout | None = None
-    container: Container | None = None
-    stored: np.ndarray | None = None  # as an array file has it: integers cannot say "missing"
-    markers: tuple[float, ...] = ()  # what says it instead
-    cube: Cube | None = None
-
-    @property
-    def missing(self) -> np.ndarray:
-        """Boolean array of the shape of `values`, True at the holes."""
-        return np.isnan(self.values)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the columns of the matrix are called; empty where nothing says it."""
-        if self.text is None or not self.text.header:
-            return ()
-        return tuple(self.text.names[at] or f"column {at + 1}" for at in self.text.columns)
-
-    @property
-    def left_alone(self) -> tuple[Column, ...]:
-        """The columns of the file that take no part."""
-        return () if self.text is None else self.text.left_alone
-
-    @property
-    def skipped(self) -> dict[str, int]:
-        """Lines of the file that are no rows of the table, by kind."""
-        return {} if self.text is None else self.text.skipped
-
-    def place(self, i: int, j: int) -> str:
-        """Where entry (i, j), counted from 0, stands in the file, counted from 1 as people do."""
-        if self.cube is not None:
-            return self.cube.place(i, j)
-        if self.text is None:
-            return f"row {i + 1}, column {j + 1}"
-        return f"line {self.text.line(i)}, column {self.text.columns[j] + 1}"
+# Options of tables of text that columns of other tables have, too.
+_OF_COLUMNS = ("columns", "ignore_columns", "index_columns")
+# Formats with several arrays or sheets in a file.
+_KEYED = ("npz", "mat", "hdf5", "xlsx")
 
 
 def read_table(
@@ -104,20 +63,22 @@ def read_table(
     ignore_columns: Iterable[str | int] = (),
     skip_rows: int = 0,
     comment: str | None = None,
+    unstored: str | None = None,
     max_bytes: int | None = None,
 ) -> Table:
     """The matrix in a file, with NaN where a cell is missing; its content tells the format, or else its name.
 
-    Formats: text (csv, tsv, white space and others, in UTF-8, UTF-16 or an older encoding), npy, npz, mat and ENVI
-    cubes (hdr), each as it is or packed with gzip, bzip2, xz or zip. Of an ENVI cube it is the matrix pixels x bands,
-    without the bands that the header calls bad, with NaN also where a sample is the header's "data ignore value".
+    Formats: text (csv, tsv, white space and others, in UTF-8, UTF-16 or an older encoding), xlsx, parquet, feather,
+    npy, npz (of NumPy and of scipy.sparse), mat, HDF5, h5ad, Matrix Market (mtx) and ENVI cubes (hdr), each as it is or
+    packed with gzip, bzip2, xz or zip. Of an ENVI cube it is the matrix pixels x bands, without the bands that the
+    header calls bad, with NaN also where a sample is the header's "data ignore value".
 
     Parameters
     ----------
     path : path
         ``-`` is standard input.
     key : str, optional
-        Name of the array within an npz or mat file; needed where the file holds several.
+        Name of the array in an npz, mat or HDF5 file, or of the sheet in a workbook; needed where there are several.
     header : bool, optional
         Whether the first row of a text file names the columns. Without it: it does if it has text above columns of
         numbers and no number above one, or if its first cell is empty above a column of labels; it does not if none is
@@ -144,6 +105,8 @@ def read_table(
     comment : str, optional
         What comments of a text file begin with, or an empty string where there are none. Without it: ``# % //`` or
         ``!`` at the beginning of some lines, but not of the rows.
+    unstored : "missing" or "zero", optional
+        What is not stored in a sparse matrix. Without it: zero where NaN is stored and in h5ad files, else missing.
     max_bytes : int, optional
         Refuse compressed files that unpack to more; see `advnmf.io.limits`.
 
@@ -159,19 +122,47 @@ def read_table(
         skip_rows, comment,
     )  # fmt: skip
     source = read_source(path, max_bytes)
-    if source.kind == "text":
-        _refuse_key(path, "text", key)
-        values, layout = text.read(source, options)
-        return Table(values, source.path, source.kind, layout)
+    if source.kind not in _KEYED and key is not None:
+        raise FileError(
+            f"{path}: --key {shown(key)} chooses one of several arrays or sheets; a {source.kind} file has none"
+        )
+    able = {"xlsx": (*vars(options),), "text": (*vars(options),)}.get(source.kind, ())
+    able = _OF_COLUMNS if source.kind in ("parquet", "feather") else able
     for option in options.given():
-        raise FileError(f"{path}: {option.replace('_', '-')} is for tables of text, not for {source.kind}")
-    if source.kind == "hdr":
-        _refuse_key(path, "hdr", key)
+        if option not in able:
+            raise FileError(f"{path}: {option.replace('_', '-')} is for tables of text, not for {source.kind}")
+    if unstored not in (None, "missing", "zero"):
+        raise FileError(f"unstored must be missing or zero, not {unstored!r}")
+    return _read(source, key, options, unstored, max_bytes)
+
+
+def _read(source: Source, key: str | None, options: TextOptions, unstored: str | None, max_bytes: int | None) -> Table:
+    """The table in a file of any format."""
+    path, kind = source.path, source.kind
+    if kind == "text":
+        values, layout = text.read(source, options)
+        return Table(values, path, kind, layout)
+    if kind == "xlsx":
+        values, layout, sheet = sheets.read(source, key, options, max_bytes)
+        return Table(values, path, kind, layout, sheet=sheet)
+    if kind in ("parquet", "feather"):
+        values, table = columnar.read(source, options, max_bytes)
+        return Table(values, path, kind, columnar=table)
+    if kind == "hdr":
         values, cube = envi.read(path, options.na)
-        return Table(values, source.path, source.kind, cube=cube)
-    values, stored, container = arrays.read(source, key, options.na, max_bytes)
+        return Table(values, path, kind, cube=cube)
     markers = tuple(arrays.parse_markers(path, options.na))
-    return Table(values, source.path, source.kind, container=container, stored=stored, markers=markers)
+    if kind == "hdf5":
+        values, stored, found = hdf.read(source, key, options.na, unstored, max_bytes)
+        return Table(values, path, kind, stored=stored, markers=markers, hdf=found)
+    if kind == "mtx":
+        values, where = sparse.read_mtx(source, options.na, unstored, max_bytes)
+        return Table(values, path, kind, markers=markers, coordinates=where)
+    if kind == "npz" and key is None and (parts := arrays.sparse_parts(source, max_bytes)):
+        values, where = sparse.read_npz(path, parts, options.na, unstored, max_bytes)
+        return Table(values, path, kind, markers=markers, coordinates=where)
+    values, stored, container = arrays.read(source, key, options.na, max_bytes)
+    return Table(values, path, kind, container=container, stored=stored, markers=markers)
 
 
 def write_table(
@@ -205,36 +196,52 @@ def write_table(
         Whether an existing file may be replaced.
     """
     check_table_target(path, table, delimiter=delimiter, overwrite=overwrite)
-    filled = _fill(table, values)
+    kind = format_of(path, table)
+    filled = filled_in(table, values)
     if table.cube is not None:
         filled = table.cube.filled(filled, table.missing & ~np.isnan(filled))
-        if _format(path, table) == "hdr":
+        if kind == "hdr":
             envi.write(path, filled, table.cube, overwrite=overwrite)
             return
-    content = _content(path, table, filled, delimiter, decimals)
+        content = arrays.render(kind, filled, table.container)
+    else:
+        content = content_of(kind, table, filled, out_delimiter(path, table, delimiter), decimals)
     if str(path) == STANDARD:
-        _write_standard_output(content)
+        write_standard_output(content)
         return
     packing = packing_of(path)
     content = pack(content, packing, os.path.basename(str(path))[: -len(".zip")]) if packing else content
     write_bytes(path, content, overwrite=overwrite)
 
 
+def bounds_missing(table: Table) -> Table:
+    """The table with the cells that give a bound among the missing ones, so that estimates are written there, too."""
+    signs = table.censored
+    return table if signs is None else replace(table, values=np.where(signs == "", table.values, np.nan))
+
+
+def all_missing(table: Table) -> Table:
+    """The table with nothing observed: what is written in its layout are other numbers in the place of all of it."""
+    return replace(table, values=np.full(table.values.shape, np.nan), stored=None, markers=())
+
+
 def check_table_target(
     path: str | os.PathLike[str], table: Table, *, delimiter: str | None = None, overwrite: bool = False
 ) -> None:
     """FileError where `write_table` could not write `table`: to be known before hours of fitting."""
-    kind = _format(path, table)
+    kind = format_of(path, table)
     if kind == "hdr":
         if str(path) == STANDARD or packing_of(path):
             raise FileError(f"{path}: a cube is written to files of its own: name an hdr, npy, npz or mat file")
         envi.check(path, table.cube, overwrite=overwrite)
-    elif kind == "text" and table.cube is not None:
-        raise FileError(f"{path}: a cube is not written as text; write an hdr, npy, npz or mat file")
+    elif table.cube is not None and kind not in ("npy", "npz", "mat"):
+        raise FileError(f"{path}: a cube is not written as {kind}; write an hdr, npy, npz or mat file")
     elif kind == "text":
-        check_delimiter(path, _out_delimiter(path, table, delimiter))
-    else:
+        check_delimiter(path, out_delimiter(path, table, delimiter))
+    elif kind in ("npy", "npz", "mat"):
         arrays.check(path, kind, table.path, table.container)
+    else:
+        check_library(kind)
     if str(path) != STANDARD:
         check_target(path, overwrite=overwrite)
 
@@ -254,68 +261,3 @@ def like_triplets(table: Table) -> tuple[str, ...] | None:
     at = [repeated[0].at, repeated[1].at, layout.columns[0]]
     names = [text_of(layout.names[k]) for k in at]
     return tuple(names) if all(names) else tuple(str(k + 1) for k in at)
-
-
-def _refuse_key(path: str | os.PathLike[str], kind: str, key: str | None) -> None:
-    if key is not None:
-        raise FileError(f"{path}: --key {shown(key)} chooses an array of an npz or mat file; a {kind} file has none")
-
-
-def _format(path: str | os.PathLike[str], table: Table) -> str:
-    """The format in which a table is written to a file of this name."""
-    kind = named_kind(path) or (table.kind if table.kind == "text" or str(path) == STANDARD else "")
-    if not kind or kind not in ("text", "hdr", *_ARRAYS):
-        raise FileError(f"{path}: the name must end in one of {', '.join('.' + name for name in KINDS)}")
-    return kind
-
-
-def _fill(table: Table, values: np.ndarray | None) -> np.ndarray:
-    missing = table.missing
-    stored = table.values if table.stored is None else table.stored
-    if values is None or not missing.any():
-        return stored
-    values = np.asarray(values)
-    if values.shape != table.values.shape:
-        raise ValueError(f"values have shape {values.shape}, the table has {table.values.shape}")
-    # Into a copy, so that type, byte order and memory layout stay as they were.
-    filled = stored.copy(order="K")
-    there = missing & ~np.isnan(values)
-    filled[there] = arrays.in_type(values[there], filled.dtype, table.markers)
-    return filled
-
-
-def _content(
-    path: str | os.PathLike[str], table: Table, filled: np.ndarray, delimiter: str | None, decimals: Decimals
-) -> bytes:
-    kind = _format(path, table)
-    if kind != "text":
-        return arrays.render(kind, filled, table.container)
-    sign = _out_delimiter(path, table, delimiter)
-    if table.text is None:
-        return text.render_plain(filled, sign)
-    holes = table.missing & ~np.isnan(filled)
-    return text.render(table.text, filled, holes, sign, _digits(table.text, decimals))
-
-
-def _digits(layout: TextLayout, decimals: Decimals) -> tuple[Digits, ...]:
-    if decimals == "auto":
-        return layout.digits
-    return tuple(Digits() if decimals == "full" else Digits(int(decimals)) for _ in layout.digits)
-
-
-def _out_delimiter(path: str | os.PathLike[str], table: Table, delimiter: str | None) -> str:
-    if delimiter is not None:
-        return delimiter
-    layout = table.text
-    name = suffix(str(path)[: -len(suffix(path)) - 1] if packing_of(path) else path)
-    if name == "tsv":
-        return "\t"
-    # A table keeps the delimiter of its file, but nobody expects tabs or blanks in a csv file made from another.
-    if name == "csv" and not (layout is not None and (layout.delimiter in ",;" or suffix(table.path) == "csv")):
-        return ";" if layout is not None and layout.decimal == "," else ","
-    return "," if layout is None else layout.delimiter
-
-
-def _write_standard_output(content: bytes) -> None:
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()

@@ -96,16 +96,26 @@ def read(
     if kind == "npy":
         if key is not None:
             raise FileError(f"{path}: a key chooses an array of an npz or mat file; a npy file has none")
-        stored = _checked(path, _parse(path, kind, lambda: _npy_of(data)))
-        return _missing_at(stored, markers), stored, None
+        stored = checked(path, _parse(path, kind, lambda: _npy_of(data)))
+        return missing_at(stored, markers), stored, None
     source = _parse(path, kind, lambda: _npz_of(data) if kind == "npz" else matlab.read(data))
     names = list(source.members if isinstance(source, NpzFile) else source.elements)
     name = _choose(path, names, key)
     limit = max_bytes_of(max_bytes, path if os.path.isfile(path) else None)
     array = _parse(path, kind, lambda: source.array(name, limit), f"array {name!r}", max_bytes)
-    stored = _checked(path, array, f"array {name!r}")
+    stored = checked(path, array, f"array {name!r}")
     others = tuple(other for other in names if other != name)
-    return _missing_at(stored, markers), stored, Container(name, source, others, limit)
+    return missing_at(stored, markers), stored, Container(name, source, others, limit)
+
+
+def sparse_parts(file: Source, max_bytes: int | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an npz file that scipy.sparse wrote; none where it did not."""
+    archive = _parse(file.path, "npz", lambda: _npz_of(file.data))
+    if not {"format", "shape", "data"} <= set(archive.members):
+        return {}
+    limit = max_bytes_of(max_bytes, file.path if os.path.isfile(file.path) else None)
+    names = [name for name in archive.members if name in ("format", "shape", "data", "row", "col", "indices", "indptr")]
+    return _parse(file.path, "npz", lambda: {name: archive.array(name, limit) for name in names})
 
 
 def check(path: str | os.PathLike[str], kind: str, source: str, container: Container | None) -> None:
@@ -210,7 +220,7 @@ def in_type(fill: np.ndarray, dtype: np.dtype, markers: Iterable[float]) -> np.n
     return rounded.astype(dtype)
 
 
-def _checked(path: str | os.PathLike[str], array: np.ndarray, label: str = "the array") -> np.ndarray:
+def checked(path: str | os.PathLike[str], array: np.ndarray, label: str = "the array") -> np.ndarray:
     """The array, if it is a matrix of real numbers; FileError otherwise."""
     if array.dtype.kind not in "fiub":
         what = _KINDS.get(array.dtype.kind, str(array.dtype))
@@ -222,7 +232,7 @@ def _checked(path: str | os.PathLike[str], array: np.ndarray, label: str = "the 
     return array
 
 
-def _missing_at(array: np.ndarray, markers: list[float]) -> np.ndarray:
+def missing_at(array: np.ndarray, markers: list[float]) -> np.ndarray:
     """The matrix with NaN at the markers."""
     hits = np.isin(array, markers)
     if not hits.any():
@@ -259,13 +269,8 @@ def _parse(
 
 def _check_signature(path: str | os.PathLike[str], kind: str, data: bytes) -> None:
     found = describe(data)
-    if kind == "mat":
-        if found is not None and ("7.3" in found or "HDF5" in found):
-            raise FileError(
-                f"{path} is a MATLAB 7.3 file (HDF5), which is not read; save it with -v7, or as npy or csv"
-            )
-        if found is None or found.startswith("a MATLAB"):  # version 4 has no signature
-            return
+    if kind == "mat" and (found is None or found.startswith("a MATLAB")):  # version 4 has no signature
+        return
     if kind == "npy" and data.startswith(b"\x93NUMPY"):
         return
     if kind == "npz" and data.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from ..files import FileError
 from .codes import Code, find_codes, is_noise
-
-if TYPE_CHECKING:
-    from . import Table
+from .table import Table
 
 __all__ = ["check_table"]
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...data.columns import Kind, called_identifier, is_counter, kind_of_numbers
 from ..files import printable
+from .bounds import Bound, bound_of
 from .numbers import Parser, is_marker, text_of, unquote
 
 # Cells by which it is seen how the numbers of a column are written.
-_SAMPLE = 1000
+_SAMPLE = 300
+# Numbers that a column of numbers has beside cells such as "<0.05".
+_FEWEST_BESIDE_BOUNDS = 2
 # Different texts that may be marks of missing cells in a column of numbers.
 _MOST_MARKS = 5
 _DATE = re.compile(
@@ -55,6 +58,7 @@ class Column:
     markers: int = 0  # cells such as "?" that were taken for missing
     by_pattern: bool = False  # its numbers alone tell that they are identifiers
     sample: Sequence[str] = ()  # some of its raw cells
+    sides: Mapping[int, int] = field(default_factory=dict)  # of the values that are bounds, by row
 
     @property
     def label(self) -> str:
@@ -68,25 +72,34 @@ class ParsedColumn:
     def __init__(self, n_rows: int) -> None:
         self.values = np.full(n_rows, np.nan)
         self.texts: dict[int, str] = {}
+        self.bounds: dict[int, Bound] = {}  # of the texts that give one
         self.sample: list[str] = []
-        self.last_other = -1  # the last row, or one behind it, that is no bare integer
+        self.last_other = -1  # the last row that is no bare integer
 
     def add(self, first: int, raw: Sequence[str], parse: Parser) -> None:
         """Take the raw cells of the rows from `first` on."""
         values = parse.column(raw)
         self.values[first : first + len(raw)] = values  # None becomes NaN
         if None in values:
-            self.texts.update((first + i, raw[i]) for i, value in enumerate(values) if value is None)
-        if not all(map(str.isdecimal, raw)):
-            others = [i for i, cell in enumerate(raw) if not text_of(cell).isdecimal()] if not first else [len(raw)]
-            self.last_other = first + max(others, default=-1)
+            texts = {first + i: raw[i] for i, value in enumerate(values) if value is None}
+            self.texts.update(texts)
+            self.bounds.update((i, bound) for i, text in texts.items() if (bound := bound_of(text, parse.signs)))
+        others = (i for i in range(len(raw) - 1, -1, -1) if not raw[i].isdecimal() and not text_of(raw[i]).isdecimal())
+        self.last_other = max(self.last_other, first + next(others, -1 - first))
         if len(self.sample) < _SAMPLE:
-            self.sample += raw
+            self.sample += raw[:_SAMPLE]
 
     def classified(self, at: int, name: str, first: int, end: int | None = None) -> Column:
         """The column from row `first` on (up to `end`), and what it is by its name and its cells."""
         values = self.values[first:end]
         texts = {i - first: text for i, text in self.texts.items() if first <= i and (end is None or i < end)}
+        bounds = {i - first: self.bounds[i] for i in self.bounds if i - first in texts}
+        # By themselves "<5" and ">5" are groups.
+        bounds = bounds if np.count_nonzero(~np.isnan(values)) >= _FEWEST_BESIDE_BOUNDS else {}
+        if bounds:
+            values = values.copy()
+            values[list(bounds)] = [bound.value for bound in bounds.values()]
+            texts = {i: text for i, text in texts.items() if i not in bounds}
         marks = len(texts) if all(map(is_marker, texts.values())) else 0
         texts = {} if marks else texts
         kind = _kind(name, values, texts)
@@ -94,7 +107,8 @@ class ParsedColumn:
         if kind is Kind.NUMBERS:
             by_pattern = self.last_other < first and is_counter(values)
             kind = kind_of_numbers(name, values, whole=by_pattern)
-        return Column(at, name, kind, values, texts, marks, by_pattern, self.sample[first:])
+        sides = {i: bound.side for i, bound in bounds.items()}
+        return Column(at, name, kind, values, texts, marks, by_pattern, self.sample[first:], sides)
 
 
 def shown(text: str, longest: int = 40) -> str:

@@ -1,4 +1,4 @@
-"""Columns of data frames of pandas, polars and pyarrow, and parquet files through pyarrow or polars.
+"""Columns of data frames of pandas, polars and pyarrow, and parquet and feather files through pyarrow or polars.
 
 None of them is imported before a frame of its own, or a parquet file, is at hand.
 """
@@ -6,10 +6,8 @@ None of them is imported before a frame of its own, or a parquet file, is at han
 from __future__ import annotations
 
 import importlib
-import json
+import io
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +18,10 @@ import numpy as np
 
 from ..files import FileError, check_source, reason, replacing
 from ..limits import check_size, max_bytes_of
+from .children import ask_child
 
 Array = np.ndarray
 
-# After which the reading of a parquet file is given up.
-_LONGEST_SECONDS = 600
 _FRAMES = ("pandas DataFrame", "polars DataFrame", "pyarrow Table")
 
 
@@ -77,7 +74,7 @@ def numbers(frame: Any, name: object) -> Array:
     else:
         types = importlib.import_module("pyarrow").types
         good = any(getattr(types, f"is_{what}")(values.type) for what in ("integer", "floating", "decimal", "null"))
-        found = values.cast("float64").to_numpy(zero_copy_only=False) if good else None
+        found = values.cast("float64", safe=False).to_numpy(zero_copy_only=False) if good else None
     if found is None:
         dtype = values.type if kind == "pyarrow" else values.dtype
         raise TypeError(f"column {name!r} holds {dtype}, not numbers: convert it first")
@@ -86,11 +83,21 @@ def numbers(frame: Any, name: object) -> Array:
 
 def read_parquet(path: str | os.PathLike[str], max_bytes: int | None = None) -> Any:
     """The table of a parquet file, of pyarrow or else of polars; read by a process that may die of it."""
-    library = _parquet_library(path).__name__.partition(".")[0]
+    columns_library(path)
     check_source(path)
+    return read_columns(path, "parquet", max_bytes_of(max_bytes, path))
+
+
+def read_columns(path: str | os.PathLike[str], kind: str, limit: int, data: bytes | None = None) -> Any:
+    """The table of a parquet or feather file, or of what it has been unpacked to (`data`)."""
+    library = columns_library(path).__name__.partition(".")[0]
     with tempfile.TemporaryDirectory() as folder:
         stream = os.path.join(folder, "table.arrows")
-        _convert(path, library, stream, max_bytes)
+        file = Path(path)
+        if data is not None:
+            file = Path(folder) / f"table.{kind}"
+            file.write_bytes(data)
+        _convert(path, file, kind, library, stream, limit)
         try:
             if library == "polars":
                 return importlib.import_module("polars").read_ipc_stream(stream)
@@ -98,46 +105,63 @@ def read_parquet(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
             with pa.OSFile(stream) as source:
                 return pa.ipc.open_stream(source).read_all()
         except Exception as error:  # each library has exceptions of its own
-            raise FileError(f"{path} cannot be read as parquet: {reason(error)}") from error
+            raise FileError(f"{path} cannot be read as {kind}: {reason(error)}") from error
 
 
-def _convert(path: str | os.PathLike[str], library: str, stream: str, max_bytes: int | None) -> None:
+def _convert(path: str | os.PathLike[str], file: Path, kind: str, library: str, stream: str, limit: int) -> None:
     """Have the file written as an Arrow stream; FileError where that fails, however it does."""
-    child = Path(__file__).with_name("parquet_child.py")
-    limit = max_bytes_of(max_bytes, path)
-    # -P: the modules beside the program are not those of the standard library that are called like them.
-    command = [sys.executable, "-P", str(child), library, os.path.abspath(path), stream, str(limit)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=_LONGEST_SECONDS
-        )
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired as error:
-        raise FileError(f"{path} cannot be read as parquet: it took more than {_LONGEST_SECONDS} s") from error
-    except (ValueError, IndexError) as error:
-        raise FileError(f"{path} cannot be read as parquet: its reader died of it (code {done.returncode})") from error
+    answer = ask_child(path, "columns_child.py", [library, kind, os.path.abspath(file), stream, str(limit)], kind)
     if "too_large" in answer:
         check_size(path, answer["too_large"], limit)
     if "done" not in answer:
-        raise FileError(f"{path} cannot be read as parquet: {reason(ValueError(answer.get('error', '')))}")
+        raise FileError(f"{path} cannot be read as {kind}: {reason(ValueError(answer.get('error', '')))}")
 
 
-def with_column(frame: Any, name: str, values: Array) -> Any:
-    """A parquet table with a column replaced: in its own floating type, or as float64."""
+def with_column(frame: Any, name: str, values: Array, at: int | None = None) -> Any:
+    """A table with a column replaced (the one at place `at` of several): in its own floating type, or as it comes."""
+    floats = values.dtype.kind == "f"
     if _library(frame) == "polars":
         pl = importlib.import_module("polars")
-        dtype = frame[name].dtype if frame[name].dtype.is_float() else pl.Float64
-        return frame.with_columns(pl.Series(name, values).cast(dtype))
+        old = frame[name].dtype
+        return frame.with_columns(pl.Series(name, values).cast(old if old.is_float() or not floats else pl.Float64))
     pa = importlib.import_module("pyarrow")
-    old = frame.schema.field(name).type
-    new = pa.array(values, old if pa.types.is_floating(old) else pa.float64())
-    return frame.set_column(frame.column_names.index(name), name, new)
+    at = frame.column_names.index(name) if at is None else at
+    field = frame.schema.field(at)
+    old = field.type if pa.types.is_floating(field.type) or not floats else pa.float64()
+    new = pa.array(values).cast(old)
+    return frame.set_column(at, field.with_type(old), new)
+
+
+def cells(frame: Any, at: int) -> list:
+    """The values of a column of a pyarrow or polars table, None where missing."""
+    column = frame[frame.columns[at]] if _library(frame) == "polars" else frame.column(at)
+    return column.to_list() if _library(frame) == "polars" else column.to_pylist()
+
+
+def integers(frame: Any, name: str) -> Array:
+    """A column of integers in its own type, 0 where missing: nothing passes through floating point."""
+    if _library(frame) == "polars":
+        return frame[name].fill_null(0).to_numpy().copy()
+    pa = importlib.import_module("pyarrow")
+    column = frame[name].combine_chunks()
+    return column.fill_null(pa.scalar(0, column.type)).to_numpy(zero_copy_only=False).copy()
+
+
+def type_of(frame: Any, at: int) -> str:
+    """What a column of a pyarrow or polars table holds: i integers, f other numbers, d dates or times, t text."""
+    if _library(frame) == "polars":
+        dtype = frame.dtypes[at]
+        kinds = ((dtype.is_integer(), "i"), (dtype.is_numeric(), "f"), (dtype.is_temporal(), "d"))
+    else:
+        types, dtype = importlib.import_module("pyarrow").types, frame.schema.types[at]
+        number = types.is_floating(dtype) or types.is_decimal(dtype) or types.is_null(dtype)
+        kinds = ((types.is_integer(dtype), "i"), (number, "f"), (types.is_temporal(dtype), "d"))
+    return next((letter for holds, letter in kinds if holds), "t")
 
 
 def make_table(path: str | os.PathLike[str], columns: Mapping[str, Array]) -> Any:
     """A table of pyarrow or else of polars, for a parquet file."""
-    library = _parquet_library(path)
+    library = columns_library(path)
     if library.__name__ == "polars":
         return library.DataFrame({name: values.tolist() for name, values in columns.items()})
     return importlib.import_module("pyarrow").table(
@@ -147,12 +171,20 @@ def make_table(path: str | os.PathLike[str], columns: Mapping[str, Array]) -> An
 
 def write_parquet(path: str | os.PathLike[str], table: Any, *, overwrite: bool = False) -> None:
     """A parquet file, written whole or not at all."""
-    library = _parquet_library(path)
     with replacing(path, overwrite=overwrite) as temporary:
-        if library.__name__ == "polars":
-            table.write_parquet(temporary)
-        else:
-            library.write_table(table, temporary)
+        temporary.write_bytes(rendered(table, "parquet"))
+
+
+def rendered(table: Any, kind: str) -> bytes:
+    """The bytes of a parquet or feather file with this table."""
+    stream = io.BytesIO()
+    if _library(table) == "polars":
+        (table.write_parquet if kind == "parquet" else table.write_ipc)(stream)
+    elif kind == "parquet":
+        importlib.import_module("pyarrow.parquet").write_table(table, stream)
+    else:
+        importlib.import_module("pyarrow.feather").write_feather(table, stream)
+    return stream.getvalue()
 
 
 def _library(frame: Any) -> str:
@@ -161,10 +193,13 @@ def _library(frame: Any) -> str:
     return next((kind.partition(" ")[0] for kind in kinds if kind in _FRAMES), "")
 
 
-def _parquet_library(path: str | os.PathLike[str]) -> ModuleType:
+def columns_library(path: str | os.PathLike[str]) -> ModuleType:
+    """pyarrow.parquet, or else polars; ImportError where neither is there."""
     for name in ("pyarrow.parquet", "polars"):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError:
             continue
-    raise ImportError(f"{path}: parquet needs pyarrow or polars, none is installed: pip install 'advnmf[ratings]'")
+    raise ImportError(
+        f"{path}: parquet and feather need pyarrow or polars, none is installed: pip install 'advnmf[ratings]'"
+    )

@@ -11,14 +11,15 @@ import numpy as np
 
 from ...data.columns import Kind
 from ..files import FileError
+from .bounds import bound_of
 from .columns import Column, ParsedColumn, is_date
-from .lines import Lines
+from .lines import Lines, is_empty
 from .numbers import Parser, is_marker, text_of, unquote
 
 __all__ = ["Head", "find_head"]
 
 # Rows by which it is judged whether the first one is a header, and how many there are above the numbers at most.
-_SAMPLE, _MOST = 1000, 6
+_SAMPLE, _MOST, _MOST_ABOVE = 1000, 6, 30
 # Units that stand alone, though columns of text have such cells, too.
 _UNIT = re.compile(r"[\[({].*[\])}]|[a-zµμ°%$€]{1,4}(?:[/ ^*].*|[-+]?\d)?|\d{1,3}[sndf]|-+|deg.*|.*/.*", re.IGNORECASE)
 
@@ -39,7 +40,7 @@ def find_head(path: str | os.PathLike[str], lines: Lines, parsed: Sequence[Parse
     if lines.above is not None and told is not False:
         return Head(lines.above, (units := _n_units(lines, parsed, parse, 0)), 0, units)
     rows = [lines.cells(i) for i in lines.rows[: _SAMPLE + 1]]
-    above = _n_above(rows, parsed, parse) if told is not False else 0
+    above = _n_above(rows, parse) if told is not False else 0
     header = _has_header(path, rows[above:], above, parsed, parse) if told is None else told
     if not header:
         return Head(None, 0)
@@ -47,19 +48,16 @@ def find_head(path: str | os.PathLike[str], lines: Lines, parsed: Sequence[Parse
     return Head(lines.rows[above], above + 1 + units, above, units)
 
 
-def _n_above(rows: list[list[str]], parsed: Sequence[ParsedColumn], parse: Parser) -> int:
-    """How many rows above the header look like one, but have fewer names: titles of groups of columns."""
-    texts = 0
-    while texts < min(_MOST, len(rows)) and not any(parse.is_number(cell) for cell in rows[texts]):
-        texts += 1
-    if texts < 2 or len(rows[0]) < 3:
+def _n_above(rows: list[list[str]], parse: Parser) -> int:
+    """How many rows above the header have few cells filled: titles, remarks, names of groups of columns."""
+    width = len(rows[0])
+    filled = [sum(bool(text_of(cell)) for cell in row) for row in rows[: _MOST_ABOVE + 1]]
+    full = next((k for k, count in enumerate(filled) if 3 * count >= 2 * width), 0)
+    if width < 3 or not full or any(2 * count > width for count in filled[:full]):
         return 0
-    columns = [column.classified(at, "", texts, _SAMPLE) for at, column in enumerate(parsed)]
-    if not any(column.kind is Kind.NUMBERS or column.by_pattern for column in columns):
-        return 0
-    names = [sum(bool(text_of(cell)) for cell in row) for row in rows[:texts]]
-    full = [k for k in range(texts) if names[k] == max(names) > 1.5 * names[0]]
-    return full[0] if full else 0
+    numbers = [any(map(parse.is_number, row)) for row in rows[: full + 1]]
+    # Rows of data may have few cells filled, too; what stands above names of columns is none.
+    return full if not numbers[full] or not any(numbers[:full]) else 0
 
 
 def _n_units(lines: Lines, parsed: Sequence[ParsedColumn], parse: Parser, first: int) -> int:
@@ -75,14 +73,21 @@ def _n_units(lines: Lines, parsed: Sequence[ParsedColumn], parse: Parser, first:
 
 
 def _are_units(cells: list[str], below: Sequence[Column], parse: Parser) -> bool:
+    if len(cells) > 2 and is_empty(cells):
+        return True
     over = [cell for cell, column in zip(cells, below, strict=False) if _is_numeric(column)]
-    words = [text_of(cell) for cell in over if parse.is_text(cell) and not is_marker(cell)]
+    words = [text_of(cell) for cell in over if _is_word(cell, parse)]
     if any(map(parse.is_number, over)) or not words:
         return False
     if any(any(map(str.isdecimal, text)) and not _UNIT.fullmatch(text) for text in words):
         return False
     # A single word could be a mistake in a row; what looks like a unit, or stands above several columns, is none.
     return len(words) > max(1, len(over) / 2) or all(map(_UNIT.fullmatch, words))
+
+
+def _is_word(cell: str, parse: Parser) -> bool:
+    """Whether a cell is text that neither marks a missing value nor gives a bound for one."""
+    return parse.is_text(cell) and not is_marker(cell) and bound_of(cell, parse.signs) is None
 
 
 def _is_numeric(column: Column) -> bool:
@@ -93,7 +98,7 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], above: int,
                 parse: Parser) -> bool:  # fmt: skip
     """Whether the first row names the columns, by what it has above columns of numbers and above others."""
     first, below = rows[0], rows[1:]
-    text = [parse.is_text(cell) and not is_marker(cell) for cell in first]
+    text = [_is_word(cell, parse) for cell in first]
     if not below:
         return any(text)
     skipped = above + 1
@@ -111,7 +116,9 @@ def _has_header(path: str | os.PathLike[str], rows: list[list[str]], above: int,
     if any(is_date(unquote(cell)) and kind is Kind.DATES for cell, kind in zip(first, kinds, strict=False)):
         return False
     is_name = any(t and n for t, n in zip(text, numeric, strict=False))
-    is_value = any(parse.is_number(cell) and n for cell, n in zip(first, numeric, strict=False))
+    is_value = any(
+        n and (parse.is_number(cell) or bound_of(cell, parse.signs)) for cell, n in zip(first, numeric, strict=False)
+    )
     if is_name and not is_value:
         return True
     if not all(text) and any(

@@ -57,12 +57,13 @@ def arrange(
     records = list(io.StringIO(text, newline=""))  # at \r\n, \n and \r, and at nothing else
     if skip_rows >= len(records):
         raise FileError(f"{path}: --skip-rows {skip_rows} leaves nothing of {len(records)} lines")
+    told = comment is not None
     comment = _comment_sign(records[skip_rows:]) if comment is None else comment
     sign = delimiter or _delimiter(path, [r for r in records[skip_rows:] if not _is_comment(r, comment)])
     check_delimiter(path, sign)
     if '"' in text:
         records = _joined(path, records, sign, skip_rows)
-    return _Arrangement(path, records, sign, skip_rows, comment).lines()
+    return _Arrangement(path, records, sign, skip_rows, comment, told).lines()
 
 
 def without_end(record: str) -> str:
@@ -119,8 +120,8 @@ def _joined(path: str | os.PathLike[str], records: list[str], sign: str, skip_ro
 class _Arrangement:
     """The work of `arrange` on the records of a file."""
 
-    def __init__(self, path: object, records: list[str], sign: str, skip_rows: int, comment: str) -> None:
-        self.path, self.records, self.sign, self.comment = path, records, sign, comment
+    def __init__(self, path: object, records: list[str], sign: str, skip_rows: int, comment: str, told: bool) -> None:
+        self.path, self.records, self.sign, self.comment, self.told = path, records, sign, comment, told
         self.skip_rows = skip_rows
         self.skipped: dict[str, int] = {}
         if skip_rows:
@@ -188,26 +189,26 @@ class _Arrangement:
         """
         if not before or len(rows) < 2 or not _n_numbers(self._cells(rows[0])):
             return None
+        if len(before) > 1 and widths[-2] == width and not any(_n_numbers(self._cells(i)) for i in before[-2:]):
+            return before[-2]
         cells = self._cells(before[-1])
         short = widths[-1] == width - 1
         long = widths[-1] == width + 1 and not unquote(cells[-1]).strip()
-        if (short or long) and (len(before) == 1 or not _n_numbers(cells)):
-            return before[-1]
-        apart = len(before) > 1 and widths[-2] == width and not any(map(_n_numbers, map(self._cells, before[-2:])))
-        return before[-2] if apart else None
+        return before[-1] if (short or long) and (len(before) == 1 or not _n_numbers(cells)) else None
 
     def _check_before(self, before: list[int], widths: np.ndarray, above: int | None, first: int, width: int) -> None:
         """FileError where a line before the rows looks like one of them, or like their names."""
+        named = not _n_numbers(self._cells(first))  # what is above names is no row
         rows_like = [
             i
             for i, n_cells in zip(before, widths.tolist(), strict=True)
-            if i != above and self._like_a_row(self._cells(i), n_cells == width)
+            if i != above and (n_cells == width or not named) and self._like_a_row(self._cells(i), n_cells == width)
         ]
         if rows_like:
             odd = next(i for i, n in zip(before, widths.tolist(), strict=True) if i >= rows_like[0] and n != width)
             raise self._ragged(odd, width, first)
         near = before[-1:] if above is None and self.sign != BLANK else []
-        if near and width / 2 < widths[-1] and widths[-1] > 1 and _n_numbers(self._cells(first)):
+        if near and width / 2 < widths[-1] and widths[-1] > 1 and not named:
             raise self._ragged(near[0], width, first)
 
     def _check_after(self, after: list[int], width: int) -> None:
@@ -253,12 +254,12 @@ class _Arrangement:
         end = len(rows)
         while end > 1 and is_empty(self._cells(rows[end - 1])):
             end -= 1
-        return end
+        return end if end > 1 else len(rows)
 
     def _with_comments(self, rows: list[int], above: int | None, width: int) -> tuple[list[int], int | None]:
         """The rows with those that only begin like a comment, and the comment above them that names the columns."""
         inside = [i for i in self.comments if self._n_cells(i) == width and self._like_a_row(self._cells(i), True)]
-        if inside:
+        if inside and not self.told:
             rows = sorted({*rows, *(i for i in inside if i > rows[0])})
         if above is not None or not _n_numbers(self._cells(rows[0])):
             return rows, above

@@ -31,6 +31,8 @@ _ANY_NUMBER = re.compile(
     r"(?=.?[.,]?\d)[+-]?(?:\d{1,3}(?:[' \u00a0\u202f\u2019]\d{3})+|\d*)(?:[.,]\d*)*(?:[eE][+-]?\d{1,4})?"
 )
 _PLAIN = re.compile(r"[+-]?\d+")
+# Cells of a column that may be text above numbers.
+_HEAD = 8
 # More than these come from a computation, and say nothing of how a number was measured.
 _MOST_DECIMALS = 8
 _UNSEPARATED = re.compile(r"[+-]?\d{4,}(?:\D.*)?")
@@ -99,20 +101,23 @@ class Parser:
 
     def column(self, raw: Sequence[str]) -> list[float | None]:
         """The values of raw cells, as `number` gives them."""
-        joined = "".join(raw)
-        if '"' in joined:
+        if '"' in "".join(raw):
             raw = [unquote(cell) for cell in raw]
-        if not self.numeric and not self.signs.thousands and "_" not in joined:
-            with contextlib.suppress(ValueError):  # the fast way, for a column of plain numbers
-                return self._plain_column(raw, joined)
+        if not self.numeric and not self.signs.thousands:
+            # Perhaps only the first cells are text, a name and a unit.
+            for first in (0, _HEAD):
+                with contextlib.suppress(ValueError):
+                    return [*map(self.number, raw[:first]), *self._plain_column(raw[first:])]
         return [self.number(cell) for cell in raw]
 
-    def _plain_column(self, raw: Sequence[str], joined: str) -> list[float | None]:
+    def _plain_column(self, raw: Sequence[str]) -> list[float | None]:
+        """The values of plain numbers, the fast way; ValueError where there is anything else."""
+        joined = "".join(raw)
+        if "_" in joined or (self.signs.decimal == "," and "." in joined):
+            raise ValueError("no plain numbers")
         common = self.common
         if self.signs.decimal == ".":
             return [math.nan if cell in common else float(cell) for cell in raw]
-        if "." in joined:
-            raise ValueError("a decimal point among decimal commas")
         return [math.nan if cell in common else float(cell.replace(",", ".")) for cell in raw]
 
     def is_text(self, raw: str) -> bool:
@@ -164,6 +169,12 @@ class Digits:
         text = f"{whole}{decimal}{fraction}" if fraction else whole
         text = text.removeprefix("-") if not text.strip("-0.,") else text
         return f'"{text}"' if delimiter in text else text
+
+    def rounded(self, value: float) -> float | int:
+        """An estimate rounded as the column is."""
+        if self.decimals is None or not math.isfinite(value):
+            return float(f"{value:.8g}")
+        return round(value) if self.decimals == 0 else round(float(value), self.decimals)
 
 
 def find_digits(values: np.ndarray, cells: Sequence[str], decimal: str) -> Digits:

@@ -21,7 +21,7 @@ from typing import Any
 from ..files import STANDARD, FileError, describe, read_bytes, reason, suffix
 from ..limits import check_size, max_bytes_of
 
-__all__ = ["KINDS", "PACKINGS", "Source", "named_kind", "pack", "packing_of", "read_source"]
+__all__ = ["KINDS", "PACKINGS", "Source", "name_of", "named_kind", "pack", "packing_of", "read_source"]
 
 #: How a file may be packed, by the last extension of its name.
 PACKINGS = {"gz": "gz", "bz2": "bz2", "xz": "xz", "lzma": "xz", "zip": "zip"}
@@ -32,6 +32,8 @@ KINDS = {
     **{"ipc": "feather", "h5": "hdf5", "hdf5": "hdf5", "hdf": "hdf5", "h5ad": "hdf5", "mtx": "mtx"},
 }
 _PIECE = 1 << 20
+# What the strongest usual compression by xz needs.
+_DICTIONARY = 1 << 28
 _MAGIC = ((b"\x1f\x8b", "gz"), *((b"BZh%d1AY&SY" % level, "bz2") for level in range(1, 10)), (b"\xfd7zXZ\0", "xz"))
 _STARTS = (
     (b"\x93NUMPY", "npy"),
@@ -76,7 +78,12 @@ def read_source(path: str | os.PathLike[str], max_bytes: int | None = None) -> S
 
 def named_kind(path: str | os.PathLike[str]) -> str:
     """The format that a name promises, packed or not; empty where it promises none."""
-    return KINDS.get(suffix(_unpacked_name(path)), "")
+    return KINDS.get(name_of(path), "")
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """The extension of a name, packed or not, in lower case and without the dot."""
+    return suffix(Path(path).with_suffix("") if packing_of(path) else path)
 
 
 def packing_of(path: str | os.PathLike[str]) -> str:
@@ -97,10 +104,6 @@ def pack(content: bytes, packing: str, member: str) -> bytes:
         "xz": lzma.compress,
     }
     return packers[packing](content) if packing else content
-
-
-def _unpacked_name(path: str | os.PathLike[str]) -> str:
-    return str(Path(path).with_suffix("")) if packing_of(path) else str(path)
 
 
 def _read_standard_input(limit: int) -> bytes:
@@ -139,7 +142,7 @@ def _unpacked(path: str, data: bytes, packing: str, limit: int) -> Iterator[byte
 def _decompressor(packing: str, limit: int) -> Any:
     if packing == "gz":
         return zlib.decompressobj(wbits=31)
-    return bz2.BZ2Decompressor() if packing == "bz2" else lzma.LZMADecompressor(memlimit=limit)
+    return bz2.BZ2Decompressor() if packing == "bz2" else lzma.LZMADecompressor(memlimit=max(limit, _DICTIONARY))
 
 
 def _only_member(path: str, data: bytes, limit: int) -> tuple[bytes, str]:

@@ -5,13 +5,17 @@ The lines of the file are kept as they stand, and only those with holes are chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ...data.columns import Kind
 from ..files import FileError
+from .bounds import bare_number
 from .choosing import choose
 from .columns import Column, ParsedColumn, shown
 from .cutting import check_delimiter, cut, join, replaced
@@ -50,6 +54,7 @@ class TextLayout:
     decimal: str = "."
     digits: tuple[Digits, ...] = ()  # of the columns that hold the matrix
     na: tuple[float, ...] = ()  # numbers that mark missing cells
+    sides: np.ndarray | None = None  # of the values that are bounds (-1 at most, 1 at least), if there are any
     encoding: str = "utf-8"
     mark: str = ""  # a byte order mark, if the file begins with one
     skipped: dict[str, int] = field(default_factory=dict)  # lines that are no rows
@@ -76,6 +81,16 @@ class TextLayout:
         """The raw cells of data row `i`."""
         return self.lines.cells(self.record(i))
 
+    def contents(self, values: np.ndarray, holes: np.ndarray, digits: Sequence[Digits]) -> Iterator[list[str | float]]:
+        """The names of the columns, and the rows: texts of the columns left alone, numbers of the others."""
+        if self.header:
+            yield list(self.names)
+        for i in range(self.n_rows):
+            row: list[str | float] = [text_of(cell) for cell in self.cells(i)]
+            for j, at in enumerate(self.columns):
+                row[at] = digits[j].rounded(values[i, j]) if holes[i, j] else float(values[i, j])
+            yield row
+
 
 @dataclass(frozen=True)
 class TextOptions:
@@ -99,10 +114,17 @@ class TextOptions:
 
 def read(source: Source, options: TextOptions) -> tuple[np.ndarray, TextLayout]:
     """The numbers of a text table, NaN at its holes, and the table as it stands in the file."""
-    path = source.path
-    text, encoding, mark = decode_text(path, source.data)
-    _check_options(path, text, options)
-    lines = arrange(path, text, options.delimiter, options.skip_rows, options.comment)
+    text, encoding, mark = decode_text(source.path, source.data)
+    _check_options(source.path, text, options)
+    values, layout = read_text(source.path, text, options, options.delimiter, options.comment)
+    return values, replace(layout, encoding=encoding, mark=mark)
+
+
+def read_text(
+    path: str, text: str, options: TextOptions, delimiter: str | None, comment: str | None
+) -> tuple[np.ndarray, TextLayout]:
+    """The same of a text."""
+    lines = arrange(path, text, delimiter, options.skip_rows, comment)
     parsed, parse = _parsed(path, lines, options)
     head = find_head(path, lines, parsed, parse, options.header)
     if head.first >= len(lines.rows):
@@ -112,7 +134,7 @@ def read(source: Source, options: TextOptions) -> tuple[np.ndarray, TextLayout]:
         if count:
             skipped[what] = skipped.get(what, 0) + count
     header = head.header is not None
-    layout = TextLayout(lines, header, head.first, encoding=encoding, mark=mark, skipped=skipped)
+    layout = TextLayout(lines, header, head.first, skipped=skipped)
     layout = replace(layout, names=_names(layout, head.header), decimal=parse.signs.decimal)
     return _chosen(path, layout, _columns(layout, parsed, options.index_columns), parse, options)
 
@@ -136,6 +158,7 @@ def _chosen(
         markers=sum(column.markers for column in chosen),
         digits=tuple(_digits(column, parse) for column in chosen),
         na=tuple(parse.numeric),
+        sides=_sides(chosen),
     )
     return np.ascontiguousarray(np.array([column.values for column in chosen]).T), layout
 
@@ -161,11 +184,17 @@ def render(
     return encode_text(layout.mark + "".join(records), layout.encoding)
 
 
-def render_plain(values: np.ndarray, delimiter: str, names: Sequence[str] = ()) -> bytes:
-    """The bytes of a text table, each number in its shortest exact form, below a header if there are names."""
-    lines = [join((f'"{name}"' if delimiter in name else name for name in names), delimiter) + "\n"] if names else []
-    lines += (delimiter.join(row.astype(str).tolist()) + "\n" for row in values)
+def render_plain(values: np.ndarray, delimiter: str) -> bytes:
+    """The bytes of a text table without header and labels, each number in its shortest exact form."""
+    lines = (delimiter.join(row.astype(str).tolist()) + "\n" for row in values)
     return "".join(lines).encode()
+
+
+def render_rows(rows: Iterable[Sequence[Any]], delimiter: str) -> bytes:
+    """The bytes of a text table of rows of any values; None is an empty cell."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode()
 
 
 def _halves(record: str) -> tuple[str, str]:
@@ -209,7 +238,8 @@ def _parsed(path: str, lines: Lines, options: TextOptions) -> tuple[list[ParsedC
 
 def _has_signs(column: ParsedColumn) -> bool:
     """Whether some text of a column looks like a number that is written with other signs."""
-    return any(is_signed_number(text_of(text)) for text in column.texts.values())
+    others = (text for i, text in column.texts.items() if i not in column.bounds)
+    return any(is_signed_number(bare_number(text_of(text))) for text in others)
 
 
 def _all_columns(lines: Lines, parse: Parser) -> list[ParsedColumn]:
@@ -234,12 +264,12 @@ def _below_words(lines: Lines) -> list[int]:
 
 
 def _raw_columns(lines: Lines, rows: list[int]) -> list[tuple[str, ...]]:
-    return list(zip(*(lines.cells(i) for i in rows), strict=True))
+    return list(zip(*(map(bare_number, lines.cells(i)) for i in rows), strict=True))
 
 
 def _ambiguous(path: str, lines: Lines, error: AmbiguousSigns) -> FileError:
     """The refusal of a table whose numbers may mean two things, with the first place where that shows."""
-    cells = ((i, j, text_of(cell)) for i in lines.rows for j, cell in enumerate(lines.cells(i)))
+    cells = ((i, j, text_of(bare_number(cell))) for i in lines.rows for j, cell in enumerate(lines.cells(i)))
     i, j = next((i, j) for i, j, text in cells if text == error.text)
     return FileError(
         f"{path}: line {lines.line(i)}, column {j + 1}: {shown(error.text)} may be {error.low:g} or {error.high:g}, "
@@ -274,6 +304,17 @@ def _columns(layout: TextLayout, parsed: list[ParsedColumn], index_columns: int 
     return [*labels, *rest]
 
 
+def _sides(chosen: Sequence[Column]) -> np.ndarray | None:
+    """Of the values of a matrix; None where none is a bound."""
+    if not any(column.sides for column in chosen):
+        return None
+    sides = np.zeros((len(chosen[0].values), len(chosen)), np.int8)
+    for j, column in enumerate(chosen):
+        sides[list(column.sides), j] = list(column.sides.values())
+    return sides
+
+
 def _digits(column: Column, parse: Parser) -> Digits:
-    cells = [cell for cell in column.sample if parse.is_number(cell)]
-    return find_digits(column.values[~np.isnan(column.values)], cells, parse.signs.decimal)
+    there = ~np.isnan(column.values)
+    cells = [cell for cell, is_number in zip(column.sample, there.tolist(), strict=False) if is_number]
+    return find_digits(column.values[there], cells, parse.signs.decimal)

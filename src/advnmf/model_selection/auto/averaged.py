@@ -2,7 +2,7 @@
 
 Their predictions are averaged, in units of the columns if these were standardised, and clipped:
 
-    clip( mean over models of (A_k B_k) * scale + shift )
+    clip( offset + factor h( shift + scale * mean over models of (A_k B_k) ) )      (see `column_scales`)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ...data import ObservedData
 from ...data.observed import Observed
 from ...engine.factors import fill_rows
 from ...engine.offsets import with_ones
+from ...engine.problem import total
 from ...models.base import CompletionModel
 from ...models.fitted import (
     Bounds,
@@ -38,7 +39,7 @@ from ...models.fitted import (
 )
 from ...models.nmf import NMF
 from ...models.ranking import RankingMixin
-from .column_scales import standardised_data
+from .column_scales import FACTOR, LOGGED, OFFSET, SCALE, SHIFT, UNIT, identity, standardised_data, uncurved
 from .uncertainty import Spread, spread_terms
 
 Array = np.ndarray
@@ -64,6 +65,7 @@ class AveragedModels(RankingMixin, CompletionModel):
     ``scaling_`` are the units of the columns, ``clip_`` the range of each, ``spread_`` how far off predictions may be.
     """
 
+    _positive_only = False
     _takes_censored = True
 
     def complete(
@@ -98,7 +100,7 @@ class AveragedModels(RankingMixin, CompletionModel):
     def components_(self) -> Array:
         """Components of all models, each over their number."""
         components = np.vstack([model.components_ for model in self.models_]) / len(self.models_)
-        return components if self.scaling_ is None else (components * self.scaling_[3]).astype(components.dtype)
+        return components if self.scaling_ is None else (components * self._lines[1]).astype(components.dtype)
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -107,14 +109,15 @@ class AveragedModels(RankingMixin, CompletionModel):
             raise ValueError("return_std=True needs a dense X: it fills an array of its shape")
         if self.spread_ is None:
             raise ValueError("return_std=True needs held-out entries, of which X had too few in fit")
-        # In the units of the search: standard deviations of the columns if these were standardised.
-        shift, scale = (0, 1) if self.scaling_ is None else self.scaling_[:2].astype(codes.dtype)
-        each = np.array([(A @ B - shift) / scale for A, B in self._pairs(codes)])
-        mean = (self._clipped(each.mean(axis=0) * scale + shift) - shift) / scale
+        # In the units of the columns if these have some of their own.
+        unit = 1 if self.scaling_ is None else self.scaling_[UNIT].astype(codes.dtype)
+        lines = [A @ B for A, B in self._pairs(codes)]
+        each = np.array([self._curved(line) / unit for line in lines])
+        mean = self._clipped(np.mean(lines, axis=0)) / unit
         n_observed = np.count_nonzero(observed.observed, axis=1)[:, None]
-        std = scale * Spread(*self.spread_).std(spread_terms(each, mean, self.column_levels_, n_observed))
+        std = unit * Spread(*self.spread_).std(spread_terms(each, mean, self.column_levels_, n_observed))
         std = np.where(n_observed == 0, self.row_std_, std)
-        std = np.where(self.column_counts_ == 0, scale * self.column_std_, std)
+        std = np.where(self.column_counts_ == 0, unit * self.column_std_, std)
         return np.where(observed.exact, 0, std).astype(codes.dtype)
 
     def _parts(self, codes: Array) -> list[Array]:
@@ -164,7 +167,8 @@ class AveragedModels(RankingMixin, CompletionModel):
         return self._clipped(A @ B, columns)
 
     def _clipped(self, values: Array, columns: MatrixLike | None = None) -> Array:
-        """Predictions of some columns, clipped to `clip_`; never negative."""
+        """Predictions of some columns, from what is linear in the codes, clipped to `clip_`."""
+        values = self._curved(values, columns)
         if self.clip_ is None:
             return np.maximum(values, 0)
         clip = self.clip_.astype(values.dtype)
@@ -172,6 +176,29 @@ class AveragedModels(RankingMixin, CompletionModel):
             return np.clip(values, *clip)
         clip = np.hstack([clip, [[clip[0].min()], [clip[1].max()]]])  # index -1: a column unknown to the model
         return np.clip(values, *clip[:, columns])
+
+    def _curved(self, values: Array, columns: MatrixLike | None = None) -> Array:
+        """Predictions from what is linear in the codes: the same, unless a column was fitted by its logarithm."""
+        if self.scaling_ is None or not self.scaling_[LOGGED].any():
+            return values
+        columns = slice(None) if columns is None else columns
+        straight = self.scaling_.copy()
+        straight[:, self.scaling_[LOGGED] == 0] = identity(1)
+        return uncurved(values, straight[:, columns]).astype(values.dtype)
+
+    @property
+    def _lines(self) -> tuple[Array, Array]:
+        """Offset and factor of each column in what is linear in the codes."""
+        scaling = self.scaling_
+        offset, factor = scaling[OFFSET] + scaling[FACTOR] * scaling[SHIFT], scaling[FACTOR] * scaling[SCALE]
+        logged = scaling[LOGGED] > 0
+        return np.where(logged, scaling[SHIFT], offset), np.where(logged, scaling[SCALE], factor)
+
+    def _residual_norm(self, data: ObservedData, codes: Array) -> float:
+        curved = (
+            d.squared_norms(self._curved(self._predict(d, codes[rows, :]), d.columns)) for rows, d in data.blocks()
+        )
+        return total(list(curved)) ** 0.5
 
     def _predict(self, data: ObservedData, codes: Array) -> object:
         A, B = self.linear(codes)
@@ -190,7 +217,7 @@ class AveragedModels(RankingMixin, CompletionModel):
         if self.scaling_ is None:
             return pairs
         columns = slice(None) if columns is None else columns
-        offset, factor = self.scaling_[2:, columns].astype(codes.dtype)
+        offset, factor = (line[columns].astype(codes.dtype) for line in self._lines)
         return [(with_ones(A), np.vstack([factor * B, offset])) for A, B in pairs]
 
     @property
@@ -205,7 +232,7 @@ class AveragedModels(RankingMixin, CompletionModel):
             "models_": Each(Fitted(NMF, "features")),
             "n_components_": _LayerSizesOrNone(),
             "clip_": Perhaps(Bounds("features")),
-            "scaling_": Perhaps(Floats(4, "features", alone=True)),
+            "scaling_": Perhaps(Floats(7, "features", alone=True)),
             "best_score_": Number(finite=False, nan=True),
             "spread_": Perhaps(Record(*[Number(low=0.0)] * 4)),
             "column_levels_": Perhaps(Floats("features", low=0.0, alone=True)),
@@ -222,7 +249,7 @@ class AveragedModels(RankingMixin, CompletionModel):
             raise ValueError("models_ are fitted to different numbers of samples")
         if self.n_components_ not in (0, self.models_[0].n_components_):
             raise ValueError(f"n_components_ is not {self.models_[0].n_components_}, that of the first of models_")
-        if self.scaling_ is not None and not (self.scaling_[1] > 0).all():
+        if self.scaling_ is not None and not (self.scaling_[[SCALE, UNIT]] > 0).all():
             raise ValueError("scaling_ holds a scale that is not positive")
 
     def __sklearn_tags__(self) -> Tags:

@@ -11,10 +11,10 @@ import numpy as np
 
 from ...data.boundary import read_observed
 from ...models.base import DataWarning
-from .averaged import HeldOutEntries
 from .blending import Blend, blend
 from .estimator import AutoNMF
 from .evaluation import Clock
+from .holdout import Holdout
 from .members import COLUMN_MEAN, Member, members_for
 from .search_task import SearchTask
 from .stages import SearchProgress
@@ -25,8 +25,10 @@ Array = np.ndarray
 NMF = "AutoNMF"
 # A member with less weight in every column is left out.
 _LEAST_WEIGHT = 0.02
-# Share of the time limit that is kept for the members beside AutoNMF, at most, and for the fits to all entries.
-_OTHERS, _FINAL = 0.6, 0.1
+# Least share of the time limit that is kept for AutoNMF.
+_FOR_NMF = 0.3
+# AutoNMF may leave out so many of the held-out entries.
+_MOST_OF_THEM = 0.8
 # Seconds of fits that still begin after an interruption.
 _SHORT = 1.0
 # A fit to all entries takes about so many times as long as one to a fold.
@@ -36,8 +38,8 @@ _LONGER = 1.3
 class Filler(Protocol):
     """A fitted imputer."""
 
-    def fill(self, X: Array) -> Array:
-        """X with its holes filled, in the unit of X."""
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
+        """X with its holes filled, in the unit of X; `censored` are the signs of bounds."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,18 @@ class FittedNMF:
 
     model: AutoNMF
 
-    def fill(self, X: Array) -> Array:
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
         """X completed."""
+        return self._complete(X, censored=censored)
+
+    def fill_with_std(self, X: Array, censored: Array) -> tuple[Array, Array]:
+        """X completed, and the standard deviations of what was filled in."""
+        return self._complete(X, censored=censored, return_std=True)
+
+    def _complete(self, X: Array, **how: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # of empty rows
-            return self.model.complete(X)
+            return self.model.complete(X, **how)
 
 
 class Ended(Exception):
@@ -60,6 +69,8 @@ class Ended(Exception):
 @dataclass
 class BlendSearch:
     """What is tried on a table whose columns have a value each, and what comes of it.
+
+    Bounds (`censored` are their signs) are values to all candidates but `AutoNMF`.
 
     Attributes
     ----------
@@ -74,7 +85,9 @@ class BlendSearch:
     """
 
     X: Array
+    censored: Array | None
     candidates: tuple[str, ...]
+    holdout: object
     seed: int
     n_jobs: int | None
     clock: Clock
@@ -107,48 +120,59 @@ class BlendSearch:
     # --- errors at the held-out entries ---------------------------------------------------------------------------
 
     def _score(self) -> None:
-        """First the column mean, then `AutoNMF`, whose held-out entries are those of all, then the others."""
-        interrupted = NMF in self.candidates and self._fit_nmf()
-        entries = self._own_entries() if self.nmf is None else self.nmf.held_out_
-        if entries is None:
+        """The column mean, the imputers, quick ones first, and `AutoNMF` in the time that is left."""
+        self.table = self._held_out()
+        if self.table is None:
             return
-        self.table = HeldOutTable(self.X, entries)
         self._found(COLUMN_MEAN, self.table.means())
-        if self.nmf is not None:
-            self._found(NMF, entries.prediction)
-        if interrupted:
-            raise KeyboardInterrupt
         for member in self.others:
-            longest = self._seconds([member])
-            predicted = self.table.predictions(member, self.seed, self.clock, reserve=self._final_seconds() + longest)
+            reserve = self._final_seconds() + self._seconds([member])
+            if np.isfinite(self.clock.limit) and NMF in self.candidates:
+                reserve += _FOR_NMF * self.clock.limit
+            predicted = self.table.predictions(member, self.seed, self.clock, reserve)
             if predicted is None:
                 self.stop_reason = "time_limit"
             else:
                 self._found(member.name, predicted)
+        if NMF in self.candidates:
+            self._score_nmf()
 
-    def _fit_nmf(self) -> bool:
-        """Fit `AutoNMF`; whether that was interrupted, with a model."""
+    def _held_out(self) -> HeldOutTable | None:
+        """The table with held-out entries as `AutoNMF` would take them; None if there are too few entries."""
+        task = SearchTask.of(Holdout(read_observed(self.X, censored=self.censored), self.holdout), self.seed, 0)
+        if task.held_out is None:
+            return None
+        entries = task.held_out_entries(task.held_out.truth)
+        weights = np.ones(len(entries.truth)) if task.held_out.weights is None else task.held_out.weights
+        return HeldOutTable(self.X, entries, weights)
+
+    def _score_nmf(self) -> None:
+        """Fit `AutoNMF`; entries that it leaves out, gross outliers, count for nobody."""
         limit = None
         if np.isfinite(self.clock.limit):
-            others = 6 * self._seconds(self.others)
-            limit = max(self.clock.left - min(others, _OTHERS * self.clock.limit), 0.1 * self.clock.limit)
-        model = AutoNMF(limit, n_jobs=self.n_jobs, random_state=self.seed, callback=self._nmf_progress)
+            limit = max(self.clock.left - self._final_seconds(), 0.01 * self.clock.limit)
+        model = AutoNMF(
+            limit,
+            holdout=self.table.splits(),
+            n_jobs=self.n_jobs,
+            random_state=self.seed,
+            callback=self._nmf_progress,
+        )
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DataWarning)
-                model.fit(self.X)
+                model.fit(self.X, censored=self.censored)
         except KeyboardInterrupt:
-            if not hasattr(model, "stop_reason_"):
-                raise
+            self.stop_reason = "interrupted"
+        if getattr(model, "held_out_", None) is None:
+            return
+        at, there = self.table.matches(model.held_out_)
+        if there.mean() >= _MOST_OF_THEM:
             self.nmf = model
-            return True
-        self.nmf = model
-        return False
-
-    def _own_entries(self) -> HeldOutEntries | None:
-        """Held-out entries as `AutoNMF` takes them, without its model."""
-        task = SearchTask.of(read_observed(self.X), self.seed, 0)
-        return None if task.held_out is None else task.held_out_entries(task.held_out.truth)
+            self.table = self.table.only(there)
+            self.predictions = {name: each[there] for name, each in self.predictions.items()}
+            self.scores = {name: self.table.error(each) for name, each in self.predictions.items()}
+            self._found(NMF, model.held_out_.prediction[at])
 
     def _found(self, name: str, predictions: Array) -> None:
         self.predictions[name] = predictions
@@ -183,12 +207,13 @@ class BlendSearch:
         entries, means = self.table.entries, self.predictions[COLUMN_MEAN]
         std = self.table.std[entries.columns]
         predictions = np.array([self.predictions[name] - means for name in names]).reshape(len(names), len(means)) / std
-        return blend(predictions, (entries.truth - means) / std, entries.rows, entries.columns, self.X.shape[1])
+        truth = (entries.truth - means) / std
+        return blend(predictions, truth, entries.rows, entries.columns, self.table.weights, self.X.shape[1])
 
     def blended_predictions(self) -> Array:
         """Of the blend at the held-out entries, by weights that did not see them, in the unit of X."""
         entries = self.table.entries
-        low, high = np.nanmin(self.X, axis=0)[entries.columns], np.nanmax(self.X, axis=0)[entries.columns]
+        low, high = ranges(self.X, self.censored)[:, entries.columns]
         found = self.predictions[COLUMN_MEAN] + self.table.std[entries.columns] * self.blended.cross_fitted
         return np.clip(found, low, high)
 
@@ -209,6 +234,15 @@ class BlendSearch:
 
     def _seconds_of(self, name: str) -> float:
         return self._seconds([member for member in self.others if member.name == name])
+
+
+def ranges(X: Array, censored: Array | None) -> Array:
+    """Lowest and highest value of each column, of shape (2, n); 0 or no end where a bound says no more."""
+    ends = np.array([np.nanmin(X, axis=0), np.nanmax(X, axis=0)])
+    if censored is None:
+        return ends
+    beyond = np.array([np.where(ends[0] < 0, -np.inf, 0.0), np.full(ends.shape[1], np.inf)])
+    return np.where([(censored == sign).any(axis=0) for sign in "<>"], beyond, ends)
 
 
 def _kind(name: str) -> str:

@@ -3,7 +3,8 @@
     minimise over w    sum over entries e of  c_e (t_e - sum_k w_k p_ke)^2,        w >= 0,  sum_k w_k <= 1
 
 Truth t and predictions p are in standard deviations of a column, measured from its mean: what the weights lack of 1 is
-that of the column mean.  c_e is one over the number of entries of the column, so that each column counts alike.
+that of the column mean.  c_e is the weight of an entry over that of all entries of its column, so that each column
+counts alike.
 
 A column has weights of its own where it has many held-out entries: those of its entries and of `prior` more, which
 look like the average entry of all columns.
@@ -34,26 +35,28 @@ _GAIN = 0.995
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over the held-out entries of each column: p p', p t, and their number."""
+    """Weighted sums over the held-out entries of each column: p p', p t, and 1."""
 
     squares: Array  # (..., n_columns, n_members, n_members)
     products: Array  # (..., n_columns, n_members)
     counts: Array  # (..., n_columns)
 
     @classmethod
-    def of(cls, predictions: Array, truth: Array, places: Array, shape: tuple[int, ...]) -> Moments:
+    def of(cls, predictions: Array, truth: Array, weights: Array, places: Array, shape: tuple[int, ...]) -> Moments:
         """From predictions of shape (members, entries); `places` are flat indices into `shape`."""
         size, k = int(np.prod(shape)), len(predictions)
 
-        def sums(values: Array | None) -> Array:
-            return np.bincount(places, values, size).reshape(shape)
+        def sums(values: Array) -> Array:
+            return np.bincount(places, weights * values, size).reshape(shape)
 
         squares = np.empty((*shape, k, k))
         for a in range(k):
             for b in range(a + 1):
                 squares[..., a, b] = squares[..., b, a] = sums(predictions[a] * predictions[b])
-        products = np.stack([sums(each * truth) for each in predictions], axis=-1)
-        return cls(squares, products, sums(None))
+        products = np.empty((*shape, k))
+        for a in range(k):
+            products[..., a] = sums(predictions[a] * truth)
+        return cls(squares, products, sums(np.ones(len(truth))))
 
     def without(self, group: int) -> Moments:
         """The sums over all groups but one."""
@@ -82,7 +85,13 @@ class Blend:
 
 
 def blend(
-    predictions: Array, truth: Array, rows: Array, columns: Array, n_columns: int, priors: Sequence[float] = PRIORS
+    predictions: Array,
+    truth: Array,
+    rows: Array,
+    columns: Array,
+    weights: Array,
+    n_columns: int,
+    priors: Sequence[float] = PRIORS,
 ) -> Blend:
     """The blend whose cross-fitted error is least; further weights of columns have to lower it clearly.
 
@@ -90,29 +99,32 @@ def blend(
     ----------
     predictions : ndarray of shape (n_members, n_entries)
     truth : ndarray of shape (n_entries,)
-    rows, columns : ndarray of shape (n_entries,)
+    rows, columns, weights : ndarray of shape (n_entries,)
     n_columns : int
     priors : sequence of float
         What is tried, the simplest first.
     """
     groups = rows % _GROUPS if len(np.unique(rows)) >= _GROUPS else np.arange(len(rows)) % _GROUPS
-    moments = Moments.of(predictions, truth, groups * n_columns + columns, (_GROUPS, n_columns))
+    moments = Moments.of(predictions, truth, weights, groups * n_columns + columns, (_GROUPS, n_columns))
     best, least = None, np.inf
     for prior in priors:
         fitted = _cross_fitted(moments, prior, predictions, groups, columns)
-        loss = column_error(truth - fitted, columns)
+        loss = column_error(truth - fitted, columns, weights)
         if loss < _GAIN * least:
             best, least = (prior, fitted), loss
     total = Moments(*(each.sum(axis=0) for each in (moments.squares, moments.products, moments.counts)))
     return Blend(total.weights(best[0]), *best)
 
 
-def column_error(residuals: Array, columns: Array) -> float:
-    """Mean over columns of the root of the mean squared residual."""
-    counts = np.bincount(columns)
-    there = counts > 0
-    squares = np.bincount(columns, np.square(residuals))[there] / counts[there]
-    return float(np.mean(np.sqrt(squares)))
+def column_error(residuals: Array, columns: Array, weights: Array) -> float:
+    """Mean over columns of the root of the weighted mean of squared residuals."""
+    return float(np.nanmean(column_errors(residuals, columns, weights, columns.max(initial=-1) + 1)))
+
+
+def column_errors(residuals: Array, columns: Array, weights: Array, n_columns: int) -> Array:
+    """Root of the weighted mean of squared residuals in each column; NaN where there are none."""
+    squares, sums = (np.bincount(columns, weights * each, n_columns) for each in (residuals**2, np.ones(len(columns))))
+    return np.sqrt(np.divide(squares, sums, out=np.full(n_columns, np.nan), where=sums > 0))
 
 
 def _cross_fitted(moments: Moments, prior: float, predictions: Array, groups: Array, columns: Array) -> Array:
@@ -124,6 +136,8 @@ def _cross_fitted(moments: Moments, prior: float, predictions: Array, groups: Ar
 def _nonnegative(square: Array, product: Array) -> Array:
     """The w >= 0 with sum at most 1 that minimises w' square w - 2 w' product."""
     k = len(product)
+    if k == 0:
+        return product
     scale = max(float(np.trace(square)) / k, np.finfo(float).tiny)
     root = np.linalg.cholesky(square / scale + _RIDGE * np.eye(k)).T
     target = solve_triangular(root, product / scale, trans=1)

@@ -33,13 +33,12 @@ def of_filled_rows(task: SearchTask, row: Array) -> EmptyRows:
     return _of_rows(values - row[columns], columns, len(row), np.ones(len(rows)))
 
 
-def of_held_out_rows(held_out: HeldOut, mean: Array, scale: Array | float, n_columns: int) -> EmptyRows | None:
-    """That of the rows that were held out as a whole, where residuals count `scale`; None if there were none."""
+def of_held_out_rows(held_out: HeldOut, residuals: Array, n_columns: int) -> EmptyRows | None:
+    """That of the rows that were held out as a whole; None if there were none."""
     here = held_out.kinds == ROW
     if not here.any():
         return None
-    residuals = ((held_out.truth - mean) * scale)[here]
-    return _of_rows(residuals, held_out.pairs[1][here], n_columns, held_out.shares[here])
+    return _of_rows(residuals[here], held_out.pairs[1][here], n_columns, held_out.shares[here])
 
 
 def _of_rows(residuals: Array, columns: Array, n: int, weights: Array) -> EmptyRows:
@@ -49,17 +48,18 @@ def _of_rows(residuals: Array, columns: Array, n: int, weights: Array) -> EmptyR
     return EmptyRows(factor * levels, float(np.mean(np.square(levels[known]))))
 
 
-def of_columns(held_out: HeldOut, mean: Array) -> float:
+def of_columns(held_out: HeldOut, residuals: Array) -> float:
     """s of columns without observed entries, in the unit of the task; infinite if none were held out."""
     here = held_out.kinds == COLUMN
     if not here.any():
         return np.inf
-    return factor_of_intervals(np.abs(held_out.truth - mean)[here], held_out.shares[here])
+    return factor_of_intervals(np.abs(residuals)[here], held_out.shares[here])
 
 
-def of_entries(held_out: HeldOut, predictions: Array, mean: Array, n_columns: int) -> tuple[Spread, Array]:
-    """The spread of entries that are missing by themselves, and the levels of the columns; in the unit of the task."""
-    residuals = held_out.truth - mean
+def of_entries(
+    held_out: HeldOut, residuals: Array, predictions: Array, mean: Array, n_columns: int
+) -> tuple[Spread, Array]:
+    """The spread of entries that are missing by themselves, and the levels of the columns; in the unit of these."""
     here = (held_out.kinds == SINGLE) & (np.square(residuals) < held_out.cap)
     if not here.any():
         here = np.ones(len(residuals), bool)
@@ -69,27 +69,27 @@ def of_entries(held_out: HeldOut, predictions: Array, mean: Array, n_columns: in
     return interval_scale(residuals[here], terms, weights), levels
 
 
-def announced(task: SearchTask, mean: Array, scale: Array | float, rows: EmptyRows) -> float:
-    """The expected root mean square error over the missing entries of X, where residuals count `scale`.
+def announced(task: SearchTask, residuals: Array, unit: Array | float, rows: EmptyRows) -> float:
+    """The expected root mean square error over the missing entries of X, from residuals in some unit of each entry.
 
-    NaN if some of them cannot be imitated.
+    NaN if some of the missing entries cannot be imitated.
     """
     if task.holdout.not_imitated:
         return np.nan
     held_out, share = task.held_out, task.holdout.share_of_rows
-    squares = held_out.errors(mean) * np.square(scale)
-    single = held_out.kinds == SINGLE
+    capped = np.minimum(np.square(residuals), held_out.cap)
+    squares, single = capped * np.square(unit), held_out.kinds == SINGLE
     if single.any() and task.missing_of_columns is not None:
-        squares[single] = _of_columns_in_their_shares(task, held_out.errors(mean)[single], single, scale)
+        squares[single] = _of_columns_in_their_shares(task, capped[single], single, unit)
     error = held_out.mean(squares) if share < 1 else 0.0
     return float(np.sqrt((1 - share) * error + share * rows.error))
 
 
-def _of_columns_in_their_shares(task: SearchTask, squares: Array, single: Array, scale: Array | float) -> float:
-    """sum_j (share of the missing entries that lie in column j) (t_j scale_j)^2: columns are held out in others."""
+def _of_columns_in_their_shares(task: SearchTask, squares: Array, single: Array, unit: Array | float) -> float:
+    """sum_j (share of the missing entries that lie in column j) (t_j unit_j)^2: columns are held out in others."""
     columns, weights, n = task.held_out.pairs[1][single], task.held_out.shares[single], task.shape[1]
     levels, sizes = column_levels(np.sqrt(squares), columns, n, weights), np.zeros(n)
-    sizes[columns] = np.broadcast_to(scale, single.shape)[single]
+    sizes[columns] = np.broadcast_to(unit, single.shape)[single]
     shares = np.where(sizes > 0, task.missing_of_columns, 0)
     if not shares.any():
         shares = np.bincount(columns, weights, n)

@@ -23,6 +23,10 @@ _PRETRAIN_ITER = 50
 _FIRST_STRENGTH = 0.03
 #: The first ridge of a search, in units of the root mean square of the observed values.
 FIRST_RIDGE = 3e-3
+# Of factors of any sign: the first rank and ridge.
+_SIGNED_RANK, _SIGNED_RIDGE = 3, 0.1
+# The column means are exact from the start.
+_SWEEPS_OF_MEANS = 3
 # In the same unit: a ridge that keeps codes and row offsets at 0.
 _HELD_AT_ZERO = 1e9
 
@@ -51,6 +55,7 @@ class Candidate:
     smooth_samples: float = 0.0
     smooth_features: float = 0.0
     smooth_order: int = 1
+    signed: bool = False
     seed: int = 0
 
     def model(self, scales: Scales) -> NMF:
@@ -61,7 +66,7 @@ class Candidate:
         elif self.delta is not None:
             loss = Elastic(self.delta * scales.residual)
         if self.rank == 0:
-            return _column_means(loss, scales)
+            return _column_means(loss, scales, self.signed)
         return NMF(
             self.rank if self.outer_rank is None else (self.outer_rank, self.rank),
             loss=loss,
@@ -71,6 +76,7 @@ class Candidate:
             penalty_H=self._smooth(self.smooth_features, scales.columns),
             alpha_scale="observed",
             biases=self.biases,
+            signed=self.signed,
             max_iter=MAX_ITER,
             pretrain_iter=_PRETRAIN_ITER,
             tol=TOL,
@@ -81,6 +87,11 @@ class Candidate:
     def _smooth(self, strength: float, layout: Layout | None) -> Smooth | None:
         return layout.smooth(strength, self.smooth_order) if strength else None
 
+    def signed_one(self, shape: tuple[int, int], n_observed: int) -> Candidate:
+        """A candidate with factors of any sign in the place of this one, for columns that are centred and scaled."""
+        rank = min(_SIGNED_RANK, shape[1] - 1, highest_rank(shape, n_observed))
+        return replace(self, rank=max(rank, 1), ridge=_SIGNED_RIDGE, biases=False, signed=True)
+
     def same_shape(self, other: Candidate) -> bool:
         """Whether both differ at most in penalties and loss, so that one can start from the factors of the other."""
         names = "ridge", "correntropy", "smooth_order", *SMOOTH
@@ -89,8 +100,9 @@ class Candidate:
     def describe(self) -> str:
         """The candidate in words."""
         if self.rank == 0:
-            return "column means" + (" under the correntropy loss" if self.correntropy else "")
+            return "column means"
         layers = f"rank {self.rank}" if self.outer_rank is None else f"layers ({self.outer_rank}, {self.rank})"
+        layers += " of any sign" if self.signed else ""
         parts = [layers, f"ridge {self.ridge:.2g} of the data's root mean square"]
         for name, strength in (("samples", self.smooth_samples), ("features", self.smooth_features)):
             if strength:
@@ -125,20 +137,20 @@ class Scales:
         return cls(float(np.sqrt(np.mean(np.square(values)))) or 1.0, 1.0, rows, columns)
 
 
-def column_means(*, correntropy: bool = False) -> Candidate:
+def column_means(*, signed: bool = False) -> Candidate:
     """The baseline of a search."""
-    return Candidate(0, 0.0, biases=True, correntropy=correntropy)
+    return Candidate(0, 0.0, biases=True, signed=signed)
 
 
-def factors_of_means(shape: tuple[int, int], level: float, dtype: np.dtype) -> Factors:
-    """Initial factors of the column means, of which only the level is fitted: (0, 0, 1) . (0, 1, level)."""
-    codes, components = np.zeros((shape[0], 3), dtype), np.zeros((3, shape[1]), dtype)
+def factors_of_means(n_rows: int, means: Array, dtype: np.dtype) -> Factors:
+    """Factors of the column means: (0, 0, 1) . (0, 1, mean)."""
+    codes, components = np.zeros((n_rows, 3), dtype), np.zeros((3, len(means)), dtype)
     codes[:, 2] = components[1] = 1
-    components[2] = level
+    components[2] = means
     return [codes, components]
 
 
-def _column_means(loss: object, scales: Scales) -> NMF:
+def _column_means(loss: object, scales: Scales, signed: bool) -> NMF:
     """A model of column offsets without a penalty; its codes and row offsets are kept at 0."""
     return NMF(
         1,
@@ -147,7 +159,8 @@ def _column_means(loss: object, scales: Scales) -> NMF:
         alpha_H=0.0,
         alpha_scale="observed",
         biases=True,
-        max_iter=MAX_ITER,
+        signed=signed,
+        max_iter=_SWEEPS_OF_MEANS,
         tol=TOL,
         sparse_missing="absent",
         random_state=0,
@@ -173,8 +186,13 @@ def highest_rank(shape: tuple[int, int], n_observed: int) -> int:
     return int(np.clip(n_observed // sum(shape), 1, min(256, *shape)))
 
 
-def variants(candidate: Candidate) -> list[Candidate]:
-    """The candidate with one more part each: offsets, an adversary, the elastic loss, a second layer."""
+def variants(candidate: Candidate, *, small: bool) -> list[Candidate]:
+    """The candidate with one more part each: offsets, an adversary, the elastic loss, a second layer.
+
+    Small data, and columns that are centred, do not tell about more than offsets.
+    """
+    if candidate.signed or small:
+        return [replace(candidate, biases=not candidate.biases)]
     found = [
         replace(candidate, biases=not candidate.biases),
         replace(candidate, lam=3.0),

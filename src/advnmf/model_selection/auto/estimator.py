@@ -17,13 +17,15 @@ from ...engine.loop import StoppingCriteria
 from ...models.progress import Interrupted, at_once
 from . import calibration
 from .averaged import AveragedModels
-from .candidates import MAX_ITER, TOL, Candidate, Scales, first_candidate
-from .column_scales import with_means
-from .evaluation import Clock, Evaluation, HeldOut
+from .candidates import MAX_ITER, TOL, Candidate, Scales
+from .choice_of_units import Units, best_units
+from .column_scales import LOGGED
+from .evaluation import Clock, Evaluation
 from .explanation import describe_outliers, explain
 from .holdout import Holdout, check_holdout
 from .search_task import SearchTask
-from .stages import AutoSearch, ColumnsNeedScales, SearchProgress
+from .shrinkage import shrink
+from .stages import AutoSearch, SearchProgress, Stopped
 
 Array = np.ndarray
 
@@ -209,7 +211,7 @@ class AutoNMF(AveragedModels):
         """Search, fit, calibrate, describe; returns the task that was searched in the end."""
         search, chosen, task = self._search(task.without_outliers(clock, self.n_jobs), clock)
         self._fit_models(chosen, search.scales, task, clock)
-        self._calibrate(chosen, search, task)
+        self._calibrate(chosen, task)
         self._describe(chosen, search, task)
         return task
 
@@ -223,17 +225,27 @@ class AutoNMF(AveragedModels):
         return holes, start % 10_000
 
     def _search(self, task: SearchTask, clock: Clock) -> tuple[AutoSearch, list[Evaluation], SearchTask]:
-        """The finished search, the evaluations it chose, and its task: columns as given, or standardised."""
-        biases = task.sparse if self.biases is None else self.biases
+        """The finished search, the evaluations it chose, and its task: that of the units in which columns do best.
+
+        Rank and ridge are searched in all units; what is better by held-out entries is searched on.
+        """
         left = np.inf if self.max_candidates is None else self.max_candidates
-        search = task.search(clock, self.n_jobs, left, self._report)
-        first = first_candidate(task.observed_shape, task.n, biases=biases, seed=task.seed_of_start, scales=task.scales)
-        try:
-            return search, search.run(first), task
-        except ColumnsNeedScales:
-            task = task.in_own_units(clock, self.n_jobs)
-            search = task.search(clock.rest(), self.n_jobs, left, self._report)
-            return search, search.run(first), task
+        tasks = task.in_all_units()
+        tried: list[Units] = []
+        for number, each in enumerate(tasks, 1):
+            search = each.search(clock, self.n_jobs, left, self._report, share=number / len(tasks))
+            try:
+                going = search.begin(each.first(self.biases))
+            except (KeyboardInterrupt, Stopped) as end:
+                if not tried:
+                    raise
+                best_units(tried).search.end(end)
+                break
+            tried.append(Units(each, search))
+            if not going:
+                break
+        task, search = best_units(tried)
+        return search, search.finish(), task
 
     def _fit_models(self, chosen: list[Evaluation], scales: Scales, task: SearchTask, clock: Clock) -> None:
         """Train each chosen model further, from its factors, on all observed entries."""
@@ -259,32 +271,23 @@ class AutoNMF(AveragedModels):
         self.candidates_ = [(candidate.describe(), np.nan, self.models_[0].n_iter_, clock.spent, True)]
         self.explanation_ = f"Too few entries were observed to hold any out: {candidate.describe()} was taken unseen."
 
-    def _calibrate(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
-        """From the held-out entries: which columns to fill with their means, whether to clip, and the error variance.
-
-        In the units of the task: those of X, or standard deviations of the columns.
-        """
-        held_out, predictions = task.held_out, np.array([found.prediction for found in chosen])
-        if task.scaling is not None:
-            filled = _no_better(held_out, predictions.mean(axis=0), search.means.prediction, task.shape[1])
-            means = filled[held_out.pairs[1]]
-            predictions[:, means] = search.means.prediction[means]
-            self.scaling_ = task.seen.columns_back(with_means(task.scaling, filled, task.as_given.mean))
-        mean = np.maximum(predictions.mean(axis=0), task.nothing)
-        clipped = np.clip(mean, *task.reachable())
-        self.clip_ = None
-        if held_out.rmse(clipped) < held_out.rmse(mean):
-            self.clip_, mean = task.seen.columns_back(task.range), clipped
-        self._held_out_ = task.held_out_entries(mean)
-        spread, levels = calibration.of_entries(held_out, predictions, mean, task.shape[1])
+    def _calibrate(self, chosen: list[Evaluation], task: SearchTask) -> None:
+        """From the held-out entries: nearer to which means, within which range, and how far off fills may be."""
+        found = shrink(task, np.array([each.prediction for each in chosen]))
+        self.scaling_ = None if found.scaling is None else task.seen.columns_back(found.scaling)
+        if self.scaling_ is not None:  # no logarithm for columns that have got the mean of the others
+            self.scaling_[LOGGED] = self.scaling_[LOGGED] == 1
+        self.clip_ = task.seen.columns_back(found.clip)
+        self._held_out_ = task.held_out_entries(found.final)
+        residuals, held_out, n = found.residuals, task.held_out, task.shape[1]
+        spread, levels = calibration.of_entries(held_out, residuals, found.predictions, found.final / found.unit, n)
         self.spread_, self.column_levels_ = tuple(spread), task.seen.columns_back(levels[None, :])[0]
-        scale = 1.0 if self.scaling_ is None else self.scaling_[1, task.columns_of_held_out]
-        rows = calibration.of_held_out_rows(held_out, mean, scale, task.shape[1])
+        rows = calibration.of_held_out_rows(held_out, residuals * found.unit, n)
         if rows is None:
             rows = calibration.of_filled_rows(task, self._decode(self.mean_code_[None])[0].astype(np.float64))
         self.row_std_ = rows.std if len(rows.std) == self.n_features_in_ else task.seen.columns_back(rows.std[None])[0]
-        self.column_std_ = calibration.of_columns(held_out, mean)
-        self.best_score_ = -calibration.announced(task, mean, scale, rows)
+        self.column_std_ = calibration.of_columns(held_out, residuals)
+        self.best_score_ = -calibration.announced(task, residuals, found.unit, rows)
 
     def _describe(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
         """Set `candidates_`, `stop_reason_` and the paragraph of `explain`."""
@@ -345,10 +348,3 @@ class AutoNMF(AveragedModels):
                 f"sparse_missing={self.sparse_missing!r} must be 'absent': AutoNMF takes what a sparse X does not "
                 "store for missing; where it is zero give X.toarray(), or use NMF(sparse_missing='zero')"
             )
-
-
-def _no_better(held_out: HeldOut, prediction: Array, means: Array, n_columns: int) -> Array:
-    """Flags of the columns whose held-out entries a model predicts no better than their means."""
-    gains = held_out.errors(means) - held_out.errors(prediction)
-    gains = gains if held_out.weights is None else gains * held_out.weights
-    return np.bincount(held_out.pairs[1], gains, n_columns) <= 0

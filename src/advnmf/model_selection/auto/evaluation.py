@@ -11,12 +11,14 @@ import numpy as np
 
 from ..holes import COLUMN, ROW, SINGLE
 from ..trials import Fold, Trial, advance_all, make_trial
-from .candidates import Candidate, Scales, factors_of_means
+from .candidates import MAX_ITER, Candidate, Scales, factors_of_means
 
 Array = np.ndarray
 
 # Sweeps without a lower held-out error after which a fit ends; sweeps between two checks of the time budget.
 _PATIENCE, _CHUNK = 15, 5
+# Most of the time limit that the sweeps between two looks at the clock may take.
+_SHARE_OF_A_CHUNK = 0.02
 # Least number of sweeps of the final fit to all entries.
 _MIN_MORE = 10
 
@@ -203,10 +205,20 @@ class Evaluation:
         """Train until `n_iter` sweeps are made, the fits have ended, or only `reserve` seconds are left."""
         made = min(trial.made for trial in self.trials)
         while made < n_iter and not self.done:
-            made = min(n_iter, made + _CHUNK if np.isfinite(clock.left) else n_iter)
+            made = min(n_iter, made + self._chunk(clock))
             advance_all([[(trial, made)] for trial in self.trials], n_jobs)
             if clock.left < reserve:
                 break
+
+    def _chunk(self, clock: Clock) -> int:
+        """Sweeps until the next look at the clock: one until their seconds are known, then few beside the limit."""
+        if not np.isfinite(clock.limit):
+            return MAX_ITER
+        made = max(trial.made for trial in self.trials)
+        if not made:
+            return 1
+        of_all_trials = self.seconds / made
+        return int(np.clip(_SHARE_OF_A_CHUNK * clock.limit / max(of_all_trials, 1e-9), 1, _CHUNK))
 
     def begin_with(self, other: Evaluation) -> None:
         """Start from the factors of another evaluation, fold by fold."""
@@ -225,9 +237,17 @@ def evaluate(candidate: Candidate, held_out: HeldOut, scales: Scales) -> Evaluat
     for trial in trials:
         trial.keep = True
         if candidate.rank == 0:
-            data = trial.fold.data(model)
-            trial.start = factors_of_means(data.shape, data.mean, data.dtype)
+            trial.start = factors_of_means(trial.fold.entries.shape[0], _means(trial.fold), trial.fold.entries.X.dtype)
     return Evaluation(candidate, trials, held_out)
+
+
+def _means(fold: Fold) -> Array:
+    """The (weighted) mean of the training entries of each column; that of all where there are none."""
+    train = fold.entries.only(fold.train)
+    values, columns, n = train.observed_values.astype(np.float64), train.pairs()[1], train.shape[1]
+    weights = np.ones(len(values)) if train.weights is None else train.weights[train.observed]
+    sums, total = np.bincount(columns, weights * values, n), np.bincount(columns, weights, n)
+    return np.divide(sums, total, out=np.full(n, sums.sum() / total.sum()), where=total > 0)
 
 
 def better(held_out: HeldOut, new: Array, old: Array) -> bool:

@@ -1,6 +1,6 @@
-"""Holes filled by a forest for each column, which sees all other columns, as missForest does.
+"""Holes filled by a forest for each column, which sees all other columns.
 
-It begins where another imputer ended, so that a single round does.
+It begins where another imputer ended, so that a single round does, where missForest takes many.
 """
 
 from __future__ import annotations

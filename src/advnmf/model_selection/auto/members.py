@@ -30,6 +30,8 @@ YARDSTICKS = (COLUMN_MEAN, KNN, ITERATIVE)
 
 # Beyond these sizes the imputers take too long.
 _MOST_CELLS, _MOST_COLUMNS, _MOST_FOR_FORESTS = 1_000_000, 100, 60
+# Rounds of IterativeImputer at most; where columns nearly repeat each other, fewer are clearly worse.
+_ROUNDS = 10
 # A logarithm needs so many values, and a skewness beyond this that it takes off.
 _FEWEST_FOR_LOGARITHM, _SKEWED = 10, 1.0
 
@@ -100,8 +102,8 @@ class FittedMember:
     units: Units
     imputer: Imputer
 
-    def fill(self, X: Array) -> Array:
-        """X with its holes filled; other entries are those of X up to rounding."""
+    def fill(self, X: Array, censored: Array | None = None) -> Array:
+        """X with its holes filled; other entries, bounds among them, are those of X up to rounding."""
         return self.units.back(self.imputer.transform(self.units.forward(X)))
 
 
@@ -127,11 +129,11 @@ def _neighbours(k: int, weights: str) -> Any:
 
 
 def _iterative(seed: int) -> Any:
-    return IterativeImputer(random_state=seed, keep_empty_features=True)
+    return IterativeImputer(max_iter=_ROUNDS, random_state=seed, keep_empty_features=True)
 
 
 def _forest(seed: int) -> Any:
-    return ForestImputer(_iterative(seed), random_state=seed)
+    return ForestImputer(_neighbours(5, "uniform"), random_state=seed)
 
 
 def _seconds_of_neighbours(n: int, m: int) -> float:
@@ -139,11 +141,11 @@ def _seconds_of_neighbours(n: int, m: int) -> float:
 
 
 def _seconds_of_chain(n: int, m: int) -> float:
-    return 10 * m * (1.5e-3 + 2e-8 * n * m)
+    return _ROUNDS * m * (2e-3 + 2e-8 * n * m)
 
 
 def _seconds_of_forest(n: int, m: int) -> float:
-    return _seconds_of_chain(n, m) + m * (0.02 + 2e-6 * n * (m + 10))
+    return _seconds_of_neighbours(n, m) + m * (0.015 + 2e-6 * n * (m + 10))
 
 
 def _transformed(X: Array, shift: Array) -> Array:

@@ -14,9 +14,10 @@ from ...data.observed import Observed, SparseObserved
 from ...engine.factors import Factors
 from ...engine.loop import StoppingCriteria
 from ...models.nmf import NMF
+from ..trials import Fold
 from .averaged import HeldOutEntries
 from .candidates import TOL, Candidate, Scales, first_candidate, highest_rank
-from .column_scales import Columns, standardised
+from .column_scales import LOGGED, UNIT, Columns, centred, drawn_in, identity, restored, scaling_of, standardised
 from .empty_lines import ObservedLines
 from .evaluation import Clock, HeldOut, evaluate
 from .holdout import Holdout
@@ -32,13 +33,17 @@ _FEWEST = 20
 _RANK_OF_PROBE, _SWEEPS_OF_PROBE, _PREDICTED = 3, 60, 0.8
 # Most entries for which a model is fitted to detect lone outliers; most rounds of detection.
 _MOST_FOR_A_MODEL, _ROUNDS = 20_000, 3
+# Most entries of columns of one unit for which units of their own are tried nevertheless.
+_MOST_OF_ONE_UNIT = 50_000
+# Outliers are looked for where the time limit has a second for each of so many entries.
+_ENTRIES_A_SECOND = 500_000
 # Most sweeps over the codes of new rows.
 _CODE_SWEEPS = 300
 
 
 @dataclass(frozen=True)
 class SearchTask:
-    """The entries of all non-empty rows and columns, as given or with columns standardised by `scaling`."""
+    """The entries of all non-empty rows and columns, as given or with columns in units of their own, by `scaling`."""
 
     entries: Observed
     holdout: Holdout
@@ -50,8 +55,8 @@ class SearchTask:
     # Gross outliers that were left out: row, column and value of each.
     outliers: tuple[Array, Array, Array] | None = None
     scaling: Array | None = None
-    # The columns before they were standardised.
-    before: Columns | None = None
+    # The task as given, if columns have units of their own.
+    given: SearchTask | None = None
 
     @classmethod
     def of(
@@ -66,22 +71,34 @@ class SearchTask:
     def without_outliers(self, clock: Clock, n_jobs: int | None) -> Self:
         """The task without gross outliers; detected in rounds, as the worst may hide others."""
         task = self
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if self.n < _ENTRIES_A_SECOND * clock.left else 0):
             flags = task._outliers(clock, n_jobs)
             if flags is None:
                 break
             task = task._without(flags)
         return task
 
-    def in_own_units(self, clock: Clock, n_jobs: int | None) -> Self:
-        """The task with standardised columns, without the outliers that show in these units."""
-        task = self.standardised()
-        flags = task._outliers(clock, n_jobs)
-        return task if flags is None else self._without(flags).standardised()
+    def in_all_units(self) -> list[Self]:
+        """The task in the units to be tried, the likeliest first: as given, with columns scaled, in logarithms.
+
+        Columns that count alike are searched as given first.  Negative ones are centred in any case.  Many columns of
+        one unit, as pixels and bands are, stay as they are.
+        """
+        scaled = self.in_units(logarithms=False)
+        logs = self.in_units(logarithms=True)
+        own = [scaled, *([logs] if logs.scaling[LOGGED].any() else [])]
+        if (self.columns.lowest < 0).any():
+            return own
+        if self.columns.differ:
+            return [*own, self]
+        few = not self.sparse and self.n <= _MOST_OF_ONE_UNIT
+        return [self, *own] if few else [self]
 
     def _outliers(self, clock: Clock, n_jobs: int | None) -> Array | None:
         """Flags of gross outliers, or None; entries that a model predicts are not outliers."""
         if self.held_out is None:
+            return None
+        if (self.columns.lowest < 0).any():
             return None
         found = flag_outliers(self.values, *self.entries.pairs(), self.shape)
         if found is None and self.n <= _MOST_FOR_A_MODEL:
@@ -141,16 +158,29 @@ class SearchTask:
         near = np.abs(self.held_out.truth - probe.prediction)[suspects]
         return bool(np.median(near / far) < _PREDICTED)
 
-    def standardised(self) -> Self:
-        """The task with standardised columns, so that all count alike."""
-        scaling = self.columns.scaling()
-        values = standardised(self.entries.observed_values, self.entries.pairs()[1], scaling)
-        return replace(self, entries=self.entries.with_observed(values), scaling=scaling, before=self.columns)
+    def in_units(self, *, logarithms: bool) -> Self:
+        """The task with columns in units of their own, so that all count alike; skewed ones by their logarithms."""
+        columns = self.entries.pairs()[1]
+        scaling = scaling_of(self.values, columns, self.columns, logarithms=logarithms)
+        values = standardised(self.entries.observed_values, columns, scaling)
+        return replace(self, entries=self.entries.with_observed(values), scaling=scaling, given=self)
+
+    def first(self, biases: bool | None) -> Candidate:
+        """The first candidate of a search."""
+        biases = self.sparse if biases is None else biases
+        first = first_candidate(self.observed_shape, self.n, biases=biases, seed=self.seed_of_start, scales=self.scales)
+        return first if self.scaling is None else first.signed_one(self.observed_shape, self.n)
 
     def search(
-        self, clock: Clock, n_jobs: int | None, max_candidates: float, report: Callable[[SearchProgress], bool]
+        self,
+        clock: Clock,
+        n_jobs: int | None,
+        max_candidates: float,
+        report: Callable[[SearchProgress], bool],
+        *,
+        share: float = 1.0,
     ) -> AutoSearch:
-        """A search over this task."""
+        """A search over this task; `share` is that of the searches of all units which have ended with it."""
         return AutoSearch(
             self.held_out,
             self.scales,
@@ -161,7 +191,8 @@ class SearchTask:
             max_candidates,
             report,
             among_outliers=self.outliers is not None,
-            column_weights=self._column_weights,
+            signed=self.scaling is not None,
+            share=share,
         )
 
     def fit(self, model: NMF, factors: Factors | None, criteria: StoppingCriteria) -> NMF:
@@ -196,8 +227,10 @@ class SearchTask:
 
     @cached_property
     def values(self) -> Array:
-        """The observed values."""
-        return self.entries.observed_values.astype(np.float64)
+        """The observed values; bounds are drawn into the range of what was measured in their column."""
+        values = self.entries.observed_values.astype(np.float64)
+        measured = self.entries.measured[self.entries.observed]
+        return values if measured.all() else drawn_in(values, self.entries.pairs()[1], measured, self.shape[1])
 
     @cached_property
     def scales(self) -> Scales:
@@ -212,23 +245,12 @@ class SearchTask:
     @property
     def as_given(self) -> Columns:
         """The columns in the units of X."""
-        return self.before or self.columns
-
-    @property
-    def range(self) -> Array:
-        """The range to clip each column to, in the units of X: that of all values.
-
-        With standardised columns, that of the column.
-        """
-        ends = self._opened(self.as_given.range)
-        if self.scaling is not None:
-            return ends
-        return np.repeat([[ends[0].min()], [ends[1].max()]], self.shape[1], axis=1)
+        return (self.given or self).columns
 
     @cached_property
     def data(self) -> ObservedData:
         """All observed entries, in the storage that the models use."""
-        return self.entries.only(self.entries.observed).data()
+        return self.entries.only(self.entries.observed).data(nonnegative=self.scaling is None)
 
     @cached_property
     def held_out(self) -> HeldOut | None:
@@ -236,20 +258,81 @@ class SearchTask:
         try:
             if self.n < _FEWEST:
                 return None
-            folds = self.holdout.folds(self.entries, self.seen, self.seed_of_holes)
+            if self.given is not None:
+                folds = [self._in_units_of_training(fold) for fold in self.given.held_out.folds]
+            else:
+                folds = self.holdout.folds(self.entries, self.seen, self.seed_of_holes)
             return HeldOut(folds, together=self.holdout.together)
         except ValueError:  # every row and column must keep a training entry
             return None
 
-    def reachable(self) -> tuple[Array, Array]:
-        """For each held-out entry, the range to clip its prediction to: that of the training entries.
+    def _in_units_of_training(self, fold: Fold) -> Fold:
+        """The fold with columns centred by their training entries, so that nothing of the held-out ones is known."""
+        columns = self.entries.pairs()[1]
+        values = standardised(self.given.entries.observed_values, columns, self._centred(fold))
+        return Fold(self.entries.with_observed(values), fold.train, fold.test, fold.shares)
 
-        With standardised columns, that of all observed entries of the column.
-        """
-        if self.scaling is None:
-            return self.held_out.lowest, self.held_out.highest
-        lowest, highest = self._opened(self.columns.range)[:, self.held_out.pairs[1]]
-        return lowest, highest
+    def _centred(self, fold: Fold) -> Array:
+        """The scaling of a fold."""
+        train = self.given.entries.only(fold.train)
+        return centred(train.observed_values.astype(np.float64), train.pairs()[1], self.scaling)
+
+    @cached_property
+    def held_out_scaling(self) -> Array:
+        """The scaling of each held-out entry, that of its fold."""
+        if self.given is None:
+            return identity(len(self.truth))
+        folds = self.given.held_out.folds
+        return np.hstack([self._centred(fold)[:, fold.pairs[1]] for fold in folds])
+
+    # --- held-out entries in the unit of X --------------------------------------------------------------------------
+
+    @cached_property
+    def truth(self) -> Array:
+        """The held-out values in the unit of X."""
+        return (self.given or self).held_out.truth
+
+    def restored(self, prediction: Array) -> Array:
+        """Predictions at the held-out entries in the unit of X, within the ranges of the columns."""
+        return np.clip(restored(prediction, self.held_out_scaling), *self.training_ranges)
+
+    def errors(self, prediction: Array) -> Array:
+        """Squared errors of predictions in the unit of X; of each column in its own, if columns have their own."""
+        return np.minimum(np.square((self.truth - prediction) / self.held_out_scaling[UNIT]), self.held_out.cap)
+
+    def clean_weights(self, prediction: Array) -> Array:
+        """Weights of the held-out entries; 0 for those whose error is capped."""
+        weights = self.held_out.weights
+        return (self.errors(prediction) < self.held_out.cap) * (1.0 if weights is None else weights)
+
+    @cached_property
+    def training_means(self) -> Array:
+        """For each held-out entry, the mean of the training entries of its column and fold."""
+        return self._of_training(lambda values, columns, n: Columns.of(values, columns, n).mean)
+
+    @cached_property
+    def training_ranges(self) -> tuple[Array, Array]:
+        """For each held-out entry, the lowest and the highest training entry of its column and fold."""
+        ends = self._of_training(lambda values, columns, n: Columns.of(values, columns, n).range)
+        columns, task = self.held_out.pairs[1], self.given or self
+        low, high = np.where(task._open_ends[:, columns], self.ranges[:, columns], ends)
+        return low, high
+
+    @cached_property
+    def ranges(self) -> Array:
+        """Lowest and highest value of each column, in the unit of X; 0 or no end where a bound says no more."""
+        ends = self.as_given.range
+        beyond = np.array([np.where(ends[0] < 0, -np.inf, 0.0), np.full(ends.shape[1], np.inf)])
+        return np.where((self.given or self)._open_ends, beyond, ends)
+
+    def _of_training(self, measure: Callable[[Array, Array, int], Array]) -> Array:
+        """What is measured of the columns of the training entries, in the unit of X, for each held-out entry."""
+        found = []
+        for fold in (self.given or self).held_out.folds:
+            train = fold.entries.only(fold.train)
+            columns = measure(train.observed_values.astype(np.float64), train.pairs()[1], self.shape[1])
+            found.append(columns[..., fold.pairs[1]])
+        return np.concatenate(found, axis=-1)
 
     @property
     def missing_of_columns(self) -> Array | None:
@@ -272,37 +355,22 @@ class SearchTask:
         clean = ~np.isin(rows.astype(np.int64) * n + columns, self.outliers[0].astype(np.int64) * n + self.outliers[1])
         return rows[clean], columns[clean], values[clean]
 
-    def _opened(self, ends: Array) -> Array:
-        """Ranges of the columns, without the end beyond which a censored entry may lie."""
+    @cached_property
+    def _open_ends(self) -> Array:
+        """Flags of the ends of the ranges of columns beyond which a censored entry may lie, of shape (2, n)."""
         columns, reach = self.entries.pairs()[1], self.entries.reach(self.entries.observed)
-        return np.array(
-            [
-                np.where(np.bincount(columns, np.isinf(possible), self.shape[1]) > 0, side * np.inf, end)
-                for side, possible, end in zip((-1, 1), reach, ends, strict=True)
-            ]
-        )
+        return np.array([np.bincount(columns, np.isinf(possible), self.shape[1]) > 0 for possible in reach])
 
     def held_out_entries(self, prediction: Array) -> HeldOutEntries:
-        """The held-out entries in the places and the unit of X, with predictions in the unit of the task."""
-        held_out, (rows, columns) = self.held_out, self.held_out.pairs
-        offset, factor = (0.0, 1.0) if self.scaling is None else self.scaling[:2, columns]
-        folds = np.repeat(np.arange(len(held_out.folds)), [len(fold.held_out.values) for fold in held_out.folds])
-        values = (offset + factor * each for each in (held_out.truth, prediction))
-        return HeldOutEntries(
-            np.flatnonzero(self.seen.rows)[rows], np.flatnonzero(self.seen.columns)[columns], *values, folds
+        """The held-out entries in the places of X, with predictions in the unit of X."""
+        rows, columns = self.held_out.pairs
+        folds = np.repeat(
+            np.arange(len(self.held_out.folds)), [len(fold.held_out.values) for fold in self.held_out.folds]
         )
-
-    @property
-    def nothing(self) -> Array | float:
-        """The value that stands for a zero of X, for each held-out entry."""
-        if self.scaling is None:
-            return 0.0
-        shift, scale = self.scaling[:2, self.held_out.pairs[1]]
-        return -shift / scale
-
-    @property
-    def _column_weights(self) -> Array | None:
-        """1 / variance of each held-out entry's column, if the scales differ; 0 for a column of unknown scale."""
-        if self.scaling is not None or not self.columns.differ:
-            return None
-        return (self.columns.known / np.square(self.columns.scaling()[1]))[self.held_out.pairs[1]]
+        return HeldOutEntries(
+            np.flatnonzero(self.seen.rows)[rows],
+            np.flatnonzero(self.seen.columns)[columns],
+            self.truth,
+            prediction,
+            folds,
+        )

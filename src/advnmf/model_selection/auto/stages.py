@@ -21,6 +21,8 @@ Array = np.ndarray
 
 # Sweeps of a first screening; candidates trained to convergence; starts of the best one; most models averaged.
 _SCREEN, _FINALISTS, _STARTS, _MOST_AVERAGED = 40, 3, 5, 8
+# Below this number of observed entries the search is shorter, with this number of starts.
+_SMALL, _STARTS_IF_SMALL = 10_000, 2
 # Step factors of rank and ridge in the line searches, from coarse to fine.
 _STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
 _STEPS_OF_EXTRAS = ((2.0, 3.0), (1.5, 1.7))
@@ -29,6 +31,8 @@ _RIDGES = (1e-7, 1.0)
 _STRENGTHS = (1e-6, 100.0)
 # A step is accepted if it lowers the mean squared error to less than this share.
 _GAIN = 0.998
+# The column means are beaten by a mean squared error below this share of theirs: the best of many is a little luck.
+_LITTLE = 0.97
 # Share of the time limit after which a stage ends.
 _UNTIL = {"climb": 0.4, "finals": 0.55, "extras": 0.65, "starts": 0.8}
 # With outliers, errors are capped at this many robust standard deviations; share of the errors beyond it that counts as
@@ -57,10 +61,6 @@ class Stopped(Exception):
     """The callback has ended the search."""
 
 
-class ColumnsNeedScales(Exception):
-    """The best candidate is no better than the column means, in standard deviations of each column."""
-
-
 class AutoSearch:
     """The evaluations of a search, and its stages.
 
@@ -68,8 +68,10 @@ class AutoSearch:
     ----------
     among_outliers : bool
         Whether gross outliers were left out: smaller ones may remain.
-    column_weights : ndarray or None
-        1 / variance of the column of each held-out entry, if the scales of columns differ; else None.
+    signed : bool
+        Whether factors have any sign, as suits columns that are centred.
+    share : float
+        Of the time for rank and ridge, what has gone when that search ends.
     """
 
     def __init__(
@@ -84,37 +86,57 @@ class AutoSearch:
         report: Callable[[SearchProgress], bool],
         *,
         among_outliers: bool = False,
-        column_weights: Array | None = None,
+        signed: bool = False,
+        share: float = 1.0,
     ) -> None:
         self.held_out, self.scales, self.shape, self.n_observed = held_out, scales, shape, n_observed
+        self.small = n_observed < _SMALL
         self.clock, self.n_jobs, self.report = clock, n_jobs, report
         self.max_candidates = max_candidates
-        self.among_outliers, self.column_weights = among_outliers, column_weights
+        self.among_outliers, self.signed = among_outliers, signed
+        self.until = _UNTIL | {"climb": share * _UNTIL["climb"]}
         self.found: dict[Candidate, Evaluation] = {}
         self.notes: list[str] = []
         self.stop_reason = "done"
 
     # --- stages ---------------------------------------------------------------------------------------------------
 
-    def run(self, first: Candidate) -> list[Evaluation]:
+    def begin(self, first: Candidate) -> bool:
+        """Search rank and ridge; whether the search may go on."""
+        try:
+            self._start(first)
+            self._evaluate(self.best.candidate, None, "climb")
+        except (KeyboardInterrupt, Stopped) as end:
+            self.end(end)
+        return self.stop_reason == "done"
+
+    def finish(self) -> list[Evaluation]:
         """The models to average, the best one first."""
         try:
-            best = self._handle_outliers(self._finals(self._start(first)))
-            best = self._extras(best)
-            best = self._simplest(best)
-            chosen = self._averaged(best)
+            chosen = self._chosen() if self.stop_reason == "done" else [self.best]
         except (KeyboardInterrupt, Stopped) as end:
-            whole = [found for found in self.found.values() if not found.failed]
-            if not whole:  # no result yet
-                raise
-            self.stop_reason = "callback" if isinstance(end, Stopped) else "interrupted"
-            chosen = [min(whole, key=lambda found: found.error)]
+            self.end(end)
+            chosen = [self.best]
         else:
-            if self.n_tried >= self.max_candidates:
-                self.stop_reason = "max_candidates"
-            elif not self._in_time("starts"):
-                self.stop_reason = "time_limit"
+            if self.stop_reason == "done":
+                self._tell_end()
         return self._above_the_means(chosen)
+
+    def end(self, why: BaseException) -> None:
+        """End here, by an interruption or by the callback, if there is a result."""
+        if all(found.failed for found in self.found.values()):
+            raise why
+        self.stop_reason = "callback" if isinstance(why, Stopped) else "interrupted"
+
+    def _chosen(self) -> list[Evaluation]:
+        best = self._extras(self._handle_outliers(self._finals()))
+        return self._averaged(best if self.signed else self._simplest(best))
+
+    def _tell_end(self) -> None:
+        if self.n_tried >= self.max_candidates:
+            self.stop_reason = "max_candidates"
+        elif not self._in_time("starts"):
+            self.stop_reason = "time_limit"
 
     @property
     def n_tried(self) -> int:
@@ -124,25 +146,27 @@ class AutoSearch:
     @property
     def means(self) -> Evaluation:
         """The column means, the baseline."""
-        return self.found[column_means()]
+        return self.found[column_means(signed=self.signed)]
 
-    def _start(self, first: Candidate) -> Evaluation:
+    @property
+    def best(self) -> Evaluation:
+        """The evaluation with the lowest error, whether or not its training has ended."""
+        return min(self.found.values(), key=lambda found: found.error)
+
+    def _start(self, first: Candidate) -> None:
         """Evaluate the column means, then search rank and ridge."""
-        means = self._evaluate(column_means(), None, "climb")
+        means = self._evaluate(column_means(signed=self.signed), None, "climb")
         for trial in means.trials:
             if trial.error is not None:  # an error of the data, not of a candidate
                 raise trial.error
-        best = self._climb(self._evaluate(first, _SCREEN, "climb"), "climb")
-        if self.column_weights is not None:
-            of_means, of_best = (self.held_out.mean(self.column_weights * found.errors) for found in (means, best))
-            if not of_best < of_means:
-                raise ColumnsNeedScales
-        return best
+        self._climb(self._evaluate(first, _SCREEN, "climb"), "climb")
 
     def _above_the_means(self, chosen: list[Evaluation]) -> list[Evaluation]:
-        """The chosen models if they beat the column means by more than a standard error; else the column means."""
+        """The chosen models if they beat the column means by a little, and more than a standard error; else these."""
         average = np.mean([found.prediction for found in chosen], axis=0)
-        gains = better(self.held_out, self.held_out.errors(average), self.means.errors)
+        errors = self.held_out.errors(average)
+        gains = self.held_out.mean(errors) < _LITTLE * self.means.error
+        gains = gains and better(self.held_out, errors, self.means.errors)
         return chosen if gains else [self.means]
 
     def _cap(self, residuals: Array) -> None:
@@ -214,11 +238,11 @@ class AutoSearch:
                 best = best if better(self.held_out, best.errors, rough.errors) else rough
         return best
 
-    def _finals(self, best: Evaluation) -> Evaluation:
+    def _finals(self) -> Evaluation:
         """Train the best candidates to convergence; then search around the best one in rank and ridge."""
         for finalist in sorted(self.found.values(), key=lambda found: found.error)[:_FINALISTS]:
             self._evaluate(finalist.candidate, None, "finals")
-        best = self._best()
+        best = self.best
         self._tighten(best)
         for rank_step, ridge_step in _STEPS[1:]:
             best = self._line(best, self._with_ridge, ridge_step, "finals")
@@ -236,6 +260,8 @@ class AutoSearch:
             return best
         if self.among_outliers:
             return self._robust(best)
+        if self.signed:  # columns in units of their own have long tails, which are no outliers
+            return best
         residuals = self.held_out.truth - best.prediction
         sigma = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
         if not sigma > 0 or np.mean(np.abs(residuals) > _CAP * sigma) < _OUTLIERS:
@@ -250,7 +276,7 @@ class AutoSearch:
             return best
         self.held_out.cap = cap
         self._climb(robust, "extras")
-        return self._evaluate(self._best().candidate, None, "extras")
+        return self._evaluate(self.best.candidate, None, "extras")
 
     def _robust(self, best: Evaluation) -> Evaluation:
         """After gross outliers: the robust loss, which new rows may need too, unless it is worse."""
@@ -267,7 +293,7 @@ class AutoSearch:
         typical = float(np.sqrt(best.error * self.n_observed / self.shape[0]))
         self.scales = replace(self.scales, residual=max(typical, 1e-12 * self.scales.values))
         plain = best
-        for candidate in variants(plain.candidate):
+        for candidate in variants(plain.candidate, small=self.small):
             if not self._in_time("extras"):
                 break
             if candidate.correntropy and candidate.delta is not None:
@@ -325,8 +351,8 @@ class AutoSearch:
         if chosen.candidate.rank == 0:
             return [chosen]
         self._tighten(chosen)
-        overall = self._best().candidate
-        for seed in range(1, _STARTS):
+        overall = self.best.candidate
+        for seed in range(1, _STARTS_IF_SMALL if self.small else _STARTS):
             for candidate in dict.fromkeys((chosen.candidate, overall)):
                 if candidate.rank > 0 and self._in_time("starts"):
                     self._evaluate(replace(candidate, seed=candidate.seed + seed), None, "starts")
@@ -380,15 +406,11 @@ class AutoSearch:
 
     def _reserve(self, stage: str) -> float:
         """Seconds that a stage leaves for those after it."""
-        return (1 - _UNTIL[stage]) * self.clock.limit if np.isfinite(self.clock.limit) else 0.0
+        return (1 - self.until[stage]) * self.clock.limit if np.isfinite(self.clock.limit) else 0.0
 
     def _in_time(self, stage: str) -> bool:
         kept = self.among_outliers and stage in ("climb", "finals")  # one candidate is reserved for the robust loss
         return self.clock.left > self._reserve(stage) and self.n_tried + kept < self.max_candidates
-
-    def _best(self) -> Evaluation:
-        """The evaluation with the lowest error, whether or not its training has ended."""
-        return min(self.found.values(), key=lambda found: found.error)
 
     def _done(self) -> list[Evaluation]:
         return [found for found in self.found.values() if found.done and not found.failed]
