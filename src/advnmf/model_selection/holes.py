@@ -27,6 +27,8 @@ RandomState = np.random.RandomState
 _SAMPLE, _MATRICES, _BURN_IN, _ROUNDS = 256, 12, 20, 5
 # A pattern is structured if the statistic is so many standard deviations, and by this share, above its expectation.
 _SIGMAS, _EXCESS = 5.0, 0.1
+# Fewer parts than this are few.
+_FEW_PARTS = 30
 # Fewer missing entries show no structure.
 _FEWEST = 8
 # Receivers that are looked at for each donor; least share of what the donor has observed that must be left, and of its
@@ -39,10 +41,12 @@ _IMITABLE = 0.3
 _SHIFTS, _MOVES = 24, 24
 # Largest natural logarithm of the weight of a column.
 _MOST_LOG = 2.3
+# Least weight of an entry, of the largest.
+_LEAST_WEIGHT = 1e-3
 # Range of the weights of lines by the size of the part in which they are missing.
 _WEIGHTS_OF_SIZES = (0.2, 5.0)
 # Least share of the present lines that are held out as a whole, and most.
-_FEW_LINES, _MANY_LINES = 0.06, 0.2
+_FEW_LINES, _MANY_LINES = 0.08, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +99,13 @@ class Holes:
             rows = rows[first : first + _SAMPLE]
         columns = random_state.permutation(np.flatnonzero(~self.empty_columns))[:_SAMPLE]
         return self.single[np.ix_(rows, columns)]
+
+    @cached_property
+    def few_parts(self) -> bool:
+        """Whether the whole lines that lie beside each other are missing in so few parts that their places matter."""
+        sides = (self.empty_rows, self.rows), (self.empty_columns, self.columns)
+        there = [layout.parts(empty).max() for empty, layout in sides if layout is not None and empty.any()]
+        return bool(there) and min(there) < _FEW_PARTS
 
     def describe(self) -> str:
         """The pattern in words."""
@@ -184,6 +195,8 @@ def _draws_of_singles(holes: Holes, n: int, share: float, random_state: RandomSt
         for _ in range(n):
             yield np.zeros_like(observed)
     folds = random_state.permutation(np.count_nonzero(observed)) % max(n, round(1 / share))
+    # Half as many as are missing, or hardly a row would stay whole; but enough to tell.
+    share = min(share, max(0.5 * float(holes.single.mean()), 0.2 * share))
     for fold in range(n):
         if kind == "structured" and holes.rows is not None:
             test = draw_moved(holes, share, random_state)
@@ -206,12 +219,14 @@ def weights_of_kinds(holes: Holes, test: Array) -> Array:
     held, asked = (np.bincount(each, minlength=3) for each in (kinds, missing))
     imitated = (asked[held > 0] > 0).any()
     weights = (asked / np.maximum(held, 1))[kinds] if imitated else np.ones(len(rows))
+    # Lines that were emptied by chance stand for nothing that is missing.
+    weights = np.maximum(weights, _LEAST_WEIGHT * weights.max())
     single = kinds == SINGLE
     for kind, lines, layout, empty in (
         (ROW, rows, holes.rows, holes.empty_rows),
         (COLUMN, columns, holes.columns, holes.empty_columns),
     ):
-        if layout is not None and (kinds == kind).any():
+        if layout is not None and empty.any() and (kinds == kind).any():
             here = kinds == kind
             out = np.zeros_like(empty)
             out[lines[here]] = True
@@ -266,8 +281,9 @@ def draw_lines(empty: Array, layout: Layout | None, random_state: RandomState) -
     """Flags of present lines to hold out as a whole, as `empty` ones are missing."""
     present = ~empty
     n, share = np.count_nonzero(present), float(empty.mean())
-    target = max(1, round(n * float(np.clip(share, _FEW_LINES, _MANY_LINES))))
-    target = min(target, n - 1)
+    # Parts that keep apart do not thin each other's surroundings.
+    share = share if layout is None else 2 * share
+    target = min(max(1, round(n * float(np.clip(share, _FEW_LINES, _MANY_LINES)))), n - 1)
     if layout is None:
         chosen = np.zeros(len(empty), bool)
         chosen[random_state.permutation(np.flatnonzero(present))[:target]] = True

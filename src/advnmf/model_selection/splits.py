@@ -285,7 +285,7 @@ class EntryPatternSplit(_Splitter):
                 yield train, test, np.ones(np.count_nonzero(test))
             return
         for test in draws(holes, self.n_splits, self.test_size, random_state):
-            if not test.any():
+            if not test.any() or np.count_nonzero(test) == np.count_nonzero(entries.observed):
                 raise self._too_few(entries)
             flags = entries.flags(test[entries.pairs()])
             yield entries.observed & ~flags, flags, weights_of_kinds(holes, test)

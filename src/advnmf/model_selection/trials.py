@@ -35,6 +35,10 @@ from .scoring import Scoring
 Array = np.ndarray
 
 
+# Iterations between two looks at a fit that has lines to fill.
+_BETWEEN_DEAR_LOOKS = 5
+
+
 class Fold:
     """One split of the observed entries, shared by all candidates; `shares` weigh the held-out ones in scores."""
 
@@ -189,10 +193,15 @@ class SweepTrial(Trial):
             while fit.n_iter < end and not self.done:
                 self.done = not fit.step()
                 self.made = fit.n_iter
-                if self.patience is not None:
+                if self.patience is not None and (self.done or fit.n_iter % self._between == 0):
                     self._look_here()
-        if self.patience is None:
+        if self.patience is None or self.made % self._between:
             self._look_here()
+
+    @property
+    def _between(self) -> int:
+        """Iterations from look to look: looks are dear where lines have to be filled from others."""
+        return 1 if self.fit.training.determined else _BETWEEN_DEAR_LOOKS
 
     def _begin(self) -> FitInProgress:
         """The fit before its first step, from the factors that this trial begins with; without a callback."""

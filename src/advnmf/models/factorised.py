@@ -9,6 +9,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,8 +80,16 @@ class Factorising(Training):
         factors, cut = (self.given, "") if self.given else self._draw(criteria)
         return Sweeps(self.problem, factors, self.solver, self.attack_every), cut
 
+    @cached_property
+    def determined(self) -> bool:
+        """Whether every row and every column has an observed entry."""
+        data = self.problem.data
+        return bool(np.all(data.counts) and np.all(data.column_counts))
+
     def completed(self, factors: Factors) -> Factors:
         """Factors with the rows and columns that the data do not determine: from their neighbours, or the mean."""
+        if self.determined:
+            return factors
         rows, columns = self.problem.known()
         return fill_empty(self.problem.extended(factors), rows, columns)
 

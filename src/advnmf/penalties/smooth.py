@@ -209,19 +209,6 @@ class Coupling(Penalty):
 
     # --- what sweeps ask for again and again -------------------------------------------------------------------------
 
-    def _extension(self, open_: np.ndarray, observed: np.ndarray) -> tuple[Callable, sparse.csr_array]:
-        """The solver of the rows `open_`, and their part of M at the observed ones; the last is kept."""
-        key = open_.tobytes()
-        if key not in self._extensions:
-            M = self._M[open_]
-            self._extensions.clear()
-            self._extensions[key] = splu(sparse.csc_array(M[:, open_])).solve, M[:, observed]
-        return self._extensions[key]
-
-    @cached_property
-    def _extensions(self) -> dict[bytes, tuple[Callable, sparse.csr_array]]:
-        return {}
-
     @cached_property
     def _extensions(self) -> dict[bytes, tuple[Callable, sparse.csr_array]]:
         """The last extension."""

@@ -78,13 +78,28 @@ def of_entries(
     return interval_scale(residuals[here], terms, weights), levels
 
 
-def announced(task: SearchTask, residuals: Array, rows: EmptyRows) -> float:
-    """The expected root mean square error over the missing entries; NaN if some of them cannot be imitated."""
-    held_out, holes = task.held_out, task.holdout.holes
+def announced(task: SearchTask, residuals: Array, unit: Array | float, rows: EmptyRows) -> float:
+    """The expected root mean square error over the missing entries of X, from residuals in some unit of each entry.
+
+    NaN if some of the missing entries cannot be imitated.
+    """
     if task.holdout.not_imitated:
         return np.nan
-    share = 0.0
-    if holes is not None and holes.empty_rows.any() and holes.rows is None:
-        share = float(np.count_nonzero(holes.empty_rows)) * holes.missing.shape[1] / np.count_nonzero(holes.missing)
-    error = held_out.mean(np.minimum(np.square(residuals), held_out.cap)) if share < 1 else 0.0
+    held_out, share = task.held_out, task.holdout.share_of_rows
+    capped = np.minimum(np.square(residuals), held_out.cap)
+    squares, single = capped * np.square(unit), held_out.kinds == SINGLE
+    if single.any() and task.missing_of_columns is not None:
+        squares[single] = _of_columns_in_their_shares(task, capped[single], single, unit)
+    error = held_out.mean(squares) if share < 1 else 0.0
     return float(np.sqrt((1 - share) * error + share * rows.error))
+
+
+def _of_columns_in_their_shares(task: SearchTask, squares: Array, single: Array, unit: Array | float) -> float:
+    """sum_j (share of the missing entries that lie in column j) (t_j unit_j)^2: columns are held out in others."""
+    columns, weights, n = task.held_out.pairs[1][single], task.held_out.shares[single], task.shape[1]
+    levels, sizes = column_levels(np.sqrt(squares), columns, n, weights), np.zeros(n)
+    sizes[columns] = np.broadcast_to(unit, single.shape)[single]
+    shares = np.where(sizes > 0, task.missing_of_columns, 0)
+    if not shares.any():
+        shares = np.bincount(columns, weights, n)
+    return float(np.average(np.square(levels * sizes), weights=shares))

@@ -53,7 +53,11 @@ class AutoNMF(AveragedModels):
     - A column that is predicted no better than by its mean is filled with its mean; others are drawn towards it as far
       as held-out entries ask.  Fills lie within the range of their column unless held-out entries say otherwise, and
       are never negative where no observed value is.
-    - Rows and columns without observed entries have no influence.
+    - Rows and columns without observed entries have no influence, unless they have an order or a grid.
+    - Entries are held out in the pattern in which others are missing (`EntryPatternSplit`): whole rows, blocks, runs.
+      The expected error (`best_score_`) and the intervals of ``complete(X, return_std=True)`` are those of such holes.
+      Holes that depend on the hidden values themselves (a detector that is saturated) cannot be recognised by any
+      method: the errors are then larger than stated.
 
     Parameters
     ----------
@@ -64,6 +68,15 @@ class AutoNMF(AveragedModels):
         of the columns has a count of its own.
     biases : bool or None, default=None
         Whether the search begins with offsets of rows and columns; None: for sparse ``X`` (ratings) only.
+    holdout : {"auto", "random"}, splitter or iterable of (train, test), default="auto"
+        Which observed entries are held out: in the pattern of the missing ones, anywhere, or as told.
+    samples_order, features_order : None, True or array-like, default=None
+        True: rows (columns) are in order and equally spaced.  An array: their positions or times.  Codes (components)
+        may then be smooth along the order, as strongly as the held-out entries want it, and rows (columns) that are
+        missing as a whole are filled from their neighbours.
+    samples_grid, features_grid : tuple of int or None, default=None
+        The same for rows (columns) that are the points of a grid of this shape, last axis fastest, such as the pixels
+        of a picture.
     sparse_missing : {"absent"}, default="absent"
         What a sparse ``X`` does not store is missing, which differs from the default of `NMF`.  Zeros that are not
         stored (counts) would have to be held out as well, which is not done: give ``X.toarray()``, or search with
@@ -89,8 +102,9 @@ class AutoNMF(AveragedModels):
         What was tried, in words, with its root mean square error over held-out entries, sweeps, seconds, and whether it
         is among the models averaged; see `cv_results_`.
     best_score_ : float
-        Minus the root mean square error over held-out entries of what was chosen, in the unit that `explain` names;
-        NaN if no entries could be held out.
+        Minus the root mean square error that is expected over the missing entries, in the unit of ``X``: that over
+        held-out entries, each kind of hole counting by its share of the missing entries.  NaN if no entries could be
+        held out, or if nothing observed stands for some of the missing ones, which `explain` names.
     clip_ : ndarray of shape (2, n_features) or None
         The range that predictions are clipped to; None if no entries could be held out.
     held_out_ : HeldOutEntries or None
@@ -277,7 +291,7 @@ class AutoNMF(AveragedModels):
             rows = calibration.of_filled_rows(task, self._decode(self.mean_code_[None])[0].astype(np.float64))
         self.row_std_ = rows.std if len(rows.std) == self.n_features_in_ else task.seen.columns_back(rows.std[None])[0]
         self.column_std_ = calibration.of_columns(held_out, residuals)
-        self.best_score_ = -calibration.announced(task, residuals, rows)
+        self.best_score_ = -calibration.announced(task, residuals, found.unit, rows)
 
     def _describe(self, chosen: list[Evaluation], search: AutoSearch, task: SearchTask) -> None:
         """Set `candidates_`, `stop_reason_` and the paragraph of `explain`."""
@@ -293,7 +307,7 @@ class AutoNMF(AveragedModels):
             )
             for found in search.found.values()
         ]
-        self.explanation_ = explain(search, chosen, task)
+        self.explanation_ = explain(search, chosen, task, -self.best_score_)
 
     def _report(self, progress: SearchProgress) -> bool:
         if self.verbose:

@@ -14,11 +14,12 @@ from .stages import AutoSearch
 Array = np.ndarray
 
 
-def explain(search: AutoSearch, chosen: Sequence[Evaluation], task: SearchTask) -> str:
+def explain(search: AutoSearch, chosen: Sequence[Evaluation], task: SearchTask, announced: float) -> str:
     """The paragraph.  All its errors are comparable: capped alike, and before predictions are clipped."""
     lines = [f"Of {search.n_tried} candidates in {search.clock.spent:.0f} s, by {_measure(search, task)}:"]
     lines += [_chosen(search, chosen)]
     lines += _lowest(search, chosen[0])
+    lines += _expected(task, announced)
     if task.outliers is not None:
         n = len(task.outliers[0])
         lines.append(f"{n} gross outlier{'s were' if n > 1 else ' was'} left out.")
@@ -39,6 +40,14 @@ def describe_outliers(outliers: tuple[Array, Array, Array] | None) -> list[str]:
         f"gross outliers among the observed entries of X, nothing is learnt from them: {len(rows)}, the largest "
         f"{values[at]:g} at row {rows[at]}, column {columns[at]}"
     ]
+
+
+def _expected(task: SearchTask, announced: float) -> list[str]:
+    """How entries were held out, and the error that is expected where entries are missing."""
+    told = [task.holdout.describe()]
+    if task.holdout.not_imitated:
+        return [*told, f"No error can be stated, as nothing observed stands for {task.holdout.not_imitated}."]
+    return [*told, f"The error that is expected over the missing entries is {announced:.4g}, in the unit of X."]
 
 
 def _measure(search: AutoSearch, task: SearchTask) -> str:

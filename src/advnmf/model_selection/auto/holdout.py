@@ -65,6 +65,24 @@ class Holdout:
         return self._pattern_split(1, 0.1, 0).holes(self.entries) if self.how == "auto" else None
 
     @property
+    def share_of_rows(self) -> float:
+        """The share of the missing entries that lie in empty rows without a place, which take no part in the search."""
+        if self.holes is None or self.rows is not None or not self.holes.empty_rows.any():
+            return 0.0
+        missing = self.holes.missing
+        return np.count_nonzero(self.holes.empty_rows) * missing.shape[1] / np.count_nonzero(missing)
+
+    def describe(self) -> str:
+        """How entries were held out, in a sentence."""
+        if self.how == "random" or (self.how == "auto" and self.holes is None):
+            return "Entries were held out at random."
+        if self.how != "auto":
+            return "Entries were held out as given."
+        if not self.holes.missing.any():
+            return "Entries were held out at random, as nothing is missing."
+        return f"Entries were held out in the pattern of the missing ones ({self.holes.describe()})."
+
+    @property
     def together(self) -> bool:
         """Whether entries of a row are held out together."""
         return self.holes is not None and self.holes.kind in ("structured", "uneven")
@@ -78,7 +96,8 @@ class Holdout:
         n_splits = 5 if n < _SMALL else 3 if n < _MEDIUM else 1
         share = 0.2 if n < _SMALL else min(0.1, _MOST_HELD_OUT / n)
         if self.how == "auto":
-            return self._pattern_split(n_splits, share, seed)
+            few = self.holes is not None and self.holes.few_parts and n < _MOST_HELD_OUT
+            return self._pattern_split(max(n_splits, 3 if few else 1), share, seed)
         if n < _SMALL:
             return EntryKFold(n_splits, random_state=seed)
         return EntryShuffleSplit(n_splits, test_size=share, random_state=seed)

@@ -333,6 +333,12 @@ class SearchTask:
         return np.concatenate(found, axis=-1)
 
     @property
+    def missing_of_columns(self) -> Array | None:
+        """For each column of the task, how many entries are missing by themselves; None if that is not known."""
+        holes = self.holdout.holes
+        return None if holes is None else holes.single.sum(axis=0)[self.seen.columns]
+
+    @property
     def columns_of_held_out(self) -> Array:
         """The column of X of each held-out entry."""
         return np.flatnonzero(self.seen.columns)[self.held_out.pairs[1]]

@@ -164,7 +164,7 @@ class AutoSearch:
         for trial in means.trials:
             if trial.error is not None:  # an error of the data, not of a candidate
                 raise trial.error
-        self._climb(self._bent(self._evaluate(first, _SCREEN, "climb"), "climb"), "climb")
+        self._climb(self._evaluate(first, _SCREEN, "climb"), "climb")
 
     def _above_the_means(self, chosen: list[Evaluation]) -> list[Evaluation]:
         """The chosen models if they beat the column means by a little, and more than a standard error; else these."""
@@ -196,6 +196,8 @@ class AutoSearch:
                 best = self._line(best, self._with_rank, rank_step, stage)
                 best = self._smoothed(best, ridge_step, stage)
                 moving = best.candidate != before
+            if stage == "climb" and rank_step == _STEPS[0][0]:
+                best = self._bent(best, stage)
         return best
 
     def _line(
