@@ -17,6 +17,7 @@ from advnmf import (
     HQASD,
     L21,
     NMF,
+    AutoImputer,
     AutoNMF,
     CompletionDisplay,
     ComponentsDisplay,
@@ -43,6 +44,7 @@ from advnmf.io.tables import Table, check_table, read_table, write_table
 from advnmf.model_selection import (
     CompletionSearchCV,
     EntryKFold,
+    EntryPatternSplit,
     EntryShuffleSplit,
     cross_val_score_entries,
     held_out_entries,
@@ -70,6 +72,8 @@ auto: AutoNMF = AutoNMF(time_limit=30, random_state=0).fit(X)
 told: str = auto.explain()
 imputer: NMFImputer = NMFImputer(NMF(10)).fit(X)
 imputed: np.ndarray = imputer.transform(X)
+blend: AutoImputer = AutoImputer(time_limit=30, random_state=0).fit(X)
+said: str = blend.explain()
 
 # Files.
 save(model, "model.advnmf")
@@ -96,6 +100,7 @@ holes: np.ndarray = datasets.make_missing(X, 0.3, "blocks", image_shape=(1, 2), 
 search = CompletionSearchCV(NMF(), {"n_components": [2, 3]}, cv=EntryKFold(3), one_standard_error=True).fit(X)
 scores: np.ndarray = cross_val_score_entries(NMF(2), X, cv=EntryShuffleSplit(2))
 
+as_missing: np.ndarray = cross_val_score_entries(NMF(2), X, cv=EntryPatternSplit(2, random_state=0))
 train, test = next(EntryKFold(2).split(X))
 again = NMF(2).fit(training_matrix(X, train))
 rows_, columns_, truth = held_out_entries(X, test)

@@ -233,7 +233,7 @@ def test_negative_values_are_clipped_for_the_fit_only(tmp_path, truth, monkeypat
     samples = truth.astype(np.float32)
     samples[1, 1, 1], samples[0, 0, 0] = -0.25, np.nan
     save(Path("a.hdr"), samples)
-    refused = testing.CliRunner().invoke(program, ["complete", "a.hdr", "b.npy"])
+    refused = testing.CliRunner().invoke(program, ["complete", "a.hdr", "b.npy", "--rank", "1"])
     assert refused.exit_code == 2
     assert "--clip-negative" in refused.output
     run = testing.CliRunner().invoke(program, ["complete", "a.hdr", "b.npy", "--clip-negative", "--rank", "1"])

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..io.files import FileError, read_bytes, reason
 from ..io.limits import max_bytes_of
-from ..io.tables import matlab
 from .fetching import fetch
 
 #: The missing fractions of the released masks, mask1.mat to mask7.mat.
@@ -15,6 +14,8 @@ FRACTIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def matrix(path: str) -> np.ndarray:
     """The only array of a file of the registry."""
+    from ..io.tables import matlab  # with it come the kernels, which nothing else here needs
+
     file = fetch(path)
     try:
         content = matlab.read(read_bytes(file))

@@ -126,7 +126,7 @@ def _checked_positions(n: int | None, side: str, order: object) -> Array:
         positions = positions.astype(np.float64)
     except (TypeError, ValueError):
         positions = np.array(np.nan)
-    if positions.ndim != 1 or order is False:
+    if positions.ndim != 1 or not positions.size or order is False:
         raise ValueError(f"{side}_order={order!r} must be None, True or an array of positions or times")
     if n is not None and len(positions) != n:
         raise ValueError(f"{side}_order has {len(positions)} positions, but X has {n} {side}")

@@ -137,10 +137,17 @@ def check_holdout(
 ) -> None:
     """Refuse invalid parameters of `AutoNMF`."""
     named = isinstance(how, str) and how in ("auto", "random")
-    if not named and (isinstance(how, str) or not (hasattr(how, "split") or isinstance(how, Iterable))):
+    if not named and (isinstance(how, str) or not (hasattr(how, "split") or _may_be_pairs(how))):
         raise ValueError(
             f"holdout={how!r} must be 'auto', 'random', a splitter of entries such as EntryPatternSplit, or pairs "
             "(train, test)"
         )
     check_layout("samples", samples_order, samples_grid)
     check_layout("features", features_order, features_grid)
+
+
+def _may_be_pairs(how: object) -> bool:
+    """Whether these may be pairs (train, test), or give them; what is in them is seen beside ``X``."""
+    if not isinstance(how, list | tuple):
+        return isinstance(how, Iterable)
+    return bool(how) and all(isinstance(split, list | tuple) and len(split) in (2, 3) for split in how)
