@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    first, smooth, second, third, auto, fourth, fifth, sixth, seventh = blocks("python")
+    first, smooth, second, third, auto, blend, fourth, fifth, sixth, seventh = blocks("python")
     # Fewer candidates than there, for the sake of time; so below.
     exec(compile(first.replace("AutoNMF(", "AutoNMF(max_candidates=6, "), "README.md, first block", "exec"), names)
     assert re.fullmatch(r"[01]\.\d% off where it was missing\n", capsys.readouterr().out)
@@ -43,6 +43,9 @@ def test_python_runs_as_it_is(tmp_path, monkeypatch, capsys):
     exec(compile(auto.replace("time_limit=30", "max_candidates=4"), "README.md, block of AutoNMF", "exec"), names)
     assert (names["std"][np.isnan(names["X"])] > 0).all()
     assert "candidates" in capsys.readouterr().out
+    exec(compile(blend.replace("time_limit=20", "time_limit=1"), "README.md, block of AutoImputer", "exec"), names)
+    assert not names["completed"].isna().any().any()
+    assert "KNN" in capsys.readouterr().out
     exec(compile(fourth, "README.md, fourth block", "exec"), names)
     assert names["search"].best_params_["n_components"] == 5
     assert names["search"].best_score_ > 0.5 * names["neighbours"]
@@ -107,7 +110,11 @@ def files_of_the_demo() -> None:
 def test_files_that_command_lines_name_are_made_there():
     """By a block, by the demo, or by the reader, of whom it is said."""
     text = "".join(blocks("python"))
-    made = {arguments[2] for arguments in command_lines()} | set(re.findall(r'"(\w+\.csv)"', text))
+    options = "--std", "--report"
+    made = {
+        w for arguments in command_lines() for o, w in zip(["", *arguments], arguments, strict=False) if o in options
+    }
+    made |= {arguments[2] for arguments in command_lines()} | set(re.findall(r'"(\w+\.csv)"', text))
     named = {word for arguments in command_lines() for word in arguments[1:] if re.search(r"\.\w{3}$", word)}
     assert {name for name in named - made if not name.startswith("advnmf-demo/")} == {"cube.hdr"}
     assert "the cube stands for yours" in README.read_text("utf-8")
@@ -133,11 +140,11 @@ def test_command_lines_run_as_they_are(tmp_path, monkeypatch):
     envi = pytest.importorskip("spectral.io.envi")
     envi.save_image("cube.hdr", cube, dtype=np.int16, metadata={"data ignore value": -9999})  # "stands for yours"
     monkeypatch.setattr("advnmf.cli.fitting.AUTO_SECONDS", 0.3)  # what they choose does not matter here
-    assert len(command_lines()) == 9
+    assert len(command_lines()) == 11
     for arguments in command_lines():
         result = testing.CliRunner().invoke(program, arguments)
         assert result.exit_code == 0, result.output
-        assert Path(arguments[2]).exists()
+        assert "--dry-run" in arguments or Path(arguments[2]).exists()
 
 
 @pytest.mark.skipif(not CI.exists(), reason="a source distribution has not all of the repository")
