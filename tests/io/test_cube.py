@@ -242,3 +242,20 @@ def test_negative_values_are_clipped_for_the_fit_only(tmp_path, truth, monkeypat
     there = ~np.isnan(samples)
     assert filled[there].tobytes() == samples[there].tobytes()
     assert filled[0, 0, 0] > 0
+
+
+def test_a_pixel_that_is_missing_in_all_bands_is_filled_from_its_neighbours(tmp_path, monkeypatch):
+    testing = pytest.importorskip("click.testing")
+    from advnmf.cli.app import program
+
+    monkeypatch.chdir(tmp_path)
+    y, x, band = np.mgrid[:12, :12, :8]
+    cube = 2 + np.sin(y / 3) * (1 + band / 8) / 2 + np.cos(x / 4) * np.exp(-band / 5)
+    missing = np.zeros((12, 12), bool)
+    missing[[2, 2, 5, 8, 9, 9], [3, 4, 9, 6, 1, 10]] = True
+    save(Path("a.hdr"), np.where(missing[..., None], np.nan, cube).astype(np.float32))
+    run = testing.CliRunner().invoke(program, ["complete", "a.hdr", "b.npy", "--time-limit", "4"])
+    assert run.exit_code == 0, run.output
+    filled = np.load("b.npy").reshape(cube.shape)
+    of_mean = cube[missing] - cube[~missing].mean(axis=0)
+    assert np.square((filled - cube)[missing]).mean() < 0.1 * np.square(of_mean).mean()

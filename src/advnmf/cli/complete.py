@@ -264,7 +264,7 @@ def complete(
     X = table.values.astype(np.float64)
     if clip_negative:
         np.maximum(X, 0.0, out=X)
-    result = fit(X, settings, censored=table.censored, scale_columns=scale_columns, quiet=quiet)
+    result = fit(X, settings, places=table.places, censored=table.censored, scale_columns=scale_columns, quiet=quiet)
     write_table(target, to_fill, result.values, delimiter=delimiter, decimals=digits, overwrite=force)
     note(f"{result.summary}; wrote {target}", quiet)
     told = [line for line in (tell_errors(result, table), _yardsticks(result, settings)) if line]

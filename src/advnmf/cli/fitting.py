@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from .progress import progress_bar, search_bar, warnings_as_notes
 
 Array = np.ndarray
 
+_SEARCHES: dict[str, type[Any]] = {AUTO: AutoNMF, BLEND: AutoImputer}
 _STOPPED = {
     "tol": "converged",
     "max_iter": "stopped at --max-iter before it converged",
@@ -57,12 +60,14 @@ def fit(
     X: Array,
     settings: Settings,
     *,
+    places: Mapping[str, Any] = MappingProxyType({}),
     censored: Array | None = None,
     scale_columns: bool = False,
     quiet: bool = False,
 ) -> Fit:
     """Fit the model that `settings` describe to a matrix with NaN at its holes, and signs of its bounds.
 
+    `places` are the parameters of `AutoNMF` that say where rows and columns lie; other models do without.
     Ctrl-C ends the fit with what it has; where it has nothing yet the KeyboardInterrupt goes on.
     """
     # The searches give the same result on every scale, and report errors on that of the data.
@@ -71,8 +76,11 @@ def fit(
     scaled = X / scale
     began = time.monotonic()
     with warnings_as_notes(quiet):
-        fitted = _fit_blend if settings.model == BLEND else fit_model
-        model, summary = fitted(scaled, settings, quiet, **({} if censored is None else {"censored": censored}))
+        given = {} if censored is None else {"censored": censored}
+        if settings.model in _SEARCHES:
+            model, summary = _search(scaled, settings, quiet, places if settings.model == AUTO else {}, **given)
+        else:
+            model, summary = _fit_fixed(scaled, settings, quiet, **given)
     seconds = time.monotonic() - began
     values = model.complete(scaled, censored=censored) if settings.model == BLEND else model.reconstruct()
     if censored is not None:
@@ -82,13 +90,13 @@ def fit(
 
 
 def fit_model(
-    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Any
 ) -> tuple[CompletionModel, str]:
     """The model that `settings` describe, fitted, and how that went; sparse ``X`` are ratings.
 
     `given` is what else `fit` takes.
     """
-    return (_fit_auto if settings.model == AUTO else _fit_fixed)(X, settings, quiet, **given)
+    return (_search if settings.model == AUTO else _fit_fixed)(X, settings, quiet, **given)
 
 
 def was_interrupted(model: CompletionModel | AutoImputer) -> bool:
@@ -96,28 +104,22 @@ def was_interrupted(model: CompletionModel | AutoImputer) -> bool:
     return model.stop_reason_ == "interrupted"
 
 
-def _fit_blend(X: Array, settings: Settings, quiet: bool, **given: Array) -> tuple[AutoImputer, str]:
-    return _search(AutoImputer, X, settings, quiet, **given)
-
-
-def _fit_auto(
-    X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
-) -> tuple[CompletionModel, str]:
-    return _search(AutoNMF, X, settings, quiet, **given)
-
-
 def _search(
-    kind: type[AutoImputer | AutoNMF], X: Array | sparse.csr_array, settings: Settings, quiet: bool, **given: Array
+    X: Array | sparse.csr_array,
+    settings: Settings,
+    quiet: bool,
+    places: Mapping[str, Any] = MappingProxyType({}),
+    **given: Any,
 ) -> tuple[Any, str]:
     limit = AUTO_SECONDS if settings.time_limit is None else settings.time_limit
     with search_bar(limit, quiet) as callback:
-        model = kind(limit, random_state=settings.seed, callback=callback)
+        model = _SEARCHES[settings.model](limit, random_state=settings.seed, callback=callback, **places)
         _fit_until_interrupted(model, X, **given)
     summary = f"{settings.model}: {model.explain().rstrip('.')}"
     return model, f"{summary}; interrupted" if was_interrupted(model) else summary
 
 
-def _fit_fixed(X: Any, settings: Settings, quiet: bool, **given: Array) -> tuple[CompletionModel, str]:
+def _fit_fixed(X: Any, settings: Settings, quiet: bool, **given: Any) -> tuple[CompletionModel, str]:
     ratings = sparse.issparse(X)
     layers = settings.layers(X.shape, X.nnz if ratings else int(np.count_nonzero(~np.isnan(X))))
     began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,14 @@ class Table:
     def missing(self) -> np.ndarray:
         """Boolean array of the shape of `values`, True at the holes."""
         return np.isnan(self.values)
+
+    @property
+    def places(self) -> dict[str, Any]:
+        """Where the rows and columns of a cube lie, as `AutoNMF` takes it: pixels on a grid, bands in order."""
+        if self.cube is None:
+            return {}
+        lines, samples, _ = self.cube.shape
+        return {"samples_grid": (lines, samples), "features_order": np.flatnonzero(self.cube.good)}
 
     @property
     def censored(self) -> np.ndarray | None:
