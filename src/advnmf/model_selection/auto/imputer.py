@@ -165,7 +165,8 @@ class NMFImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         censored: MatrixLike | None = None,
     ) -> Array:
         """``fit(X).transform(X)`` with the same mask, weights and censored entries."""
-        given = {"mask": mask, "weights": weights, "censored": censored}
+        every = {"mask": mask, "weights": weights, "censored": censored}
+        given = {name: value for name, value in every.items() if value is not None}
         return self.fit(X, y, **given).transform(X, **given)
 
     def get_feature_names_out(self, input_features: object = None) -> Array:

@@ -198,8 +198,12 @@ class SearchTask:
         model.n_features_in_ = self.shape[1]
         start = factors and [F.copy() for F in factors]
         model.begin_on(self.data, start=start, criteria=criteria).run().finish()
-        self.seen.put_back(model, self.pattern)
         model.max_iter = _CODE_SWEEPS
+        if model.signed and not model.biases and model.penalty_W is None:
+            # Factors of any sign get there slowly; the codes that belong to the components are one problem more.
+            model.factors_[0] = model.solve_codes(self.data)
+            model.mean_code_ = model.factors_[0].mean(axis=0)
+        self.seen.put_back(model, self.pattern)
         return model
 
     @property
