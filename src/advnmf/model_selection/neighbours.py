@@ -85,6 +85,13 @@ class Layout:
         at = np.flatnonzero(lines)
         return csgraph.connected_components(self._graph[at][:, at], directed=False)[1]
 
+    def size_classes(self, lines: Array) -> Array:
+        """For each of the flagged lines the `size_class` of its connected part; else 0."""
+        classes = np.zeros(len(lines), np.int64)
+        parts = self.parts(lines)
+        classes[lines] = size_class(np.bincount(parts))[parts]
+        return classes
+
     @cached_property
     def _ends(self) -> tuple[Array, Array]:
         """Both ends of each pair of neighbours, either way round."""
@@ -97,6 +104,11 @@ class Layout:
     def _graph(self) -> sparse.csr_array:
         n = len(self.order)
         return sparse.csr_array((np.ones(len(self._ends[0])), self._ends), shape=(n, n))
+
+
+def size_class(size: Array) -> Array:
+    """floor(log2 n) of parts of n lines."""
+    return np.log2(size).astype(np.int64)
 
 
 def check_layout(side: str, order: object, grid: object) -> None:

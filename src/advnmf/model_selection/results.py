@@ -1,7 +1,8 @@
-"""`cv_results_` of a search, and the choice of the best candidate."""
+"""What a search tells: a line for each candidate, `cv_results_`, and the choice of the best."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,31 @@ from .trials import Trial
 
 Array = np.ndarray
 Params = dict[str, object]
+
+
+class Progress:
+    """Prints a line for a candidate when all of its splits are done."""
+
+    def __init__(self, trials: list[list[Trial]], candidates: list[Params], alive: Array) -> None:
+        self.trials, self.candidates = trials, candidates
+        self.numbers = {id(trial): c for c in alive for trial in trials[c]}
+        self.left = {c: len(trials[c]) for c in alive}
+        self.lock = threading.Lock()
+
+    def __call__(self, trial: Trial) -> None:
+        """Count a finished trial; called from several threads."""
+        with self.lock:
+            c = self.numbers[id(trial)]
+            self.left[c] -= 1
+            if self.left[c] == 0:
+                n_done = sum(left == 0 for left in self.left.values())
+                score = np.mean([trial.score for trial in self.trials[c]])
+                seconds = sum(trial.seconds for trial in self.trials[c])
+                print(
+                    f"[CompletionSearchCV] {n_done}/{len(self.left)}: {self.candidates[c]}: score {score:.6g} "
+                    f"({seconds:.1f} s)",
+                    flush=True,
+                )
 
 
 def tabulate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ from ..data.check import check_choice, check_number
 from ..engine.factors import Factors
 from ..models.progress import Interrupted, at_once
 from .cross_validation import make_folds
-from .results import default_simplicity, pick, tabulate
+from .results import Progress, default_simplicity, pick, tabulate
 from .scoring import get_scoring
 from .trials import SweepTrial, Trial, advance_all, iterations_of, limited, make_trial
 
@@ -41,31 +40,6 @@ def _has(name: str) -> Callable[[CompletionSearchCV], bool]:
 def _takes_mask(estimator: BaseEstimator, X: MatrixLike) -> bool:
     """Whether `fit` takes a mask and masked arrays."""
     return has_fit_parameter(estimator, "mask") and not sparse.issparse(X)
-
-
-class _Progress:
-    """Prints a line for a candidate when all of its splits are done."""
-
-    def __init__(self, trials: list[list[Trial]], candidates: list[Params], alive: Array) -> None:
-        self.trials, self.candidates = trials, candidates
-        self.numbers = {id(trial): c for c in alive for trial in trials[c]}
-        self.left = {c: len(trials[c]) for c in alive}
-        self.lock = threading.Lock()
-
-    def __call__(self, trial: Trial) -> None:
-        """Count a finished trial; called from several threads."""
-        with self.lock:
-            c = self.numbers[id(trial)]
-            self.left[c] -= 1
-            if self.left[c] == 0:
-                n_done = sum(left == 0 for left in self.left.values())
-                score = np.mean([trial.score for trial in self.trials[c]])
-                seconds = sum(trial.seconds for trial in self.trials[c])
-                print(
-                    f"[CompletionSearchCV] {n_done}/{len(self.left)}: {self.candidates[c]}: score {score:.6g} "
-                    f"({seconds:.1f} s)",
-                    flush=True,
-                )
 
 
 class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
@@ -286,7 +260,7 @@ class CompletionSearchCV(MetaEstimatorMixin, BaseEstimator):
             ends = [None if share == 1 else int(np.ceil(share * limit)) for limit in limits]
             paths = [left for path in paths if (left := [c for c in path if c in alive])]
             splits = range(self.n_splits_)
-            tell = _Progress(trials, candidates, alive) if self.verbose else None
+            tell = Progress(trials, candidates, alive) if self.verbose else None
             advance_all([[(trials[c][k], ends[c]) for c in path] for path in paths for k in splits], self.n_jobs, tell)
             if share < 1:
                 scores = np.array([np.mean([trial.score for trial in trials[c]]) for c in alive])

@@ -19,7 +19,8 @@ from ..arrays.typing import MatrixLike
 from ..data.boundary import read_observed
 from ..data.check import check_choice, check_number
 from ..data.observed import Observed, SparseObserved
-from .holes import Holes, draws, keep_all_lines, weights_of_kinds
+from .hole_draws import draws, keep_all_lines
+from .holes import Holes, weights_of_kinds
 from .neighbours import Layout, check_layout
 
 Array = np.ndarray

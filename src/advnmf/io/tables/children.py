@@ -15,12 +15,21 @@ __all__ = ["ask_child"]
 
 # After which a reader is given up.
 _LONGEST_SECONDS = 600
+# What an interpreter with its libraries and threads reserves beside the data.
+_OVERHEAD = 4 * 10**9
 
 
-def ask_child(path: str | os.PathLike[str], program: str, arguments: list[str], kind: str) -> dict[str, Any]:
-    """The answer of one of the programs beside this module, which may die of the file."""
+def ask_child(
+    path: str | os.PathLike[str], program: str, arguments: list[str], kind: str, memory: int
+) -> dict[str, Any]:
+    """The answer of one of the programs beside this module, which may die of the file, or of more `memory` than this.
+
+    `memory` are bytes beside those that an interpreter with its libraries reserves.
+    """
+    beside = Path(__file__).parent
     # -P: the modules beside the program are not those of the standard library that are called like them.
-    command = [sys.executable, "-P", str(Path(__file__).with_name(program)), *arguments]
+    start = [sys.executable, "-P", str(beside / "limited_child.py"), str(memory + _OVERHEAD)]
+    command = [*start, str(beside / program), *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(

@@ -3,7 +3,7 @@
     columns_child.py LIBRARY FORMAT FILE STREAM MAX_BYTES
 
 Such a file is taken apart by compiled code, which a damaged file can crash and a small one can make allocate
-gigabytes. That happens here, where it harms nobody: this process limits its own memory, and what it writes is checked.
+gigabytes. That happens here, where it harms nobody: this process has a limit of memory, and what it writes is checked.
 It imports nothing of the package. One line of JSON on standard output says what became of it.
 """
 
@@ -13,8 +13,6 @@ import json
 import sys
 from typing import Any
 
-# What an interpreter with its libraries and threads reserves beside the data.
-_OVERHEAD = 4 * 10**9
 _BATCH = 1 << 16
 # Bytes that a row of (user, item, rating) takes beside those of the table, while its labels are numbered and sorted.
 _PER_ROW = 96
@@ -26,7 +24,6 @@ class TooLarge(Exception):
 
 def main(library: str, kind: str, file: str, stream: str, max_bytes: int) -> dict[str, Any]:
     """Convert; the answer to be printed."""
-    _limit_memory(max_bytes)
     try:
         if library == "polars":
             _by_polars(kind, file, stream, max_bytes)
@@ -39,16 +36,6 @@ def main(library: str, kind: str, file: str, stream: str, max_bytes: int) -> dic
     except BaseException as error:  # the panics of polars are no Exception
         return {"error": f"{type(error).__name__}: {error}"[:2000]}
     return {"done": True}
-
-
-def _limit_memory(max_bytes: int) -> None:
-    try:
-        import resource
-    except ModuleNotFoundError:  # not on Windows
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = 2 * max_bytes + _OVERHEAD
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
 
 
 def _by_pyarrow(file: str, stream: str, max_bytes: int) -> None:

@@ -110,7 +110,8 @@ def read_columns(path: str | os.PathLike[str], kind: str, limit: int, data: byte
 
 def _convert(path: str | os.PathLike[str], file: Path, kind: str, library: str, stream: str, limit: int) -> None:
     """Have the file written as an Arrow stream; FileError where that fails, however it does."""
-    answer = ask_child(path, "columns_child.py", [library, kind, os.path.abspath(file), stream, str(limit)], kind)
+    arguments = [library, kind, os.path.abspath(file), stream, str(limit)]
+    answer = ask_child(path, "columns_child.py", arguments, kind, 2 * limit)
     if "too_large" in answer:
         check_size(path, answer["too_large"], limit)
     if "done" not in answer:

@@ -39,7 +39,10 @@ class Hdf:
             file, arrays, copy = (os.path.join(folder, name) for name in ("in.h5", "values.npz", "out.h5"))
             Path(file).write_bytes(self.data)
             np.savez(arrays, values=values)
-            answer = ask_child(path, "hdf_child.py", ["write", file, self.key, arrays, copy, self.unstored], "HDF5")
+            # The copy holds what was read within a limit; writing may take a few times as much.
+            memory = 4 * (len(self.data) + values.nbytes) + max_bytes_of(None)
+            arguments = ["write", file, self.key, arrays, copy, self.unstored]
+            answer = ask_child(path, "hdf_child.py", arguments, "HDF5", memory)
             if "done" not in answer:
                 raise FileError(f"{path} cannot be written: {reason(ValueError(answer.get('error', '')))}")
             return Path(copy).read_bytes()
@@ -56,7 +59,8 @@ def read(
     with tempfile.TemporaryDirectory() as folder:
         file, arrays = os.path.join(folder, "in.h5"), os.path.join(folder, "values.npz")
         Path(file).write_bytes(source.data)
-        answer = ask_child(path, "hdf_child.py", ["read", file, key or "", arrays, str(limit), unstored or ""], "HDF5")
+        arguments = ["read", file, key or "", arrays, str(limit), unstored or ""]
+        answer = ask_child(path, "hdf_child.py", arguments, "HDF5", 4 * limit)
         if "done" not in answer:
             raise _refusal(path, answer, limit)
         with np.load(arrays) as found:

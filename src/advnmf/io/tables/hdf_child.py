@@ -18,8 +18,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-# What an interpreter with its libraries reserves beside the data.
-_OVERHEAD = 4 * 10**9
 _SPARSE = ("csr_matrix", "csc_matrix")
 
 
@@ -42,7 +40,6 @@ def main(what: str, *arguments: str) -> dict[str, Any]:
 def read(file: str, key: str, arrays: str, max_bytes: str, unstored: str) -> dict[str, Any]:
     """Write the matrix, and the labels of its rows and columns."""
     limit = int(max_bytes)
-    _limit_memory(limit)
     with h5py.File(file, "r") as h5:
         annotated = _text(h5.attrs.get("encoding-type", "")) == "anndata" or {"X", "obs", "var"} <= set(h5)
         matlab = _is_matlab(file)
@@ -81,16 +78,6 @@ def write(file: str, key: str, arrays: str, copy: str, unstored: str) -> dict[st
             for name, value in {**attributes, "encoding-type": "array", "encoding-version": "0.2.0"}.items():
                 node.attrs[name] = value
     return {"done": True}
-
-
-def _limit_memory(max_bytes: int) -> None:
-    try:
-        import resource
-    except ModuleNotFoundError:  # not on Windows
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = 4 * max_bytes + _OVERHEAD
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
 
 
 def _is_matlab(file: str) -> bool:

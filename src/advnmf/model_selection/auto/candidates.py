@@ -31,6 +31,8 @@ _SWEEPS_OF_MEANS = 3
 _HELD_AT_ZERO = 1e9
 
 
+# Least and largest ridge; strength of smoothness.
+_RIDGES, _STRENGTHS = (1e-7, 1.0), (1e-6, 100.0)
 #: Names of the strengths of smoothness.
 SMOOTH = ("smooth_samples", "smooth_features")
 
@@ -96,6 +98,32 @@ class Candidate:
         """Whether both differ at most in penalties and loss, so that one can start from the factors of the other."""
         names = "ridge", "correntropy", "smooth_order", *SMOOTH
         return replace(self, **{name: getattr(other, name) for name in names}) == other
+
+    def with_ridge(self, factor: float) -> Candidate:
+        """A step of the ridge."""
+        return replace(self, ridge=float(np.clip(self.ridge * factor, *_RIDGES)))
+
+    def with_strength(self, factor: float, name: str) -> Candidate:
+        """A step of one of the strengths of `SMOOTH`."""
+        return replace(self, **{name: float(np.clip(getattr(self, name) * factor, *_STRENGTHS))})
+
+    def with_rank(self, factor: float, highest: int) -> Candidate:
+        """A step of the rank, by at least one."""
+        rank = round(self.rank * factor)
+        rank = rank + int(np.sign(factor - 1)) if rank == self.rank else rank
+        return self.of_rank(int(np.clip(rank, 1, highest)))
+
+    def of_rank(self, rank: int) -> Candidate:
+        """With another rank; a layer before it has twice as many components."""
+        return replace(self, rank=rank, outer_rank=None if self.outer_rank is None else 2 * rank)
+
+    def extra_beside(self, plain: Candidate) -> str:
+        """The part that this candidate has more than a plain one, in words."""
+        if self.biases != plain.biases:
+            return "offsets of rows and columns" if self.biases else "leaving out the offsets"
+        if self.lam != plain.lam:
+            return "an adversary"
+        return "the elastic loss" if self.delta != plain.delta else "a second layer"
 
     def describe(self) -> str:
         """The candidate in words."""

@@ -28,8 +28,6 @@ _SMALL, _STARTS_IF_SMALL, _NOISY = 10_000, 2, 0.03
 _STEPS = ((2.0, 10.0), (1.5, 3.0), (1.2, 1.7))
 _STEPS_OF_EXTRAS = ((2.0, 3.0), (1.5, 1.7))
 _STEPS_INTO_DEPTH = ((2.0, 3.0), (1.0, 3.0))
-_RIDGES = (1e-7, 1.0)
-_STRENGTHS = (1e-6, 100.0)
 # A step is accepted if it lowers the mean squared error to less than this share.
 _GAIN = 0.998
 # The column means are beaten by a mean squared error below this share of theirs: the best of many is a little luck.
@@ -192,7 +190,7 @@ class AutoSearch:
             while moving and self._in_time(stage):
                 before = best.candidate
                 self._tighten(best)
-                best = self._line(best, self._with_ridge, ridge_step, stage)
+                best = self._line(best, Candidate.with_ridge, ridge_step, stage)
                 best = self._line(best, self._with_rank, rank_step, stage)
                 best = self._smoothed(best, ridge_step, stage)
                 moving = best.candidate != before
@@ -222,7 +220,7 @@ class AutoSearch:
         """Line searches along the strengths of smoothness, of those that are not 0."""
         for name in SMOOTH:
             if getattr(best.candidate, name):
-                best = self._line(best, partial(_with_strength, name), step, stage)
+                best = self._line(best, partial(Candidate.with_strength, name=name), step, stage)
         return best
 
     def _bent(self, best: Evaluation, stage: str) -> Evaluation:
@@ -250,11 +248,11 @@ class AutoSearch:
         best = self.best
         self._tighten(best)
         for rank_step, ridge_step in _STEPS[1:]:
-            best = self._line(best, self._with_ridge, ridge_step, "finals")
+            best = self._line(best, Candidate.with_ridge, ridge_step, "finals")
             best = self._line(best, self._with_rank, rank_step, "finals")
             best = self._smoothed(best, ridge_step, "finals")
         best = self._less_smooth(self._bent(best, "finals"))
-        return self._line(best, self._with_ridge, _STEPS[-1][1], "finals")
+        return self._line(best, Candidate.with_ridge, _STEPS[-1][1], "finals")
 
     def _handle_outliers(self, best: Evaluation) -> Evaluation:
         """If a few residuals are far larger than the others, try a robust loss, with capped errors.
@@ -306,7 +304,7 @@ class AutoSearch:
             new = self._evaluate(candidate, None, "extras")
             if new.error < 1.05 * best.error:
                 new = self._settled(new)
-            self.notes.append(f"{_name_of_extra(plain.candidate, candidate)} ({_compared(new.error, plain.error)})")
+            self.notes.append(f"{candidate.extra_beside(plain.candidate)} ({_compared(new.error, plain.error)})")
             if not new.failed and better(self.held_out, new.errors, best.errors):
                 best = self._confirmed(new, best)
         return best
@@ -316,12 +314,12 @@ class AutoSearch:
         deep = extra.candidate.outer_rank is not None
         for rank_step, ridge_step in _STEPS_INTO_DEPTH if deep else ():
             if self._in_time("extras"):
-                candidate = self._with_ridge(self._with_rank(extra.candidate, rank_step), ridge_step)
+                candidate = self._with_rank(extra.candidate, rank_step).with_ridge(ridge_step)
                 extra = min(extra, self._evaluate(candidate, None, "extras"), key=lambda found: found.error)
         for rank_step, ridge_step in _STEPS_OF_EXTRAS:
             if deep:
                 extra = self._line(extra, self._with_rank, rank_step, "extras")
-            extra = self._line(extra, self._with_ridge, ridge_step, "extras")
+            extra = self._line(extra, Candidate.with_ridge, ridge_step, "extras")
         return extra
 
     def _confirmed(self, extra: Evaluation, plain: Evaluation) -> Evaluation:
@@ -339,7 +337,7 @@ class AutoSearch:
         while self._in_time("extras") and good.candidate.rank - too_low > 1:
             rank = good.candidate.rank
             rank = (too_low + rank) // 2 if too_low else max(1, min(rank - 1, int(0.85 * rank)))
-            candidate = self._of_rank(good.candidate, rank)
+            candidate = good.candidate.of_rank(rank)
             new = self._evaluate(candidate, None, "extras")
             for seed in range(1, 3):  # a low rank has bad local minima
                 if self._in_time("extras") and (new.failed or better(self.held_out, best.errors, new.errors)):
@@ -420,31 +418,8 @@ class AutoSearch:
     def _done(self) -> list[Evaluation]:
         return [found for found in self.found.values() if found.done and not found.failed]
 
-    def _with_ridge(self, candidate: Candidate, factor: float) -> Candidate:
-        return replace(candidate, ridge=float(np.clip(candidate.ridge * factor, *_RIDGES)))
-
     def _with_rank(self, candidate: Candidate, factor: float) -> Candidate:
-        step = int(np.sign(factor - 1))
-        rank = round(candidate.rank * factor)
-        rank = rank + step if rank == candidate.rank else rank
-        return self._of_rank(candidate, int(np.clip(rank, 1, highest_rank(self.shape, self.n_observed))))
-
-    def _of_rank(self, candidate: Candidate, rank: int) -> Candidate:
-        outer = None if candidate.outer_rank is None else 2 * rank
-        return replace(candidate, rank=rank, outer_rank=outer)
-
-
-def _with_strength(name: str, candidate: Candidate, factor: float) -> Candidate:
-    strength = float(np.clip(getattr(candidate, name) * factor, *_STRENGTHS))
-    return replace(candidate, **{name: strength})
-
-
-def _name_of_extra(plain: Candidate, other: Candidate) -> str:
-    if other.biases != plain.biases:
-        return "offsets of rows and columns" if other.biases else "leaving out the offsets"
-    if other.lam != plain.lam:
-        return "an adversary"
-    return "the elastic loss" if other.delta != plain.delta else "a second layer"
+        return candidate.with_rank(factor, highest_rank(self.shape, self.n_observed))
 
 
 def _compared(new: float, old: float) -> str:
